@@ -1,0 +1,73 @@
+"""Local names for MAL users: which account is bound to whom. The tokens are elsewhere (auth.py)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from malsync import files
+from malsync.errors import AuthError, UsageError
+from malsync.snapshot import User
+
+FILE_NAME = "accounts.json"
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """The accounts of one home folder. An account is bound at its first login or backup, and stays bound."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, home: Path) -> "Accounts":
+        """The accounts of that home folder."""
+        return cls(home / FILE_NAME)
+
+    def all(self) -> dict[str, User]:
+        """Every account's MAL user, by account name. Raises UsageError when the file cannot be read."""
+        try:
+            found = orjson.loads(self.path.read_bytes())
+            return {
+                name: User(str(bound["origin"]), int(bound["id"]), str(bound["name"])) for name, bound in found.items()
+            }
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UsageError(
+                f"{self.path} cannot be read ({type(error).__name__}).",
+                "Move it away and log in again: malsync login. No snapshot depends on it.",
+            ) from error
+
+    def user(self, account: str) -> User | None:
+        """Whom that account is bound to."""
+        return self.all().get(account)
+
+    def account_of(self, user: User) -> str | None:
+        """The account that is bound to `user`: the default one before any other."""
+        names = [name for name, bound in self.all().items() if bound.key == user.key]
+        return min(names, key=lambda name: (name != DEFAULT, name), default=None)
+
+    def bind(self, account: str, user: User) -> None:
+        """Bind `account` to `user`. Raises AuthError when it is bound to another."""
+        bound = self.all()
+        check(account, bound.get(account), user)
+        if bound.get(account) == user:
+            return
+        bound[account] = user
+        document: dict[str, Any] = {
+            name: {"origin": one.origin, "id": one.id, "name": one.name} for name, one in sorted(bound.items())
+        }
+        files.write(self.path, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)])
+
+
+def check(account: str, bound: User | None, user: User) -> None:
+    """Raise AuthError when `account` is bound to another MAL user than `user`."""
+    if bound is None or bound.key == user.key:
+        return
+    raise AuthError(
+        f"The account {account!r} belongs to the MAL user {bound.name} ({bound.origin}), "
+        f"and this token to {user.name} ({user.origin}).",
+        f"Give this user an account of their own: --account {user.name.lower()}",
+    )

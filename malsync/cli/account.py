@@ -1,0 +1,156 @@
+"""login, logout, accounts."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from malsync.cli.app import App, ago, local_time
+from malsync.cli.options import Command, pass_app
+from malsync.errors import UsageError
+
+if TYPE_CHECKING:
+    from malsync.auth import Request
+
+
+@click.command(
+    cls=Command,
+    short_help="Sign in to MyAnimeList.",
+    examples=["malsync login", "malsync login --no-browser", "malsync --account second login"],
+)
+@click.option("--no-browser", is_flag=True, help="Open the address on any machine and paste where you land.")
+@pass_app
+def login(app: App, no_browser: bool) -> None:
+    """Sign in to MyAnimeList and keep the tokens of this account.
+
+    Needs a client id of your own: register one at MAL (README, "Your client id") and set MALSYNC_CLIENT_ID.
+    """
+    from malsync.api import check_url, origin_of
+    from malsync.auth import FixedToken, authorization_request, store_of
+
+    settings = app.settings
+    if not settings.client_id:
+        raise UsageError(
+            "No client id is set.", "Register one at MAL (README: Your client id) and set MALSYNC_CLIENT_ID to it."
+        )
+    origin = origin_of(app.api_url)
+    auth_url = check_url(settings.auth_url, "MALSYNC_AUTH_URL")
+    request = authorization_request(auth_url, settings.client_id, settings.redirect_uri)
+    code = _paste(app, request) if no_browser else _listen(app, request)
+    tokens = app.token_endpoint().exchange(code, request.verifier, request.redirect_uri, origin)
+    user = app.client(FixedToken(tokens.access_token)).me()
+    store = store_of(app.home, settings.token_store)
+    with store.locked():
+        # Bound first: tokens are kept only for the user that the account belongs to.
+        app.accounts.bind(app.account, user)
+        store.save(app.account, tokens)
+    app.output.document({"account": app.account, "user": {"id": user.id, "name": user.name}, "logged_in": True})
+    app.output.say(f"Signed in as {user.name} (account {app.account}).", colour="green")
+    app.output.note("Next: malsync backup")
+
+
+def _listen(app: App, request: "Request") -> str:
+    import threading
+    import webbrowser
+
+    from malsync.auth import code_from
+    from malsync.callback import Listener
+
+    with Listener(request.redirect_uri) as listener:
+        app.output.warn(
+            f"Sign in to MyAnimeList in your browser. If none opens, open this address:\n\n  {request.url}\n"
+        )
+        # A text browser does not come back before it is left, so it must not hold the listener up.
+        threading.Thread(target=webbrowser.open, args=(request.url,), daemon=True).start()
+        return listener.wait(lambda path: code_from(path, request))
+
+
+def _paste(app: App, request: "Request") -> str:
+    from malsync.auth import code_from
+
+    app.output.warn(f"Open this address in any browser and sign in to MyAnimeList:\n\n  {request.url}\n")
+    app.output.warn(
+        f"You will land on an address that begins with {request.redirect_uri} (the page itself need not open)."
+    )
+    stdin = sys.stdin
+    if stdin.isatty():
+        pasted = click.prompt("Paste that whole address here (it stays hidden)", hide_input=True, err=True)
+    else:
+        pasted = stdin.readline()
+    return code_from(str(pasted), request)
+
+
+@click.command(
+    cls=Command,
+    short_help="Forget this account's tokens.",
+    examples=["malsync logout", "malsync --account second logout"],
+)
+@pass_app
+def logout(app: App) -> None:
+    """Forget this account's tokens. Its snapshots stay, and so does the MAL user that it is bound to."""
+    from malsync.auth import store_of
+
+    store = store_of(app.home, app.settings.token_store)
+    with store.locked():
+        was_in = store.load(app.account) is not None
+        store.forget(app.account)
+    user = app.accounts.user(app.account)
+    app.output.document(
+        {
+            "account": app.account,
+            "user": None if user is None else {"id": user.id, "name": user.name},
+            "logged_in": False,
+        }
+    )
+    app.output.say(f"The tokens of the account {app.account} are gone." if was_in else "There were no tokens.")
+
+
+@click.command(cls=Command, short_help="List the accounts.", examples=["malsync accounts", "malsync accounts --json"])
+@pass_app
+def accounts(app: App) -> None:
+    """List the accounts: MAL user, when the refresh token dies, last backup."""
+    from datetime import UTC, datetime
+
+    from malsync.auth import REFRESH_TOKEN_SECONDS, store_of
+    from malsync.snapshot import timestamp
+
+    store = store_of(app.home, app.settings.token_store)
+    rows = []
+    with app.mirror() as mirror:
+        for name, user in app.accounts.all().items():
+            tokens = store.load(name)
+            dies = None if tokens is None else datetime.fromtimestamp(tokens.issued_at + REFRESH_TOKEN_SECONDS, UTC)
+            backups = [info.taken_at for info in mirror.infos(user) if info.source == "backup"]
+            rows.append((name, user, dies, backups[-1] if backups else None))
+    app.output.document(
+        [
+            {
+                "account": name,
+                "user": {"id": user.id, "name": user.name},
+                "origin": user.origin,
+                "logged_in": dies is not None,
+                "refresh_token_expires_at": None if dies is None else timestamp(dies),
+                "last_backup": None if last is None else timestamp(last),
+            }
+            for name, user, dies, last in rows
+        ]
+    )
+    if not rows:
+        app.output.say("No account yet. Sign in: malsync login")
+        return
+    now = app.world.clock.now()
+    app.output.table(
+        ["account", "MAL user", "sign in again by", "last backup"],
+        [
+            (
+                name,
+                user.name,
+                "signed out" if dies is None else local_time(dies),
+                ago(last, now) if last else "none yet",
+            )
+            for name, user, dies, last in rows
+        ],
+    )
+
+
+COMMANDS = (login, logout, accounts)

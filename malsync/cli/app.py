@@ -1,0 +1,297 @@
+"""What commands share: settings, the mirror, the lock, who is signed in, and what a reference means."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from malsync.cli.output import Output
+from malsync.cli.world import World
+from malsync.errors import AuthError, Busy, UsageError
+
+if TYPE_CHECKING:
+    from malsync.accounts import Accounts
+    from malsync.api import Client, Credentials
+    from malsync.auth import TokenEndpoint
+    from malsync.config import Settings
+    from malsync.mirror import Mirror
+    from malsync.refs import Chosen, Sources
+    from malsync.snapshot import Snapshot, User
+
+LOCK_NAME = "malsync.lock"
+
+
+class App:
+    """One run of malsync. `named_account` is what --account says, None where it says nothing."""
+
+    def __init__(self, world: World, home: str | None, named_account: str | None, output: Output) -> None:
+        self.world = world
+        self.output = output
+        self.named_account = named_account
+        self._home = home
+
+    @property
+    def account(self) -> str:
+        """The account that is meant."""
+        return self.named_account or "default"
+
+    @cached_property
+    def home(self) -> Path:
+        """The home folder; it need not exist."""
+        named = self._home or self.world.environment.get("MALSYNC_HOME")
+        if named:
+            return Path(named).expanduser()
+        from platformdirs import user_data_path
+
+        return user_data_path("malsync", appauthor=False)
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """The settings of the home folder and the environment."""
+        from malsync import config
+
+        return config.load(self.home, self.world.environment)
+
+    @cached_property
+    def accounts(self) -> "Accounts":
+        """The accounts of the home folder."""
+        from malsync.accounts import Accounts
+
+        return Accounts.of(self.home)
+
+    # -- the mirror
+
+    @property
+    def mirror_path(self) -> Path:
+        """Where the mirror is."""
+        from malsync.mirror import FILE_NAME
+
+        return self.settings.home / FILE_NAME
+
+    def mirror(self, *, write: bool = False, wait: float = 5.0) -> "Mirror":
+        """The mirror; one that is not there yet is an empty one to read, and is made to be written."""
+        from malsync.mirror import Mirror
+
+        return Mirror.open(self.mirror_path, write=write, wait=wait)
+
+    @contextmanager
+    def at_work(self, wait: float) -> Iterator[None]:
+        """The right to write in this home folder. Raises Busy when another malsync has it for longer than `wait` seconds."""
+        from filelock import FileLock, Timeout
+
+        home = self.settings.home
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = FileLock(home / LOCK_NAME, timeout=0, mode=0o600)
+            self._acquire(lock, wait)
+        except Timeout as error:
+            raise Busy(
+                f"Another malsync is at work in {home}.", "Wait until it has ended, or give --wait SECONDS."
+            ) from error
+        except OSError as error:
+            raise UsageError(
+                f"The home folder {home} cannot be used: {error.strerror or error}.", "Choose another with --home."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _acquire(self, lock: Any, wait: float) -> None:
+        from filelock import Timeout
+
+        try:
+            lock.acquire()
+        except Timeout:
+            if wait <= 0:
+                raise
+            self.output.note(f"Another malsync is at work; waiting up to {wait:g} s.")
+            lock.acquire(timeout=wait)
+
+    # -- who
+
+    @cached_property
+    def api_url(self) -> str:
+        """The API's address, fit to send a token to."""
+        from malsync.api import check_url
+
+        return check_url(self.settings.api_url, "MALSYNC_API_URL")
+
+    def token_endpoint(self) -> "TokenEndpoint":
+        """MAL's token endpoint."""
+        from malsync.api import check_url
+        from malsync.auth import TokenEndpoint
+
+        settings = self.settings
+        return TokenEndpoint(
+            check_url(settings.auth_url, "MALSYNC_AUTH_URL"),
+            settings.client_id,
+            settings.client_secret,
+            self.world.clock,
+            settings.user_agent,
+        )
+
+    def client(self, credentials: "Credentials") -> "Client":
+        """A client of the API with these credentials."""
+        from malsync.api import Client, Pace, is_loopback
+
+        settings = self.settings
+        per_second = settings.requests_per_second
+        if per_second is None:
+            per_second = 0.0 if is_loopback(self.api_url) else 1.0
+        return Client(
+            self.api_url,
+            credentials,
+            user_agent=settings.user_agent,
+            pace=Pace(per_second, self.world.clock),
+            clock=self.world.clock,
+            jitter=self.world.jitter,
+            log=self.output.log,
+            waiting=self.output.note,
+        )
+
+    def credentials(self, account: str | None = None) -> "Credentials":
+        """The token of `account`, of the one that is meant when that is None. Raises AuthError when not logged in."""
+        from malsync.api import origin_of
+        from malsync.auth import FixedToken, StoredToken, store_of
+
+        settings = self.settings
+        if settings.access_token and account in {None, self.named_account}:
+            return FixedToken(settings.access_token)
+        store = store_of(self.home, settings.token_store)
+        return StoredToken(
+            store, account or self.account, origin_of(self.api_url), self.token_endpoint(), self.world.clock
+        )
+
+    def public_credentials(self) -> "Credentials":
+        """What reads a public list: the client id alone, else whatever token there is."""
+        from malsync.auth import ClientId
+
+        if self.settings.client_id:
+            return ClientId(self.settings.client_id)
+        try:
+            return self.credentials()
+        except AuthError as error:
+            raise AuthError(
+                "A public list is read with a client id, and none is set.",
+                "Set MALSYNC_CLIENT_ID (README: Your client id).",
+            ) from error
+
+    def account_for(self, user: "User") -> str:
+        """The account that a token of `user` belongs to. Raises AuthError when that is another user's."""
+        from malsync.accounts import check
+
+        account = self.named_account
+        if account is None and self.settings.access_token:
+            account = self.accounts.account_of(user)
+        account = account or self.account
+        check(account, self.accounts.user(account), user)
+        return account
+
+    # -- which list
+
+    def choose(self, reference: str, mirror: "Mirror") -> "Chosen":
+        """The list that `reference` names; the number that was chosen is said on stderr."""
+        from malsync.refs import resolve
+
+        chosen = resolve(reference, self._sources(mirror))
+        if chosen.number is not None and reference != str(chosen.number):
+            self.output.note(f"{reference} is snapshot {chosen.number}, of {local_time(chosen.snapshot.taken_at)}.")
+        return chosen
+
+    def whose(self, who: str | None, mirror: "Mirror") -> "User":
+        """The MAL user that an account or a name is; of nobody named, the account that is meant.
+
+        Raises UsageError when there is no such account and no such user in the mirror.
+        """
+        bound, users = self.accounts.all(), mirror.users()
+        if who is None and self.account in bound:
+            return bound[self.account]
+        if who is None and self.named_account is None:
+            candidates = list({user.key: user for user in (*bound.values(), *users)}.values())
+            if len(candidates) == 1:
+                return candidates[0]
+            raise UsageError(
+                "There is no snapshot yet." if not candidates else "Whose list? This home folder holds several.",
+                "Make one: malsync backup" if not candidates else f"Say WHO@REF, or --account: {_names(bound, users)}",
+            )
+        name = who or self.account
+        if name in bound:
+            return bound[name]
+        named = [user for user in users if user.name.lower() == name.lower()]
+        if named:
+            return min(named, key=lambda user: (user.origin != self._origin, user.id is None))
+        raise UsageError(
+            f"There is no account and no MAL user {name!r} here.", f"Known: {_names(bound, users) or 'nobody yet'}"
+        )
+
+    @property
+    def _origin(self) -> str:
+        from malsync.api import origin_of
+
+        return origin_of(self.settings.api_url)
+
+    def _sources(self, mirror: "Mirror") -> "Sources":
+        from malsync.interchange import snapshot_file
+        from malsync.refs import Sources
+
+        def file(text: str) -> "Snapshot":
+            if ".xml" in Path(text).suffixes:
+                raise UsageError(f"{text}: this version reads JSON snapshots, not XML.", "Name a JSON snapshot.")
+            return snapshot_file.read(Path(text).expanduser())
+
+        return Sources(
+            mirror=mirror,
+            whose=lambda who: self.whose(who, mirror),
+            live=lambda who: self._live(who, mirror),
+            file=file,
+            now=self.world.clock.now,
+        )
+
+    def _live(self, who: str | None, mirror: "Mirror") -> "Snapshot":
+        from malsync.reading import read_snapshot
+
+        account = self._account_of_live(who, mirror)
+        public = who is not None and account is None
+        client = self.client(self.public_credentials() if public else self.credentials(account))
+        if public:
+            user = self.whose(who, mirror)
+        else:
+            user = client.me()
+            self._check_live(account, user)
+        with self.output.reading() as progress:
+            return read_snapshot(client, user, "public" if public else "backup", self.world.clock, progress)
+
+    def _account_of_live(self, who: str | None, mirror: "Mirror") -> str | None:
+        if who is None or who in self.accounts.all():
+            return who
+        return self.accounts.account_of(self.whose(who, mirror))
+
+    def _check_live(self, account: str | None, user: "User") -> None:
+        from malsync.accounts import check
+
+        if account is None:
+            self.account_for(user)
+        else:
+            check(account, self.accounts.user(account), user)
+
+
+def _names(bound: "dict[str, User]", users: "list[User]") -> str:
+    return ", ".join(dict.fromkeys([*bound, *(user.name for user in users)]))
+
+
+def local_time(moment: Any) -> str:
+    """A moment as a person here says it."""
+    local = moment.astimezone()
+    return f"{local:%Y-%m-%d %H:%M}"
+
+
+def ago(moment: Any, now: Any) -> str:
+    """How long ago `moment` was, in one unit."""
+    seconds = max(0, int((now - moment).total_seconds()))
+    for size, unit in ((86400 * 2, "day"), (3600 * 2, "hour"), (120, "minute")):
+        if seconds >= size:
+            one = {"day": 86400, "hour": 3600, "minute": 60}[unit]
+            return f"{seconds // one} {unit}s ago"
+    return "just now" if seconds < 60 else "a minute ago"

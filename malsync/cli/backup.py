@@ -1,0 +1,208 @@
+"""backup and snapshots."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from malsync.cli.app import App, ago, local_time
+from malsync.cli.options import Command, pass_app
+from malsync.errors import Exit, MalsyncError, UsageError
+
+if TYPE_CHECKING:
+    from malsync.api import Client
+    from malsync.backup import Backup
+    from malsync.mirror import Info
+    from malsync.snapshot import Snapshot, User
+
+WAIT = click.option(
+    "--wait", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for another malsync to end."
+)
+
+
+@click.command(
+    cls=Command,
+    short_help="Read both lists and store one snapshot.",
+    examples=[
+        "malsync backup",
+        "malsync backup --note 'before the clean-up' --file 'lists/{user}-{date}.json.gz'",
+        "malsync backup --user NAME",
+        "malsync backup --accept",
+    ],
+)
+@click.option("--user", metavar="NAME", help="Back up NAME's public list, with the client id alone.")
+@click.option("--file", metavar="PATH", help="Also write the JSON snapshot; {user} and {date} are filled in.")
+@click.option("--note", default="", metavar="TEXT", help="A word to remember this snapshot by.")
+@click.option("--accept", is_flag=True, help="What looks suspicious was meant.")
+@WAIT
+@pass_app
+def backup(app: App, user: str | None, file: str | None, note: str, accept: bool, wait: float) -> int:
+    """Read both lists, check them, and store one snapshot: whole, or not at all.
+
+    Exit code 8: stored, but look at it (a list is empty now, or much of it changed).
+    """
+    from malsync.cli.hook import run_hook
+
+    try:
+        document, code = _backup(app, user, file, note, accept=accept, wait=wait)
+    except MalsyncError as error:
+        failed = {"error": {"exit": int(error.exit), "message": error.message, "hint": error.hint}}
+        run_hook(app, app.settings.on_failure, failed)
+        raise
+    app.output.document(document)
+    run_hook(app, app.settings.on_failure if code else app.settings.on_success, document)
+    return code
+
+
+def _backup(
+    app: App, public: str | None, file: str | None, note: str, *, accept: bool, wait: float
+) -> tuple[dict[str, Any], int]:
+    from malsync import backup as service
+    from malsync.interchange.shelf import Latest
+
+    file_for = _file_pattern(file)
+    with app.at_work(wait), app.mirror(write=True, wait=wait) as mirror:
+        client, user, account = _whose(app, public)
+        app.output.note(f"Reading the lists of {user.name} from {client.origin} ...")
+        with app.output.reading() as progress:
+            snapshot = service.read(
+                client, user, public=public is not None, note=note, clock=app.world.clock, progress=progress
+            )
+        if account is not None:
+            app.accounts.bind(account, user)
+        result = service.store(mirror, Latest(app.home / "latest"), snapshot, accept=accept)
+        before = _one_before(mirror.infos(user), result.info)
+    written = file_for(snapshot) if file_for else None
+    for warning in result.warnings:
+        app.output.warn(warning)
+    _report(app, result, before, written)
+    document = {**info_document(result.info, account), "requests": dict(client.requests)}
+    document["warnings"] = list(result.warnings)
+    return document, Exit.SUSPICIOUS if result.info.suspicious else Exit.OK
+
+
+def _whose(app: App, public: str | None) -> "tuple[Client, User, str | None]":
+    """The client, the MAL user whose lists these are, and the account to bind to them."""
+    from malsync.snapshot import User
+
+    if public is not None:
+        client = app.client(app.public_credentials())
+        return client, User(client.origin, None, public), None
+    client = app.client(app.credentials())
+    user = client.me()
+    return client, user, app.account_for(user)
+
+
+def _file_pattern(pattern: str | None) -> Any:
+    """What writes `--file`; a pattern that cannot be filled in is refused before anything is read."""
+    if pattern is None:
+        return None
+    from malsync.interchange import shelf, snapshot_file
+
+    def path_for(user: str, date: str) -> Path:
+        try:
+            return Path(pattern.format(user=user, date=date)).expanduser()
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise UsageError(f"--file {pattern!r} cannot be filled in.", "It may hold {user} and {date}.") from error
+
+    def write(snapshot: "Snapshot") -> Path:
+        path = path_for(shelf.safe_name(snapshot.user.name), f"{snapshot.taken_at.astimezone():%Y-%m-%d}")
+        snapshot_file.write(path, snapshot)
+        return path
+
+    path_for("user", "2026-11-01")
+    return write
+
+
+def _one_before(infos: "list[Info]", info: "Info") -> "Info | None":
+    before = [one for one in infos if one.series == info.series and one.number < info.number]
+    return max(before, key=lambda one: one.number, default=None)
+
+
+def _report(app: App, result: "Backup", before: "Info | None", written: Path | None) -> None:
+    from malsync.render import counted, summary, visible
+
+    info, say = result.info, app.output.say
+    say(f"Snapshot {info.number} of {visible(info.user.name)}: {counted(info.counts)}", colour="green")
+    if before is None:
+        say("  the first one")
+    else:
+        since = f"since snapshot {before.number} ({ago(before.taken_at, app.world.clock.now())})"
+        changed = any(info.changes.values())
+        say(f"  {summary(info.changes)} {since}" if changed else f"  nothing changed {since}")
+    say(f"  in {app.mirror_path}, read back and verified")
+    if written is not None:
+        say(f"  and in {written}")
+    if info.suspicious:
+        app.output.warn("This looks suspicious. It is stored and marked; the last good list stays what `good` means.")
+        for reason in info.suspicious:
+            app.output.warn(f"  {reason}")
+        app.output.warn("Look: malsync diff good latest. If it was meant: malsync backup --accept")
+
+
+def info_document(info: "Info", account: str | None) -> dict[str, Any]:
+    """What `backup`, `import` and `snapshots` say of a snapshot in JSON."""
+    from malsync.snapshot import timestamp
+
+    return {
+        "snapshot": info.number,
+        "account": account,
+        "user": info.user.name,
+        "taken_at": timestamp(info.taken_at),
+        "source": info.source,
+        "digest": info.digest,
+        "counts": info.counts,
+        "changes": info.changes,
+        "suspicious": list(info.suspicious),
+    }
+
+
+@click.command(
+    cls=Command,
+    short_help="List the snapshots.",
+    examples=["malsync snapshots", "malsync --account second snapshots --json"],
+)
+@pass_app
+def snapshots(app: App) -> None:
+    """List the snapshots: number, time, counts, what changed since the one before, suspicious or not.
+
+    Those of every MAL user in this home folder; with --account, of one.
+    """
+    from malsync.render import visible
+
+    with app.mirror() as mirror:
+        user = app.whose(None, mirror) if app.named_account else None
+        infos = mirror.infos(user)
+    names = {info.user.key: app.accounts.account_of(info.user) for info in infos}
+    app.output.document(
+        [{**info_document(info, names[info.user.key]), "covers": info.covers, "note": info.note} for info in infos]
+    )
+    if not infos:
+        app.output.say("No snapshot yet. Make one: malsync backup")
+        return
+    app.output.table(
+        ["#", "taken", "user", "anime", "manga", "+", "~", "-", ""],
+        [
+            (
+                str(info.number),
+                local_time(info.taken_at),
+                visible(info.user.name),
+                *("-" if found is None else str(found) for found in info.counts.values()),
+                *(str(found or "") for found in info.changes.values()),
+                "; ".join(_remarks(info)),
+            )
+            for info in infos
+        ],
+        right=["#", "anime", "manga", "+", "~", "-"],
+    )
+
+
+def _remarks(info: "Info") -> list[str]:
+    from malsync.render import visible
+
+    suspicious = [f"suspicious ({visible(', '.join(info.suspicious))})"] if info.suspicious else []
+    source = [] if info.source == "backup" else [info.source]
+    return suspicious + source + ([visible(info.note)] if info.note else [])
+
+
+COMMANDS = (backup, snapshots)

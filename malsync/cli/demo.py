@@ -1,0 +1,119 @@
+"""The demo: real malsync commands, each a process of its own, against a sandbox that this process serves."""
+
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from malsync.cli.app import App
+from malsync.errors import Exit
+
+if TYPE_CHECKING:
+    from malsync.sandbox import Sandbox
+
+
+def tell(app: App) -> int:
+    """Run the story. Returns 0, or the exit code of the first command that did not do what the story says."""
+    from malsync.sandbox import Sandbox, World
+
+    with tempfile.TemporaryDirectory(prefix="malsync-demo-") as folder, Sandbox(World.demo()) as box:
+        story = _Story(app, box, Path(folder))
+        chapters = (_sign_in, _back_up, _look, _accident, _what_changed, _keep)
+        for chapter in chapters:
+            chapter(story)
+            if story.failed is not None:
+                app.output.warn(f"The demo stopped: the last command ended with {story.failed}.")
+                return story.failed
+    app.output.say()
+    app.output.say(
+        "That was all on this machine. For your own list: see README.md, section 'Your own list'.", colour="green"
+    )
+    return Exit.OK
+
+
+class _Story:
+    def __init__(self, app: App, box: "Sandbox", folder: Path) -> None:
+        self.app, self.box, self.folder = app, box, folder
+        self.failed: int | None = None
+        self.titles: list[int] = []
+        browser = [sys.executable, "-m", "malsync.sandbox.browser", "%s", "--user", box.user]
+        self._environment = {
+            **app.world.environment,
+            "MALSYNC_HOME": str(folder / "home"),
+            "MALSYNC_API_URL": box.api_url,
+            "MALSYNC_AUTH_URL": box.auth_url,
+            "MALSYNC_CLIENT_ID": box.client_id,
+            "MALSYNC_REDIRECT_URI": f"http://localhost:{_free_port()}/callback",
+            # Plays the person who clicks "Allow".
+            "BROWSER": shlex.join(browser),
+        }
+        for name in ("MALSYNC_ACCESS_TOKEN", "MALSYNC_CLIENT_SECRET"):
+            self._environment.pop(name, None)
+
+    def tell(self, text: str) -> None:
+        self.app.output.say()
+        self.app.output.say(f"# {text}", colour="cyan")
+
+    def run(self, *arguments: str, ends_with: int = Exit.OK) -> None:
+        if self.failed is not None:
+            return
+        self.app.output.say(f"$ malsync {shlex.join(arguments)}", colour="bright_white")
+        sys.stdout.flush()
+        command = [sys.executable, "-m", "malsync", *arguments]
+        done = subprocess.run(command, env=self._environment, cwd=self.folder, check=False)
+        if done.returncode != ends_with:
+            self.failed = done.returncode or Exit.BUG
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _sign_in(story: _Story) -> None:
+    story.tell(f"A MyAnimeList API runs at {story.box.api_url}, with an invented user and real titles. Sign in to it.")
+    story.run("login")
+
+
+def _back_up(story: _Story) -> None:
+    story.tell("Read both lists, whole, and store them as one snapshot.")
+    story.run("backup", "--note", "the first evening")
+    story.run("verify")
+
+
+def _look(story: _Story) -> None:
+    story.tell("What is in it? For instance, what is being watched:")
+    story.run("show", "latest", "--only", "anime", "--status", "watching")
+
+
+def _accident(story: _Story) -> None:
+    story.tell("Now an app syncs wrongly, behind malsync's back: one title goes, two are changed, one comes.")
+    box, user = story.box, story.box.user
+    gone, cleared, dropped, *_ = story.titles = sorted(box.entries(user, "anime"))
+    box.remove(user, "anime", gone)
+    box.edit(user, "anime", cleared, score=1, comments="", tags=[])
+    box.edit(user, "anime", dropped, status="dropped", num_episodes_watched=0)
+    here = box.entries(user, "manga").keys()
+    newcomer = min(title["id"] for title in box.world.catalogue.titles("manga") if title["id"] not in here)
+    box.add(user, "manga", newcomer, status="reading", num_chapters_read=3)
+
+
+def _what_changed(story: _Story) -> None:
+    story.tell("What changed, from the last backup to the live list?")
+    story.run("diff", "latest", "live", "--exit-code", ends_with=Exit.DIFFERENT)
+    story.tell("Back up again: only what changed is stored, and every older list stays.")
+    story.run("backup")
+    story.run("snapshots")
+    story.tell("The title that went, through all snapshots:")
+    story.run("history", f"anime:{story.titles[0]}")
+
+
+def _keep(story: _Story) -> None:
+    story.tell("Write the first list to a file that needs no malsync to be read, and take it in again.")
+    story.run("export", "1", "--output", "first-evening.json.gz")
+    story.run("import", "first-evening.json.gz")
+    story.run("verify")

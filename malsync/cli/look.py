@@ -1,0 +1,223 @@
+"""show, diff, history: looking at lists. Nothing here writes."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from malsync.cli.app import App, local_time
+from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
+from malsync.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from malsync.entry import Entry
+    from malsync.medium import Medium
+    from malsync.mirror import Mirror, Version
+    from malsync.refs import Chosen
+    from malsync.snapshot import Snapshot
+
+_STATUSES = ("watching", "reading", "completed", "on_hold", "dropped", "plan_to_watch", "plan_to_read")
+ONLY = click.option("--only", type=MEDIA_CHOICE, help="One of the two lists.")
+
+
+def _describe(chosen: "Chosen") -> dict[str, Any]:
+    from malsync.render import list_document
+
+    return list_document(chosen.reference, chosen.number, chosen.digest, chosen.snapshot)
+
+
+@click.command(
+    cls=Command,
+    short_help="Print a list.",
+    examples=[
+        "malsync show latest",
+        "malsync show 2026-10 --only manga --status reading",
+        "malsync show live --search titan",
+    ],
+)
+@click.argument("ref")
+@ONLY
+@click.option("--status", multiple=True, type=click.Choice(_STATUSES), help="Entries of this status (repeatable).")
+@click.option("--search", metavar="TEXT", default="", help="Entries whose title holds TEXT.")
+@pass_app
+def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: str) -> None:
+    """Print the list that REF names."""
+    from malsync.render import entry_document, progress, status_word, visible
+
+    with app.mirror() as mirror:
+        chosen = app.choose(ref, mirror)
+    found = list(_entries(chosen.snapshot, only, status, search))
+    app.output.document({"from": _describe(chosen), "entries": [entry_document(*pair) for pair in found]})
+    app.output.table(
+        ["", "id", "title", "status", "score", "progress"],
+        [
+            (
+                medium.name,
+                str(entry.id),
+                visible(entry.title),
+                status_word(entry),
+                str(entry.list_status.get("score") or "-"),
+                progress(medium, entry),
+            )
+            for medium, entry in found
+        ],
+        right=["id", "score", "progress"],
+    )
+    app.output.note(f"{len(found)} entries")
+
+
+def _entries(
+    snapshot: "Snapshot", only: str | None, statuses: Iterable[str], search: str
+) -> "Iterable[tuple[Medium, Entry]]":
+    from malsync.medium import MEDIA
+
+    wanted, text = set(statuses), search.casefold()
+    for medium in MEDIA.values():
+        if only in {None, medium.name}:
+            for entry in sorted(snapshot.entries(medium).values(), key=lambda one: (one.title.casefold(), one.id)):
+                fits = not wanted or entry.list_status.get("status") in wanted
+                if fits and text in entry.title.casefold():
+                    yield medium, entry
+
+
+@click.command(
+    cls=Command,
+    short_help="Say what changed between two lists.",
+    examples=[
+        "malsync diff",
+        "malsync diff 2026-10 latest",
+        "malsync diff yesterday live --field score --exit-code -q",
+    ],
+)
+@click.argument("a", default="latest")
+@click.argument("b", default="live")
+@ONLY
+@click.option("--field", "fields", multiple=True, metavar="FIELD", help="Changes of this field (repeatable).")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 when there are differences.")
+@pass_app
+def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], exit_code: bool) -> int:
+    """Say what changed from A (latest) to B (live)."""
+    from malsync.diff import count
+    from malsync.diff import diff as changes_of
+    from malsync.render import change_lines, diff_document, summary
+
+    with app.mirror() as mirror:
+        before, after = app.choose(a, mirror), app.choose(b, mirror)
+    _check_fields(fields, before.snapshot, after.snapshot)
+    changes = changes_of(before.snapshot, after.snapshot, media=[only] if only else [], fields=fields)
+    app.output.document(diff_document(_describe(before), _describe(after), changes))
+    for change in changes:
+        app.output.changes(change_lines(change))
+    _uncovered(app, before, after, only)
+    # MAL sets updated_at itself, so it differs after any write and is no difference of the list.
+    app.output.say(summary(count(changes)) if changes else "No difference.", even_if_quiet=bool(changes))
+    return Exit.DIFFERENT if exit_code and changes else Exit.OK
+
+
+def _check_fields(fields: Iterable[str], *snapshots: "Snapshot") -> None:
+    """A misspelt field would be a field without changes, so it is refused."""
+    from malsync.medium import MEDIA
+
+    known = {field.name for medium in MEDIA.values() for field in medium.writable}
+    for name in set(fields) - known:
+        lists = (snapshot.entries(medium) for snapshot in snapshots for medium in MEDIA.values())
+        if name == "updated_at" or not any(name in entry.list_status for titles in lists for entry in titles.values()):
+            raise UsageError(f"There is no field {name!r} to compare.", f"Fields: {', '.join(sorted(known))}.")
+
+
+def _uncovered(app: App, before: "Chosen", after: "Chosen", only: str | None) -> None:
+    for name in before.snapshot.lists:
+        missing = [one.reference for one in (before, after) if one.snapshot.lists.get(name) is None]
+        if missing and only in {None, name}:
+            app.output.note(f"The {name} lists were not compared: {' and '.join(missing)} does not hold one.")
+
+
+@click.command(
+    cls=Command,
+    short_help="Show one entry through every snapshot.",
+    examples=["malsync history 5114", "malsync history manga:2", "malsync history 'cowboy bebop'"],
+)
+@click.argument("title_or_id", metavar="TITLE-OR-ID")
+@pass_app
+def history(app: App, title_or_id: str) -> None:
+    """Show one entry through every snapshot: a version wherever it changed, came or went.
+
+    TITLE is any part of a title; an id can be told by its medium, as in manga:2.
+    """
+    from malsync.medium import MEDIA
+    from malsync.render import visible
+    from malsync.snapshot import timestamp
+
+    found = []
+    with app.mirror() as mirror:
+        user = app.whose(None, mirror)
+        for medium in MEDIA.values():
+            for id, title in _matches(mirror, medium, title_or_id):
+                versions = mirror.history(user, medium, id)
+                if versions:
+                    found.append((medium, id, title, versions))
+    if not found:
+        raise UsageError(
+            f"No entry of {user.name} is called {title_or_id!r}.", "Look for it: malsync show latest --search TEXT"
+        )
+    app.output.document(
+        [
+            {
+                "medium": medium.name,
+                "id": id,
+                "title": title,
+                "versions": [
+                    {
+                        "snapshot": version.snapshot,
+                        "taken_at": timestamp(version.taken_at),
+                        "list_status": version.list_status,
+                    }
+                    for version in versions
+                ],
+            }
+            for medium, id, title, versions in found
+        ]
+    )
+    for medium, id, title, versions in found:
+        app.output.say(f"{medium.name} {id}  {visible(title)}", colour="green")
+        _print_versions(app, medium, versions)
+
+
+def _print_versions(app: App, medium: "Medium", versions: "list[Version]") -> None:
+    from malsync.diff import entry_changes
+    from malsync.render import short, shown
+
+    before = None
+    for version in versions:
+        now = version.list_status
+        if now is None:
+            told = "not on the list"
+        elif before is None:
+            told = short(medium, now)
+        else:
+            changes = entry_changes(medium, before, now)
+            told = ", ".join(f"{name} {shown(was)} -> {shown(to)}" for name, (was, to) in changes.items())
+        app.output.say(
+            f"  {local_time(version.taken_at)}  snapshot {version.snapshot}: {told or 'touched, nothing changed'}"
+        )
+        before = now
+
+
+def _matches(mirror: "Mirror", medium: "Medium", text: str) -> list[tuple[int, str]]:
+    """The titles that `text` may mean: an id, or a part of a title; digits alone are an id or a whole title ("86")."""
+    prefix, colon, rest = text.partition(":")
+    if colon and rest.isdecimal() and prefix in {"anime", "manga"}:
+        return [
+            (int(rest), title)
+            for title in [mirror.titles(medium).get(int(rest))]
+            if title is not None and prefix == medium.name
+        ]
+    wanted = text.casefold()
+    return [
+        (id, title)
+        for id, title in sorted(mirror.titles(medium).items(), key=lambda pair: (pair[1].casefold(), pair[0]))
+        if (str(id) == text or title.casefold() == wanted if text.isdecimal() else wanted in title.casefold())
+    ]
+
+
+COMMANDS = (show, diff, history)

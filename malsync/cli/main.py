@@ -1,0 +1,99 @@
+"""The command `malsync`: its group, and the one place where an exception becomes a message and an exit code."""
+
+import os
+import re
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from malsync import __version__
+from malsync.cli import account, backup, look, mirror, sandbox, transfer
+from malsync.cli.app import App
+from malsync.cli.options import Group, home_named
+from malsync.cli.output import Output
+from malsync.cli.world import World
+from malsync.errors import Exit, MalsyncError
+
+_SECRETS = re.compile(
+    r"(?i)(bearer\s+|(?:access_token|refresh_token|client_secret|code_verifier|code|state)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,}]+"
+)
+
+
+@click.group(cls=Group, examples=["malsync demo", "malsync login", "malsync backup", "malsync diff"])
+@click.version_option(__version__, prog_name="malsync")
+def cli() -> None:
+    """Back up a MyAnimeList account whole, see what changed, and keep every list you ever had.
+
+    A list is named by a reference: live, latest, latest~1, good, a snapshot's number, a date (2026-11-01, 2026-11,
+    yesterday), a file (./list.json), and WHO@ before it for another account or MAL user.
+    """
+
+
+for module in (account, backup, look, transfer, mirror, sandbox):
+    for one in module.COMMANDS:
+        cli.add_command(one)
+
+
+def run(arguments: Sequence[str], world: World | None = None) -> int:
+    """Carry out one command line and return its exit code. Nothing but that code leaves: no exception, no traceback."""
+    world = world or World()
+    output = Output(json="--json" in arguments, quiet=True, verbose=False)
+    try:
+        code = cli.main(list(arguments), prog_name="malsync", standalone_mode=False, obj=world)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        return _failed(output, Exit.USAGE, error.format_message(), _usage_hint(error))
+    except (KeyboardInterrupt, click.Abort):
+        return _failed(output, Exit.INTERRUPTED, "Interrupted.", f"To go on: malsync {shlex.join(arguments)}")
+    except MalsyncError as error:
+        return _failed(output, error.exit, error.message, error.hint)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not trip over it again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except Exception as error:  # noqa: BLE001 - the last resort, and it says so
+        return _bug(output, world, arguments, error)
+    return int(code or 0)
+
+
+def _failed(output: Output, code: int, message: str, hint: str) -> int:
+    from malsync.render import visible
+
+    message, hint = _masked(message), _masked(hint)
+    output.document({"error": {"exit": int(code), "message": message, "hint": hint}})
+    output.warn(f"Error: {visible(message)}", colour="red")
+    if hint:
+        output.warn(visible(hint))
+    return int(code)
+
+
+def _usage_hint(error: click.UsageError) -> str:
+    return f"See: {error.ctx.command_path} --help" if error.ctx is not None else "See: malsync --help"
+
+
+def _bug(output: Output, world: World, arguments: Sequence[str], error: Exception) -> int:
+    app = App(world, home_named(arguments), None, output)
+    report = _masked("".join(traceback.format_exception(error)))
+    for secret in _known_secrets(world):
+        report = report.replace(secret, "***")
+    path = app.home / "last-error.txt"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(f"malsync {__version__}, Python {sys.version}\n\n{report}", encoding="utf-8")
+        hint = f"The details are in {path}; they hold no token. Please report them."
+    except OSError:
+        hint = f"The details could not be written to {path}."
+    return _failed(output, Exit.BUG, f"This is a bug in malsync ({type(error).__name__}).", hint)
+
+
+def _masked(text: str) -> str:
+    return _SECRETS.sub(r"\1***", text)
+
+
+def _known_secrets(world: World) -> list[str]:
+    names = ("MALSYNC_ACCESS_TOKEN", "MALSYNC_CLIENT_SECRET")
+    return [secret for name in names if (secret := world.environment.get(name, ""))]

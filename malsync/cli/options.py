@@ -1,0 +1,90 @@
+"""Options that every command takes, before its name or after it."""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import click
+
+from malsync.cli.app import App
+from malsync.cli.output import Output
+from malsync.cli.world import World
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_META = "malsync."
+MEDIA_CHOICE = click.Choice(["anime", "manga"])
+
+
+def pass_app(function: Decorated) -> Decorated:
+    """Give the command its App, made from the shared options wherever they stood."""
+
+    @wraps(function)
+    def called(*positional: Any, **named: Any) -> Any:
+        root = click.get_current_context().find_root()
+        given = {name: root.meta.get(_META + name) for name in ("home", "account", "json", "quiet", "verbose")}
+        output = Output(json=bool(given["json"]), quiet=bool(given["quiet"]), verbose=bool(given["verbose"]))
+        world = root.obj if isinstance(root.obj, World) else World()
+        return function(App(world, given["home"], given["account"], output), *positional, **named)
+
+    return cast("Decorated", called)
+
+
+def home_named(arguments: Sequence[str]) -> str | None:
+    """What --home says, for the report of a failure that left no context behind."""
+    for place, argument in enumerate(arguments):
+        if argument == "--home":
+            return next(iter(arguments[place + 1 :]), None)
+        if argument.startswith("--home="):
+            return argument.partition("=")[2]
+    return None
+
+
+def _remember(context: click.Context, parameter: click.Parameter, given: Any) -> None:
+    if given is not None and parameter.name is not None:
+        context.find_root().meta[_META + parameter.name] = given
+
+
+def _shared() -> list[click.Option]:
+    common: dict[str, Any] = {"expose_value": False, "callback": _remember, "default": None}
+    return [
+        click.Option(["--home"], metavar="DIR", help="The home folder: mirror, tokens, settings.", **common),
+        click.Option(["--account"], metavar="NAME", help="The local name of a MAL user ('default').", **common),
+        click.Option(["-v", "--verbose"], is_flag=True, help="Say each request, on stderr.", **common),
+        click.Option(["-q", "--quiet"], is_flag=True, help="Say nothing but errors.", **common),
+        click.Option(["--json"], is_flag=True, help="Print one JSON document on stdout.", **common),
+    ]
+
+
+class _WithExamples(click.Command):
+    """The shared options, and help that ends with examples."""
+
+    def __init__(self, *positional: Any, examples: Sequence[str] = (), **named: Any) -> None:
+        super().__init__(*positional, **named)
+        self.examples = tuple(examples)
+        self.params += _shared()
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples, one a line."""
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"  {example}\n")
+
+
+class Command(_WithExamples):
+    """A command of malsync's."""
+
+
+class Group(_WithExamples, click.Group):
+    """Commands in the order in which one meets them."""
+
+    command_class = Command
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """In the order in which they were added, not by name."""
+        return list(self.commands)
+
+
+Group.group_class = Group

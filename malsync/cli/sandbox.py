@@ -1,0 +1,84 @@
+"""sandbox and demo: malsync without an account."""
+
+from pathlib import Path
+
+import click
+
+from malsync.cli.app import App
+from malsync.cli.options import Command, pass_app
+from malsync.errors import UsageError
+
+
+@click.command(
+    cls=Command,
+    short_help="Serve the MAL API on this machine.",
+    examples=[
+        "malsync sandbox --port 8080",
+        "malsync sandbox --entries 10000 --seed 7 --latency 300",
+        "malsync sandbox --faults '503:on=animelist,nth=2;cut:p=0.05,seed=1'",
+        "malsync sandbox --set default_limit=100 --state sandbox.json",
+    ],
+)
+@click.option(
+    "--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 picks a free one."
+)
+@click.option("--state", type=click.Path(path_type=Path), metavar="FILE", help="Keep the accounts in FILE.")
+@click.option("--entries", type=click.IntRange(0), metavar="N", help="Invent lists of N entries together.")
+@click.option("--seed", default=1, show_default=True, metavar="N", help="The same number, the same lists.")
+@click.option(
+    "--latency", default=0, show_default=True, type=click.IntRange(0), metavar="MS", help="Delay of each answer."
+)
+@click.option("--faults", default="", metavar="SPEC", help="What goes wrong, and when (docs/sandbox.md).")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A switch (docs/sandbox.md); repeatable.")
+@pass_app
+def sandbox(
+    app: App,
+    port: int,
+    state: Path | None,
+    entries: int | None,
+    seed: int,
+    latency: int,
+    faults: str,
+    settings: tuple[str, ...],
+) -> None:
+    """Serve the MAL API v2 on 127.0.0.1, with two invented accounts, until Ctrl-C.
+
+    Prints one line of JSON when it is ready: the addresses, a client id, a token and its user.
+    """
+    import json
+
+    from malsync.sandbox import SandboxError, World, serve
+
+    pairs = [setting.partition("=") for setting in settings]
+    if any(not equals for _, equals, _ in pairs):
+        raise UsageError("--set takes NAME=VALUE.", "See docs/sandbox.md for the names.")
+    try:
+        world = World.demo() if entries is None else World.generated(entries=entries, seed=seed)
+        serve(
+            world,
+            port=port,
+            latency=latency / 1000,
+            faults=faults,
+            settings={name: text for name, _, text in pairs},
+            state_file=state,
+            announce=lambda line: click.echo(json.dumps(line)),
+        )
+    except SandboxError as error:
+        raise UsageError(str(error), "See: malsync sandbox --help, and docs/sandbox.md") from error
+    except KeyboardInterrupt:
+        # Ctrl-C is how a server is meant to end.
+        app.output.note("The sandbox has ended.")
+
+
+@click.command(cls=Command, short_help="Tell the whole story on a sandbox.", examples=["malsync demo"])
+@pass_app
+def demo(app: App) -> int:
+    """Tell the whole story on a local sandbox, with real titles and an invented user. No account needed."""
+    from malsync.cli.demo import tell
+
+    if app.output.json:
+        raise UsageError("demo tells a story to people and has no --json.", "Try: malsync demo")
+    return tell(app)
+
+
+COMMANDS = (sandbox, demo)

@@ -1,0 +1,86 @@
+"""Settings: from the environment, else from config.toml in the home folder, else the default."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from malsync import __version__
+from malsync.errors import UsageError
+
+API_URL = "https://api.myanimelist.net/v2"
+AUTH_URL = "https://myanimelist.net/v1/oauth2"
+REDIRECT_URI = "http://localhost:8765/callback"
+
+FILE_NAME = "config.toml"
+FROM_ENVIRONMENT = {
+    "api_url": "MALSYNC_API_URL",
+    "auth_url": "MALSYNC_AUTH_URL",
+    "client_id": "MALSYNC_CLIENT_ID",
+    "client_secret": "MALSYNC_CLIENT_SECRET",
+    "redirect_uri": "MALSYNC_REDIRECT_URI",
+}
+"""The settings that are environment variables too; those go before the file."""
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(FROM_ENVIRONMENT, (str,)),
+    "requests_per_second": (int, float),
+    "user_agent": (str,),
+    "token_store": (str,),
+    "on_success": (str,),
+    "on_failure": (str,),
+}
+_TOKEN_STORES = ("file", "keyring")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What malsync runs with. `requests_per_second` None: one, and no limit on this machine's own addresses."""
+
+    home: Path
+    api_url: str = API_URL
+    auth_url: str = AUTH_URL
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    redirect_uri: str = REDIRECT_URI
+    access_token: str = field(default="", repr=False)
+    requests_per_second: float | None = None
+    user_agent: str = f"malsync/{__version__}"
+    token_store: str = "file"  # noqa: S105 - the name of a place, no secret
+    on_success: str = ""
+    on_failure: str = ""
+
+
+def load(home: Path, environment: Mapping[str, str]) -> Settings:
+    """The settings for the home folder `home`. Raises UsageError for a file that cannot be read or says something unknown."""
+    if home.exists() and not home.is_dir():
+        raise UsageError(
+            f"The home folder {home} is a file.", "Choose a folder with --home or MALSYNC_HOME, or move that file away."
+        )
+    values = _from_file(home / FILE_NAME)
+    for key, name in FROM_ENVIRONMENT.items():
+        if environment.get(name):
+            values[key] = environment[name]
+    return Settings(home=home, access_token=environment.get("MALSYNC_ACCESS_TOKEN", ""), **values)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.", "Mend the file; README.md shows one.") from error
+    for key, item in found.items():
+        if key not in _TYPES:
+            raise UsageError(f"{path}: there is no setting {key!r}.", f"Known settings: {', '.join(_TYPES)}.")
+        if not isinstance(item, _TYPES[key]) or isinstance(item, bool):
+            raise UsageError(
+                f"{path}: {key} must be a {_TYPES[key][-1].__name__}.", "Mend the file; README.md shows one."
+            )
+    if found.get("requests_per_second", 1) < 0:
+        raise UsageError(f"{path}: requests_per_second is below 0.", "Give a number; 0 means no limit.")
+    if found.get("token_store", "file") not in _TOKEN_STORES:
+        raise UsageError(f"{path}: token_store is unknown.", f"Known: {', '.join(_TOKEN_STORES)}.")
+    return found

@@ -1,0 +1,28 @@
+"""One title on a list, and when two values of a field are the same value."""
+
+from typing import NamedTuple
+
+from malsync.medium import Field, Json, ListStatus, Medium
+
+
+class Entry(NamedTuple):
+    """One title on a list: MAL's id, MAL's title, and the user's data as the API gave it."""
+
+    id: int
+    title: str
+    list_status: ListStatus
+
+
+TitleList = dict[int, Entry]
+"""One user's list of one medium, by id."""
+
+
+def value(field: Field, list_status: ListStatus) -> Json:
+    """The value of `field`, where absent, null and `""` are the field's blank: MAL leaves out what was never set."""
+    found = list_status.get(field.name)
+    return field.kind.blank if found is None or found == "" else found
+
+
+def unknown(medium: Medium, list_status: ListStatus) -> list[str]:
+    """The names of the members that this version of malsync does not know, sorted."""
+    return sorted(list_status.keys() - medium.by_name.keys())

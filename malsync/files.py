@@ -1,0 +1,82 @@
+"""Whole files: written by rename after fsync so that no half one is ever seen, read with a limit so that no bomb goes off."""
+
+import gzip
+import os
+import tempfile
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from malsync.errors import UsageError
+
+LIMIT = 256 * 2**20
+"""The most bytes that a file may unpack to."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_PIECE = 2**20
+
+
+def write(path: Path, pieces: Iterable[bytes], *, compress: bool = False) -> None:
+    """Put `pieces` at `path`, readable by its owner alone (comments are private). Raises UsageError, with `path` as it was."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if compress:
+                # No name and no time inside: the same list gives the same bytes.
+                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6) as packed:
+                    packed.write(b"".join(pieces))
+            else:
+                file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):
+            raise _unwritable(path, error) from error
+        raise
+
+
+def read(path: Path) -> bytes:
+    """What the file holds, unpacked when it is gzipped. Raises UsageError: missing, no file, cut short, too large."""
+    try:
+        with path.open("rb") as file:
+            is_gzip = file.read(2) == _GZIP_MAGIC
+        with gzip.open(path, "rb") if is_gzip else path.open("rb") as content:
+            found = bytearray()
+            while piece := content.read(_PIECE):
+                found += piece
+                if len(found) > LIMIT:
+                    raise UsageError(
+                        f"{path} unpacks to more than {LIMIT >> 20} MB; no list is that long, so it is not read.",
+                        "Check where the file came from.",
+                    )
+            return bytes(found)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UsageError(f"{path} is cut short or damaged ({error}).", "Use another copy of the file.") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    # The rename itself is on disk only once the folder is; not every system lets a folder be opened.
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{path} cannot be written: {error.strerror or error}.", "Check the path, its rights and the disk."
+    )

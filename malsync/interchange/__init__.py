@@ -1,0 +1,1 @@
+"""Lists in and out of files: bytes in, values out, and back."""

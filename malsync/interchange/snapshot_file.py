@@ -1,0 +1,96 @@
+"""The JSON snapshot: the file that outlives the mirror, this program and MAL's API."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from malsync import files
+from malsync.entry import Entry, TitleList
+from malsync.errors import UsageError
+from malsync.medium import MEDIA
+from malsync.snapshot import Covers, Snapshot, User, digest, encode, parse_timestamp
+from malsync.validation import problem
+
+VERSION = 1
+_ANOTHER_COPY = "Use another copy of the file."
+
+
+def write(path: Path, snapshot: Snapshot) -> None:
+    """Write `snapshot` to `path`, gzipped when that ends in .gz. Raises UsageError, with `path` as it was."""
+    files.write(path, encode(snapshot), compress=path.suffix == ".gz")
+
+
+def read(path: Path) -> Snapshot:
+    """The snapshot at `path`, its form and its digest checked.
+
+    Raises UsageError for a file that is missing, cut short, edited, of a newer version, too large, or no snapshot.
+    """
+    return decode(files.read(path), str(path))
+
+
+def decode(content: bytes, name: str) -> Snapshot:
+    """The snapshot in `content`; `name` is what an error calls it."""
+    document = _document(content, name)
+    found = problem("snapshot-1", document)
+    if found is not None:
+        place = ".".join(map(str, found.path)) or "the whole"
+        raise UsageError(f"{name} is not a whole snapshot: {place}: {found.message}.", _ANOTHER_COPY)
+    snapshot = Snapshot(
+        user=User(document["origin"], document["user"]["id"], document["user"]["name"]),
+        taken_at=_moment(document["taken_at"], name),
+        source=document["source"],
+        covers=_covers(document, name),
+        lists={medium: _titles(document[medium], medium, name) for medium in MEDIA},
+        note=document["note"],
+    )
+    if digest(snapshot) != document["digest"]:
+        raise UsageError(
+            f"{name} was edited or damaged: its digest does not fit what it holds.",
+            f"{_ANOTHER_COPY} malsync takes no list that it cannot prove to be whole.",
+        )
+    return snapshot
+
+
+def _document(content: bytes, name: str) -> dict[str, Any]:
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"{name} is cut short, or not JSON: {error}.", _ANOTHER_COPY) from error
+    if not isinstance(document, dict) or document.get("format") != "malsync-snapshot":
+        raise UsageError(f"{name} is JSON, but not a malsync snapshot.", "Name a file that `malsync export` wrote.")
+    version = document.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise UsageError(
+            f"{name} is a snapshot of version {version}; this malsync reads up to {VERSION}.",
+            "Install the newest malsync: pip install --upgrade malsync",
+        )
+    return document
+
+
+def _covers(document: dict[str, Any], name: str) -> Covers:
+    covers: Covers = {}
+    for medium in MEDIA:
+        names = document["covers"][medium]
+        if (names is None) != (document[medium] is None):
+            raise UsageError(f"{name} contradicts itself: it says otherwise of {medium} in covers.", _ANOTHER_COPY)
+        covers[medium] = None if names is None else tuple(names)
+    return covers
+
+
+def _moment(text: str, name: str) -> Any:
+    try:
+        return parse_timestamp(text)
+    except ValueError as error:
+        raise UsageError(f"{name} is not a whole snapshot: taken_at: {error}.", _ANOTHER_COPY) from error
+
+
+def _titles(items: list[dict[str, Any]] | None, medium: str, name: str) -> TitleList | None:
+    if items is None:
+        return None
+    titles = {
+        item["node"]["id"]: Entry(item["node"]["id"], item["node"]["title"], item["list_status"]) for item in items
+    }
+    if len(titles) != len(items):
+        raise UsageError(f"{name} is not a whole snapshot: an id stands in its {medium} list twice.", _ANOTHER_COPY)
+    return titles

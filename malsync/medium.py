@@ -1,0 +1,134 @@
+"""ANIME and MANGA: every difference between MAL's two lists, and every field of a `list_status`, as one table.
+
+Nothing else in malsync knows a field's name. The request's `fields`, the mirror's columns, what a diff compares and what a
+snapshot covers are all derived from here. Names and types are those of MAL's reference (GET animelist, GET mangalist, PATCH
+my_list_status); `start_date` and `finish_date` are missing there and live (go-myanimelist, integration_test.go).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+ListStatus = dict[str, Json]
+"""One entry's data as the API gave it: absent stays absent, null stays null."""
+
+
+class Kind(Enum):
+    """What a field holds. The value is the name that a reader sees; `blank` is what MAL shows for one that was never set."""
+
+    WORD = "word"
+    NUMBER = "number"
+    FLAG = "yes or no"
+    DATE = "date"
+    TAGS = "tags"
+    TEXT = "text"
+    TIME = "time"
+
+    @property
+    def blank(self) -> Json:
+        """The value that absent, null and `""` are equal to; a fresh one at each call. None where there is no such value."""
+        return [] if self is Kind.TAGS else _BLANKS.get(self)
+
+
+_BLANKS: dict[Kind, Json] = {Kind.NUMBER: 0, Kind.FLAG: False, Kind.TEXT: ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One member of `list_status`: `name` as GET spells it, `write` as PATCH does (None: the server owns it)."""
+
+    name: str
+    kind: Kind
+    write: str | None
+
+    @property
+    def server_owned(self) -> bool:
+        """Kept, never compared, never sent: no request can set it (the PATCH reference lists no `updated_at`)."""
+        return self.write is None
+
+
+def _field(name: str, kind: Kind, write: str | None = None) -> Field:
+    return Field(name, kind, write or name)
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One of MAL's two lists: its name, the addresses of the API that serve it, its fields in the order we show them."""
+
+    name: str
+    statuses: tuple[str, ...]
+    fields: tuple[Field, ...]
+    progress: tuple[str, ...]
+    """The fields that count how far one is."""
+
+    @property
+    def list_endpoint(self) -> str:
+        """The last part of `/users/{user}/...`."""
+        return f"{self.name}list"
+
+    @cached_property
+    def by_name(self) -> dict[str, Field]:
+        """Every field by the name that GET uses."""
+        return {field.name: field for field in self.fields}
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every field's name: what a whole reading of this list covers."""
+        return tuple(field.name for field in self.fields)
+
+    @cached_property
+    def writable(self) -> tuple[Field, ...]:
+        """What a user can set: what is compared, planned and sent."""
+        return tuple(field for field in self.fields if not field.server_owned)
+
+    def ordered(self, names: Iterable[str]) -> list[str]:
+        """`names` in this table's order, those that it does not know last and by name."""
+        known = {name: place for place, name in enumerate(self.names)}
+        return sorted(names, key=lambda name: (known.get(name, len(known)), name))
+
+
+def _medium(name: str, *, doing: str, planned: str, progress: tuple[Field, ...], again: str) -> Medium:
+    return Medium(
+        name=name,
+        statuses=(doing, "completed", "on_hold", "dropped", planned),
+        progress=tuple(field.name for field in progress),
+        fields=(
+            _field("status", Kind.WORD),
+            _field("score", Kind.NUMBER),
+            *progress,
+            _field(f"is_{again}ing", Kind.FLAG),
+            _field("start_date", Kind.DATE),
+            _field("finish_date", Kind.DATE),
+            _field("priority", Kind.NUMBER),
+            _field("num_times_" + _past(again), Kind.NUMBER),
+            _field(f"{again}_value", Kind.NUMBER),
+            _field("tags", Kind.TAGS),
+            _field("comments", Kind.TEXT),
+            Field("updated_at", Kind.TIME, None),
+        ),
+    )
+
+
+def _past(verb: str) -> str:
+    return verb if verb == "reread" else f"{verb}ed"
+
+
+ANIME = _medium(
+    "anime",
+    doing="watching",
+    planned="plan_to_watch",
+    # The one field that PATCH spells differently; its read name is answered with 400 (myanimelist-api-specification#1).
+    progress=(_field("num_episodes_watched", Kind.NUMBER, write="num_watched_episodes"),),
+    again="rewatch",
+)
+MANGA = _medium(
+    "manga",
+    doing="reading",
+    planned="plan_to_read",
+    progress=(_field("num_volumes_read", Kind.NUMBER), _field("num_chapters_read", Kind.NUMBER)),
+    again="reread",
+)
+MEDIA: dict[str, Medium] = {medium.name: medium for medium in (ANIME, MANGA)}
+"""Both lists, in the order in which everything shows them."""

@@ -1,0 +1,146 @@
+"""Opening the mirror's file, and saying in words what SQLite says in codes."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from malsync.errors import Busy, Damaged, MirrorError
+
+FILE_NAME = "mirror.db"
+APPLICATION_ID = 0x6D616C73  # "mals"; how `file` and we tell a mirror from any other SQLite file
+VERSION = 1
+"""How many migrations this program knows, kept in `user_version` so that opening a file needs no look at its tables."""
+
+BUSY_SECONDS = 5.0
+
+_IN_THE_WAY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors about the file at `path` into MirrorError or Busy."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _in_words(path, error) from error
+
+
+def _in_words(path: Path, error: sqlite3.DatabaseError) -> MirrorError | Busy:
+    # The low byte is the kind, the rest says which sort of it (https://www.sqlite.org/rescode.html).
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _IN_THE_WAY:
+        return Busy(f"Another program holds the mirror {path}.", "Close it, or wait, and run the same command again.")
+    if code in _DAMAGED:
+        return damaged(path, str(error))
+    if code == sqlite3.SQLITE_READONLY:
+        return MirrorError(
+            f"The mirror {path} cannot be written: it is read-only. Nothing was stored.",
+            "Give yourself the right to write to the file and its folder, or choose another folder with --home.",
+        )
+    if code in _NO_ROOM:
+        return MirrorError(
+            f"The mirror {path} could not be read or written ({error}). What was stored before is whole.",
+            "Make room on that disk (see `df`) and run the same command again.",
+        )
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return MirrorError(
+            f"The mirror {path} cannot be opened ({error}).", "Check the rights of the file and its folder."
+        )
+    return MirrorError(f"The mirror {path}: {error}.", "`malsync verify` says what is whole.")
+
+
+def damaged(path: Path, detail: str) -> Damaged:
+    """The error for a file that is no whole database any more."""
+    return Damaged(
+        f"The mirror {path} is damaged: {detail}.",
+        "Make a new one from exported snapshots: malsync mirror rebuild FILES "
+        "(the newest list of each user is in the folder `latest` beside it). The damaged file is kept.",
+    )
+
+
+def connect(path: Path, *, write: bool, wait: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """A connection to the mirror at `path`, migrated to this program's version; with `write`, made when missing.
+
+    It waits up to `wait` seconds for another program that holds the file.
+
+    Raises MirrorError for a file that is damaged, not ours or newer than this program, Busy for one that is locked.
+    """
+    with translated(path):
+        is_new = not path.exists()
+        if is_new:
+            # Comments are private, so the file is nobody else's from its first byte on.
+            path.touch(mode=0o600)
+        version = _checked_version(path, wait)
+        if version < VERSION:
+            _migrate(path, wait)
+        connection = _open(path, "rw" if write else "ro", wait)
+        if write:
+            _make_durable(connection)
+        return connection
+
+
+def in_memory() -> sqlite3.Connection:
+    """An empty mirror that is on no disk, for reading a home folder that has none yet."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _apply(connection)
+    return connection
+
+
+def _open(path: Path, mode: str, wait: float = BUSY_SECONDS) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=wait
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _checked_version(path: Path, wait: float) -> int:
+    connection = _open(path, "ro", wait)
+    try:
+        application, version, tables = (
+            connection.execute(f"SELECT * FROM {source}").fetchone()[0]
+            for source in ("pragma_application_id", "pragma_user_version", "(SELECT count(*) FROM sqlite_master)")
+        )
+    finally:
+        connection.close()
+    if application != APPLICATION_ID and (tables or application or version):
+        raise MirrorError(
+            f"{path} is a database of another program; malsync leaves it alone.",
+            "Choose another home folder with --home or MALSYNC_HOME, or move that file away.",
+        )
+    if version > VERSION:
+        raise MirrorError(
+            f"The mirror {path} was made by a newer malsync (its version is {version}, this program knows {VERSION}).",
+            "Install the newest malsync: pip install --upgrade malsync",
+        )
+    return int(version)
+
+
+def _migrate(path: Path, wait: float) -> None:
+    connection = _open(path, "rw", wait)
+    try:
+        _make_durable(connection)
+        _apply(connection)
+    finally:
+        connection.close()
+
+
+def _apply(connection: sqlite3.Connection) -> None:
+    from sqlite_utils import Database
+
+    from malsync.mirror.schema import migrations
+
+    # Claimed first: a process that is killed between two migrations leaves a file that is known to be ours.
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    migrations.apply(Database(connection))
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _make_durable(connection: sqlite3.Connection) -> None:
+    # Network disks have no shared memory for a write-ahead log; a rollback journal is slower there, and right.
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA synchronous = FULL")

@@ -1,0 +1,412 @@
+"""Snapshots in the mirror: stored whole in one transaction, rebuilt exactly, verified by recomputing every digest."""
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from malsync.diff import OPS, Op, count, diff
+from malsync.entry import Entry, TitleList
+from malsync.errors import Damaged
+from malsync.medium import MEDIA, ListStatus, Medium
+from malsync.mirror.database import BUSY_SECONDS, connect, damaged, in_memory, translated
+from malsync.mirror.rows import Row, RowCodec
+from malsync.snapshot import Covers, Snapshot, Source, User, digest, digest_of, member, parse_timestamp, timestamp
+
+_CODECS = {name: RowCodec(medium) for name, medium in MEDIA.items()}
+_KINDS: dict[Source, str] = {"public": "public", "import": "import"}
+_VALID_AT = "series = :series AND since <= :snapshot AND (until IS NULL OR until > :snapshot)"
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What the mirror says of a snapshot without rebuilding it. `changes` is against the one before it in its series."""
+
+    number: int
+    series: int
+    user: User
+    taken_at: datetime
+    source: Source
+    digest: str
+    covers: Covers
+    counts: dict[str, int | None]
+    changes: dict[Op, int]
+    suspicious: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One entry as it stood from a snapshot on; None from the one on that it was missing in."""
+
+    snapshot: int
+    taken_at: datetime
+    list_status: ListStatus | None
+
+
+class Mirror:
+    """The mirror's file, open. Every method raises MirrorError or Busy where the file fails it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path, *, write: bool = False, wait: float = BUSY_SECONDS) -> Self:
+        """The mirror at `path`: for reading (an empty one where there is no file) or, with `write`, made when missing."""
+        if not write and not path.exists():
+            return cls(path, in_memory())
+        return cls(path, connect(path, write=write, wait=wait))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    # -- who and what is here
+
+    def users(self) -> list[User]:
+        """Every MAL user that has a snapshot here, in the order in which they came."""
+        rows = self._rows("SELECT origin, mal_id, name FROM mal_user ORDER BY id")
+        return [User(*row) for row in rows]
+
+    def infos(self, user: User | None = None) -> list[Info]:
+        """Every snapshot, or those of one user, oldest first."""
+        rows = self._rows(
+            "SELECT snapshot.id, series, origin, mal_id, name, taken_at, source, digest, covers, anime, manga,"
+            " added, updated, removed, suspicious, note"
+            " FROM snapshot JOIN series ON series.id = snapshot.series JOIN mal_user ON mal_user.id = series.user"
+            " ORDER BY taken_at, snapshot.id"
+        )
+        found = [_info(row) for row in rows]
+        return found if user is None else [info for info in found if info.user.key == user.key]
+
+    def info(self, number: int) -> Info:
+        """The snapshot of that number. Raises KeyError when there is none."""
+        for info in self.infos():
+            if info.number == number:
+                return info
+        raise KeyError(number)
+
+    def find(self, snapshot: Snapshot, its_digest: str) -> Info | None:
+        """The same snapshot, if it is here already: its user, its time and its digest."""
+        moment = timestamp(snapshot.taken_at)
+        return next(
+            (
+                info
+                for info in self.infos(snapshot.user)
+                if timestamp(info.taken_at) == moment and info.digest == its_digest
+            ),
+            None,
+        )
+
+    # -- reading
+
+    def load(self, number: int) -> Snapshot:
+        """The snapshot of that number, rebuilt, its digest recomputed and compared. Raises KeyError when there is none."""
+        info = self.info(number)
+        found = self._rebuild(info)
+        if digest(found) != info.digest:
+            raise damaged(self.path, f"snapshot {number} does not rebuild to what was stored")
+        return found
+
+    def history(self, user: User, medium: Medium, id: int) -> list[Version]:
+        """One entry through every snapshot of `user` that covers `medium`: a version wherever it changed, came or went."""
+        rows = self._rows(
+            f"SELECT series, since, until, {', '.join(_CODECS[medium.name].columns)}"
+            f" FROM {medium.name}_version WHERE media_id = ? AND series IN (SELECT DISTINCT series FROM snapshot)",
+            id,
+        )
+        spans = [(row[0], row[1], row[2], _CODECS[medium.name].decode(row[3:])) for row in rows]
+        versions: list[Version] = []
+        for info in self.infos(user):
+            if info.counts[medium.name] is None:
+                continue
+            now = next((data for series, since, until, data in spans if _seen(info, series, since, until)), None)
+            if now != (versions[-1].list_status if versions else None):
+                versions.append(Version(info.number, info.taken_at, now))
+        return versions
+
+    def titles(self, medium: Medium) -> dict[int, str]:
+        """The title of every id that was ever on a list here."""
+        return dict(self._rows(f"SELECT id, title FROM {medium.name}"))
+
+    # -- writing
+
+    def add(self, snapshot: Snapshot, *, suspicious: Sequence[str] = ()) -> Info:
+        """Store `snapshot` whole, in one transaction, and rebuild it before that is committed.
+
+        A snapshot that is here already is not stored again. Raises MirrorError and leaves the mirror as it was when
+        anything fails, a rebuilt digest that differs included.
+        """
+        its_digest = digest(snapshot)
+        with self._transaction():
+            found = self.find(snapshot, its_digest)
+            if found is not None:
+                return found
+            user = self._user_row(snapshot.user)
+            series = self._series_for(user, snapshot)
+            previous = self._newest_of(series)
+            number = self._insert_snapshot(series, snapshot, its_digest, suspicious)
+            before, after = self._write_versions(series, number, snapshot)
+            if previous is not None:
+                changes = count(
+                    diff(
+                        Snapshot(previous.user, previous.taken_at, previous.source, previous.covers, before),
+                        Snapshot(snapshot.user, snapshot.taken_at, snapshot.source, snapshot.covers, after),
+                    )
+                )
+                self._execute(
+                    "UPDATE snapshot SET added = ?, updated = ?, removed = ? WHERE id = ?",
+                    *(changes[op] for op in OPS),
+                    number,
+                )
+            self.load(number)
+        return self.info(number)
+
+    def copy(self, target: Path) -> None:
+        """A compact copy of the whole mirror at `target`, which must not exist, safe while others read and write."""
+        with translated(target):
+            target.touch(mode=0o600, exist_ok=False)
+            self._connection.execute("VACUUM INTO ?", (str(target),))
+
+    # -- verifying
+
+    def verify(self) -> tuple[list[tuple[int, str | None]], str]:
+        """Recompute every digest and check the database.
+
+        Returns each snapshot's number with its problem (None: it is whole), and "ok" or what SQLite found.
+        Raises MirrorError when the file is too damaged to read.
+        """
+        complaints = [row[0] for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+        complaints += [
+            f"{row[0]} row {row[1]} points at a missing {row[2]}" for row in self._rows("PRAGMA foreign_key_check")
+        ]
+        problems: dict[int, str | None] = {}
+        by_series: dict[int, list[Info]] = {}
+        for info in self.infos():
+            by_series.setdefault(info.series, []).append(info)
+        for infos in by_series.values():
+            problems |= self._verify_series(sorted(infos, key=lambda info: info.number))
+        return sorted(problems.items()), "; ".join(complaints) or "ok"
+
+    def _verify_series(self, infos: list[Info]) -> dict[int, str | None]:
+        """Walk the snapshots in order with each version's canonical form made once: rebuilding each anew costs 14 times that."""
+        sweeps = {name: _Sweep(self._spans(medium, infos[0].series)) for name, medium in MEDIA.items()}
+        problems: dict[int, str | None] = {}
+        for info in infos:
+            members = {name: sweep.at(info.number) for name, sweep in sweeps.items()}
+            known = {name: None if info.covers[name] is None else members[name] for name in MEDIA}
+            counts = {name: None if found is None else len(found) for name, found in known.items()}
+            if digest_of(known) != info.digest:
+                problems[info.number] = "its digest differs: it does not rebuild to what was stored"
+            elif counts != info.counts:
+                problems[info.number] = f"it says {info.counts} entries and holds {counts}"
+            else:
+                problems[info.number] = None
+        return problems
+
+    def _spans(self, medium: Medium, series: int) -> Iterator[tuple[int, int, int | None, bytes]]:
+        codec = _CODECS[medium.name]
+        for media_id, since, until, *row in self._rows(
+            f"SELECT media_id, since, until, {', '.join(codec.columns)} FROM {medium.name}_version WHERE series = ?",
+            series,
+        ):
+            yield media_id, since, until, member(media_id, codec.decode(tuple(row)))
+
+    # -- inside
+
+    def _rows(self, sql: str, *values: Any) -> list[Row]:
+        with translated(self.path):
+            return self._connection.execute(
+                sql, values[0] if values and isinstance(values[0], dict) else values
+            ).fetchall()
+
+    def _execute(self, sql: str, *values: Any) -> int:
+        with translated(self.path):
+            return self._connection.execute(sql, values).lastrowid or 0
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with translated(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk may have ended the transaction already; then there is nothing to take back.
+                with suppress(sqlite3.OperationalError):
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _rebuild(self, info: Info) -> Snapshot:
+        lists = {
+            name: None if info.covers[name] is None else self._list_at(medium, info) for name, medium in MEDIA.items()
+        }
+        return Snapshot(info.user, info.taken_at, info.source, info.covers, lists, info.note)
+
+    def _list_at(self, medium: Medium, info: Info) -> TitleList:
+        codec = _CODECS[medium.name]
+        titles = self.titles(medium)
+        rows = self._rows(
+            f"SELECT media_id, {', '.join(codec.columns)} FROM {medium.name}_version WHERE {_VALID_AT}",
+            {"series": info.series, "snapshot": info.number},
+        )
+        return {row[0]: Entry(row[0], titles.get(row[0], ""), codec.decode(row[1:])) for row in rows}
+
+    def _user_row(self, user: User) -> int:
+        found = self._rows(
+            "SELECT id, name FROM mal_user WHERE origin = ? AND coalesce(mal_id, lower(name)) = ?",
+            user.origin,
+            user.key[1],
+        )
+        if not found:
+            return self._execute(
+                "INSERT INTO mal_user (origin, mal_id, name) VALUES (?, ?, ?)", user.origin, user.id, user.name
+            )
+        row, name = found[0]
+        if name != user.name and user.name:
+            self._execute("UPDATE mal_user SET name = ? WHERE id = ?", user.name, row)
+        return int(row)
+
+    def _series_for(self, user: int, snapshot: Snapshot) -> int:
+        """The series that `snapshot` continues: one whose newest is not younger, so that no interval is ever split."""
+        kind = _KINDS.get(snapshot.source, "own")
+        found = self._rows(
+            "SELECT series.id, max(taken_at) AS newest FROM series JOIN snapshot ON snapshot.series = series.id"
+            " WHERE user = ? AND kind = ? GROUP BY series.id HAVING newest <= ? ORDER BY newest DESC LIMIT 1",
+            user,
+            kind,
+            timestamp(snapshot.taken_at),
+        )
+        if found:
+            return int(found[0][0])
+        return self._execute("INSERT INTO series (user, kind) VALUES (?, ?)", user, kind)
+
+    def _newest_of(self, series: int) -> Info | None:
+        return max((info for info in self.infos() if info.series == series), key=lambda info: info.number, default=None)
+
+    def _insert_snapshot(self, series: int, snapshot: Snapshot, its_digest: str, suspicious: Collection[str]) -> int:
+        counts = snapshot.counts
+        return self._execute(
+            "INSERT INTO snapshot (series, taken_at, source, digest, covers, anime, manga, added, updated, removed,"
+            " suspicious, note) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?)",
+            series,
+            timestamp(snapshot.taken_at),
+            snapshot.source,
+            its_digest,
+            orjson.dumps(snapshot.covers).decode(),
+            *(counts.get(name) for name in MEDIA),
+            orjson.dumps(list(suspicious)).decode(),
+            snapshot.note,
+        )
+
+    def _write_versions(
+        self, series: int, number: int, snapshot: Snapshot
+    ) -> tuple[dict[str, TitleList], dict[str, TitleList]]:
+        """Close the versions that changed or went, insert those that changed or came. Returns both, before and after."""
+        before: dict[str, TitleList] = {}
+        after: dict[str, TitleList] = {}
+        for name, medium in MEDIA.items():
+            titles = snapshot.lists.get(name)
+            if titles is None:
+                continue
+            was, now = self._write_list(medium, series, number, titles)
+            before[name], after[name] = was, now
+            self._keep_titles(medium, titles, overwrite=snapshot.source != "import")
+        return before, after
+
+    def _write_list(self, medium: Medium, series: int, number: int, titles: TitleList) -> tuple[TitleList, TitleList]:
+        codec, table = _CODECS[medium.name], f"{medium.name}_version"
+        columns = ", ".join(codec.columns)
+        open_rows = {
+            row[0]: row[1:]
+            for row in self._rows(f"SELECT media_id, {columns} FROM {table} WHERE series = ? AND until IS NULL", series)
+        }
+        rows = {id: codec.encode(entry.list_status) for id, entry in titles.items()}
+        ended = [id for id, row in open_rows.items() if rows.get(id) != row]
+        begun = [id for id, row in rows.items() if open_rows.get(id) != row]
+        with translated(self.path):
+            self._connection.executemany(
+                f"UPDATE {table} SET until = ? WHERE series = ? AND media_id = ? AND until IS NULL",
+                ((number, series, id) for id in ended),
+            )
+            self._connection.executemany(
+                f"INSERT INTO {table} (series, media_id, since, {columns})"
+                f" VALUES (?, ?, ?, {', '.join('?' * len(codec.columns))})",
+                ((series, id, number, *rows[id]) for id in sorted(begun)),
+            )
+        known = self.titles(medium)
+        was = {id: Entry(id, known.get(id, ""), codec.decode(open_rows[id])) for id in ended}
+        return was, {id: titles[id] for id in begun}
+
+    def _keep_titles(self, medium: Medium, titles: TitleList, *, overwrite: bool) -> None:
+        known = self.titles(medium)
+        fresh = [
+            (entry.id, entry.title)
+            for entry in titles.values()
+            if (overwrite and entry.title and known.get(entry.id) != entry.title) or entry.id not in known
+        ]
+        with translated(self.path):
+            self._connection.executemany(f"INSERT OR REPLACE INTO {medium.name} (id, title) VALUES (?, ?)", fresh)
+
+
+class _Sweep:
+    """The members of one list at one snapshot after another, each version opened and closed once."""
+
+    def __init__(self, spans: Iterator[tuple[int, int, int | None, bytes]]) -> None:
+        self._opens: dict[int, list[tuple[int, bytes]]] = {}
+        self._closes: dict[int, list[int]] = {}
+        self._now: dict[int, bytes] = {}
+        self._steps: list[int] = []
+        for media_id, since, until, text in spans:
+            self._opens.setdefault(since, []).append((media_id, text))
+            if until is not None:
+                self._closes.setdefault(until, []).append(media_id)
+        self._steps = sorted({*self._opens, *self._closes}, reverse=True)
+
+    def at(self, snapshot: int) -> Collection[bytes]:
+        """The members at `snapshot`; each call's number is greater than the one before."""
+        while self._steps and self._steps[-1] <= snapshot:
+            step = self._steps.pop()
+            for media_id in self._closes.get(step, ()):
+                self._now.pop(media_id, None)
+            self._now.update(self._opens.get(step, ()))
+        return self._now.values()
+
+
+def _seen(info: Info, series: int, since: int, until: int | None) -> bool:
+    return series == info.series and since <= info.number and (until is None or until > info.number)
+
+
+def _info(row: Row) -> Info:
+    number, series, origin, mal_id, name, taken_at, source, its_digest, covers, *rest = row
+    try:
+        anime, manga, added, updated, removed, suspicious, note = rest
+        return Info(
+            number=number,
+            series=series,
+            user=User(origin, mal_id, name),
+            taken_at=parse_timestamp(taken_at),
+            source=source,
+            digest=its_digest,
+            covers={key: None if names is None else tuple(names) for key, names in orjson.loads(covers).items()},
+            counts={"anime": anime, "manga": manga},
+            changes={"add": added, "update": updated, "remove": removed},
+            suspicious=tuple(orjson.loads(suspicious)),
+            note=note,
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Damaged(
+            f"The mirror is damaged: snapshot {number} has a header that cannot be read ({error}).",
+            "Make a new one from exported snapshots: malsync mirror rebuild FILES",
+        ) from error

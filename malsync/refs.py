@@ -1,0 +1,193 @@
+"""List references: `[WHO@]REF` names a whole list wherever one is wanted."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from malsync.errors import UsageError
+from malsync.snapshot import Snapshot, User, digest, timestamp
+
+if TYPE_CHECKING:
+    from malsync.mirror import Info, Mirror
+
+LIVE = "live"
+EXAMPLES = "live, latest, latest~1, good, 12, 2026-11, yesterday, bob@latest, ./list.json"
+
+_LATEST = re.compile(r"latest(?:~(\d{1,9}))?")
+_PATH_ENDS = (".json", ".xml", ".gz")
+_BACKUPS = {"backup", "public"}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference, taken apart: whose list, and which. For a path, `which` is all of it."""
+
+    text: str
+    who: str | None
+    which: str
+
+    @property
+    def is_path(self) -> bool:
+        """Whether this names a file."""
+        return is_path(self.text)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this asks MAL itself."""
+        return not self.is_path and self.which == LIVE
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A list that a reference named. `number` is the snapshot's, or None for a file or the live list."""
+
+    reference: str
+    snapshot: Snapshot
+    digest: str
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a reference can name a list in, passed in by the caller.
+
+    `whose(who)` says which MAL user an account or a name is (None: the one that is meant when nobody is named; raises
+    UsageError where that is nobody), `live(user)` reads now, `file(path)` reads a file.
+    """
+
+    mirror: "Mirror"
+    whose: Callable[[str | None], User]
+    live: Callable[[str | None], Snapshot]
+    file: Callable[[str], Snapshot]
+    now: Callable[[], datetime]
+
+
+def is_path(text: str) -> bool:
+    """Whether `text` names a file: it has a slash, a leading dot, or a list's ending."""
+    return "/" in text or "\\" in text or text.startswith(".") or text.endswith(_PATH_ENDS)
+
+
+def parse(text: str) -> Reference:
+    """Take a reference apart. Raises UsageError for an empty one."""
+    if is_path(text):
+        return Reference(text, None, text)
+    who, at, which = text.rpartition("@")
+    if not which or (at and not who):
+        raise UsageError(f"{text!r} names no list.", f"A reference is one of: {EXAMPLES}")
+    return Reference(text, who or None, which)
+
+
+def resolve(text: str, sources: Sources) -> Chosen:
+    """The list that `text` names. Raises UsageError when there is none, and what reading a file or MAL raises."""
+    reference = parse(text)
+    if reference.is_path:
+        return _unnumbered(text, sources.file(text))
+    if reference.is_live:
+        return _unnumbered(text, sources.live(reference.who))
+    info = choose(reference, sources)
+    return Chosen(text, sources.mirror.load(info.number), info.digest, info.number)
+
+
+def choose(reference: Reference, sources: Sources) -> "Info":
+    """The stored snapshot that a reference names. Raises UsageError when there is none."""
+    which = reference.which
+    if which.isdecimal():
+        return _by_number(reference, sources)
+    user = sources.whose(reference.who)
+    infos = sources.mirror.infos(user)
+    if not infos:
+        raise UsageError(f"There is no snapshot of {user.name} yet.", "Make one: malsync backup")
+    if match := _LATEST.fullmatch(which):
+        return _latest(user, infos, int(match[1] or 0))
+    if which == "good":
+        good = [info for info in infos if not info.suspicious]
+        if not good:
+            raise UsageError(f"Every snapshot of {user.name} is suspicious.", "Look at them: malsync snapshots")
+        return good[-1]
+    return _at(reference, infos, end_of(which, sources.now()))
+
+
+def end_of(text: str, now: datetime) -> datetime:
+    """The first moment after the date, month or time that `text` says, in local time unless it says otherwise.
+
+    Raises UsageError for anything that is none of them.
+    """
+    if text == "yesterday":
+        return now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+    for form, step in _FORMS.items():
+        if match := re.fullmatch(form, text):
+            try:
+                return step(match)
+            except (ValueError, OverflowError):
+                break
+    raise UsageError(f"{text!r} names no list and no time.", f"A reference is one of: {EXAMPLES}")
+
+
+def _end_of_month(match: re.Match[str]) -> datetime:
+    first = datetime.fromisoformat(f"{match[0]}-01")
+    return _local((first + timedelta(days=31)).replace(day=1))
+
+
+def _end_of_day(match: re.Match[str]) -> datetime:
+    return _local(datetime.fromisoformat(match[0]) + timedelta(days=1))
+
+
+def _end_of_time(match: re.Match[str]) -> datetime:
+    moment = datetime.fromisoformat(match[0])
+    step = timedelta(microseconds=1) if match[2] else timedelta(seconds=1) if match[1] else timedelta(minutes=1)
+    return moment.astimezone(UTC) + step if moment.tzinfo else _local(moment + step)
+
+
+_FORMS: dict[str, Callable[[re.Match[str]], datetime]] = {
+    r"\d{4}-\d{2}": _end_of_month,
+    r"\d{4}-\d{2}-\d{2}": _end_of_day,
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?": _end_of_time,
+}
+
+
+def _local(moment: datetime) -> datetime:
+    return moment.astimezone().astimezone(UTC)
+
+
+def _unnumbered(text: str, snapshot: Snapshot) -> Chosen:
+    return Chosen(text, snapshot, digest(snapshot))
+
+
+def _by_number(reference: Reference, sources: Sources) -> "Info":
+    infos = sources.mirror.infos()
+    found = next((info for info in infos if str(info.number) == reference.which.lstrip("0")), None)
+    if found is None:
+        raise UsageError(f"There is no snapshot {reference.which}.", "List them: malsync snapshots")
+    if reference.who is not None and sources.whose(reference.who).key != found.user.key:
+        raise UsageError(
+            f"Snapshot {found.number} is not {reference.who}'s but {found.user.name}'s.", "List them: malsync snapshots"
+        )
+    return found
+
+
+def _latest(user: User, infos: "list[Info]", back: int) -> "Info":
+    backups = [info for info in infos if info.source in _BACKUPS]
+    if not backups:
+        raise UsageError(
+            f"There is no backup of {user.name} yet, only {len(infos)} imported or made for a run.",
+            "Make one (malsync backup), or name a snapshot by its number (malsync snapshots).",
+        )
+    if back >= len(backups):
+        raise UsageError(
+            f"There are {len(backups)} backups of {user.name}; latest~{back} would be one more.",
+            f"The oldest is snapshot {backups[0].number} of {timestamp(backups[0].taken_at)}.",
+        )
+    return backups[-1 - back]
+
+
+def _at(reference: Reference, infos: "list[Info]", end: datetime) -> "Info":
+    before = [info for info in infos if info.taken_at < end]
+    if not before:
+        oldest = infos[0]
+        raise UsageError(
+            f"There is no snapshot at or before {reference.which}.",
+            f"The oldest is snapshot {oldest.number} of {timestamp(oldest.taken_at)}.",
+        )
+    return before[-1]

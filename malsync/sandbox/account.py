@@ -1,0 +1,123 @@
+"""A MAL account as values in, values out: no server, no clock, no lock of its own.
+
+Tests of plans and restores run thousands of examples against it; the server puts HTTP and a lock around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from malsync.sandbox.catalogue import Catalogue
+from malsync.sandbox.errors import Refusal, bad_request, not_found
+from malsync.sandbox.forms import read_form
+from malsync.sandbox.media import MEDIA, Status
+from malsync.sandbox.settings import DEFAULTS, Settings
+
+
+def stamp(now: datetime) -> str:
+    """`now` as MAL writes a time: whole seconds, with +00:00. `now` is aware and in UTC."""
+    return now.strftime("%Y-%m-%dT%H:%M:%S+00:00")
+
+
+class Account:
+    """One MAL user and the two lists. `medium` is always `"anime"` or `"manga"`.
+
+    A list status is kept sparse (unset members absent) and is replaced, never changed in place, so that what was handed
+    out stays as it was.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        id: int,
+        catalogue: Catalogue,
+        lists: Mapping[str, Mapping[int, Status]] | None = None,
+        *,
+        profile: Mapping[str, Any] | None = None,
+        private: Iterable[str] = (),
+    ) -> None:
+        self.name = name
+        self.id = id
+        self.catalogue = catalogue
+        self.profile = dict(profile or {})
+        self.private = frozenset(private)
+        self._lists: dict[str, dict[int, Status]] = {medium: {} for medium in MEDIA}
+        self._versions = dict.fromkeys(MEDIA, 0)
+        for medium, entries in (lists or {}).items():
+            self.put_list(medium, entries)
+
+    def kept(self, medium: str) -> Mapping[int, Status]:
+        """The list as it is kept: sparse list statuses by id."""
+        return self._lists[medium]
+
+    def version(self, medium: str) -> int:
+        """A number that moves whenever the list does."""
+        return self._versions[medium]
+
+    def entries(self, medium: str) -> dict[int, Status]:
+        """The list as GET tells it when every member is asked for: full list statuses by id."""
+        return {id: self._full(medium, status) for id, status in self._lists[medium].items()}
+
+    def entry(self, medium: str, id: int) -> Status | None:
+        """One full list status, or None where the title is not on the list."""
+        status = self._lists[medium].get(id)
+        return None if status is None else self._full(medium, status)
+
+    def put_list(self, medium: str, entries: Mapping[int, Status]) -> None:
+        """Replace a whole list, as it is: nothing is checked against the titles, `updated_at` stays as given."""
+        self._lists[medium] = {id: MEDIA[medium].sparse(status) for id, status in entries.items()}
+        self._versions[medium] += 1
+
+    def patch(
+        self, medium: str, id: int, form: Mapping[str, str], now: datetime, settings: Settings = DEFAULTS
+    ) -> Status:
+        """Add the title, or change only what the form names; the answer is the full list status.
+
+        Nothing is filled in by itself: a title set to completed keeps its progress and its dates
+        (Zai-Kun/AniWatch pull request 3). Raises Refusal: 404 for an unknown title, 400 for one that waits for approval
+        or a form that is not right. Nothing changes then.
+        """
+        title = self.catalogue.get(medium, id)
+        if title is None:
+            raise not_found()
+        if title.get("pending"):
+            raise Refusal(400, "invalid_content", "Invalid content")
+        changes = read_form(MEDIA[medium], form, title, settings)
+        before = self._lists[medium].get(id)
+        if before is None:
+            changes.setdefault("status", self._new_status(medium, settings))
+        return self._store(medium, id, {**(before or {}), **changes}, now)
+
+    def delete(self, medium: str, id: int) -> None:
+        """Take the title off the list. Raises Refusal 404 where it is not on it, so a second DELETE fails."""
+        if self._lists[medium].pop(id, None) is None:
+            raise not_found()
+        self._versions[medium] += 1
+
+    def edit(self, medium: str, id: int, now: datetime, **values: Any) -> Status:
+        """Change an entry from outside the API, or add it: members under the names of GET, taken as they are.
+
+        This is how values come to stand that no PATCH can make, such as progress above the total. Raises Refusal 404
+        for an unknown title.
+        """
+        if self.catalogue.get(medium, id) is None:
+            raise not_found()
+        before = self._lists[medium].get(id, {"status": MEDIA[medium].planned})
+        return self._store(medium, id, {**before, **values}, now)
+
+    def _new_status(self, medium: str, settings: Settings) -> str:
+        if settings.new_status == "refuse":
+            raise bad_request("invalid status")
+        return MEDIA[medium].planned if settings.new_status == "planned" else MEDIA[medium].current
+
+    def _store(self, medium: str, id: int, status: Status, now: datetime) -> Status:
+        status = MEDIA[medium].sparse({**status, "updated_at": stamp(now)})
+        self._lists[medium][id] = status
+        self._versions[medium] += 1
+        return self._full(medium, status)
+
+    def _full(self, medium: str, status: Status) -> Status:
+        shown = MEDIA[medium].shown(status, MEDIA[medium].on_request)
+        return {name: list(value) if isinstance(value, list) else value for name, value in shown.items()}

@@ -1,0 +1,135 @@
+"""The endpoints under /v2: what each one answers, as functions of a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from malsync.sandbox.account import Account
+from malsync.sandbox.errors import ExpiredToken, Refusal, bad_request, not_found
+from malsync.sandbox.exchange import Answer, Call
+from malsync.sandbox.lists import ListReader, told
+from malsync.sandbox.media import ANIME, MEDIA
+from malsync.sandbox.oauth import CLIENT_ID, OTHER_CLIENT_ID
+from malsync.sandbox.settings import Settings
+from malsync.sandbox.wire import node, parsed_fields
+from malsync.sandbox.world import World
+
+EPISODES_A_DAY = 60
+"""Of 24 minutes each: the catalogue knows no durations, and num_days needs one."""
+
+
+class Api:
+    """The API of one world. Every method answers a call, or raises Refusal or ExpiredToken."""
+
+    def __init__(self, world: World, settings: Settings) -> None:
+        self._world = world
+        self._settings = settings
+        self._lists = ListReader(world.catalogue, settings)
+
+    def identify(self, call: Call) -> None:
+        """Find out whose access token the call bears, if it is a good one."""
+        name = self._world.authority.user_of(_bearer(call) or "")
+        call.user = self._world.account(name) if name else None
+
+    def admit(self, call: Call) -> None:
+        """Let the call in. Raises Refusal or ExpiredToken where its credentials are not right.
+
+        None at all: 403 `forbidden`; a client id that is not known: 400 (erengy/taiga;
+        SuperMarcus/myanimelist-api-specification issue 5). Beside an access token the client id is not looked at.
+        """
+        self.identify(call)
+        if _bearer(call) is not None:
+            if call.user is None:
+                raise ExpiredToken
+        elif (client_id := call.headers.get("x-mal-client-id")) is None:
+            raise Refusal(403, "forbidden")
+        elif client_id not in (CLIENT_ID, OTHER_CLIENT_ID):
+            raise bad_request("Invalid client id")
+
+    def me(self, call: Call) -> Answer:
+        """GET /users/@me: who the token belongs to; some members only where `fields` names them."""
+        user = self._needed_user(call)
+        shown: dict[str, Any] = {"id": user.id, "name": user.name}
+        on_request = {"anime_statistics", "time_zone", "is_supporter", "birthday"}
+        shown.update((name, value) for name, value in user.profile.items() if name not in on_request)
+        for name in parsed_fields(call.query.get("fields", "")):
+            if name == "anime_statistics" and self._settings.statistics == "on":
+                shown[name] = _statistics(user)
+            elif name in on_request and name in user.profile:
+                shown[name] = user.profile[name]
+        return Answer.json(shown)
+
+    def user_list(self, call: Call) -> Answer:
+        """GET /users/{name or @me}/animelist and mangalist: one page."""
+        medium, name = call.where["medium"], call.where["user"]
+        owner = self._needed_user(call) if name == "@me" else self._world.account(name)
+        if owner is None:
+            raise not_found()
+        if medium in owner.private and call.user is not owner:
+            raise Refusal(403, self._settings.private_error)
+        path = call.path if self._settings.next_user == "kept" else call.path.replace("@me", owner.name)
+        return Answer(body=self._lists.page(owner, medium, call, call.origin + path))
+
+    def details(self, call: Call) -> Answer:
+        """GET /anime/{id} and /manga/{id}. Gray and black titles are told without being asked for."""
+        medium, id = call.where["medium"], call.where["id"]
+        if (title := self._world.catalogue.get(medium, id)) is None:
+            raise not_found()
+        kind, fields = MEDIA[medium], parsed_fields(call.query.get("fields", ""))
+        shown = node(kind, title, fields)
+        if "my_list_status" in fields and call.user and (status := call.user.kept(medium).get(id)) is not None:
+            shown["my_list_status"] = told(kind, status, kind.on_request, self._settings)
+        return Answer.json(shown)
+
+    def update(self, call: Call) -> Answer:
+        """PATCH and PUT of my_list_status: the same partial update; the answer has every member."""
+        medium, id = call.where["medium"], call.where["id"]
+        user = self._needed_user(call)
+        if call.body and not call.form:
+            raise bad_request("invalid content type")
+        user.patch(medium, id, call.form, self._world.clock(), self._settings)
+        kind = MEDIA[medium]
+        return Answer.json(told(kind, user.kept(medium)[id], kind.on_request, self._settings))
+
+    def delete(self, call: Call) -> Answer:
+        """DELETE of my_list_status: `[]`; what a second one says beside its 404 is a switch."""
+        try:
+            self._needed_user(call).delete(call.where["medium"], call.where["id"])
+        except Refusal as no:
+            if no.status != 404 or self._settings.delete_404 == "object":
+                raise
+            return Answer(404, b"null" if self._settings.delete_404 == "null" else b"")
+        return Answer.json([])
+
+    def _needed_user(self, call: Call) -> Account:
+        if call.user is None:
+            status = self._settings.me_without_user
+            raise Refusal(status, {400: "bad_request", 401: "invalid_token", 403: "forbidden"}[status])
+        return call.user
+
+
+def _bearer(call: Call) -> str | None:
+    scheme, _, token = call.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _statistics(user: Account) -> dict[str, Any]:
+    """`anime_statistics`: the members and their types as ModerNews/MAL-API-Client-Upgraded and go-myanimelist read them."""
+    names = {ANIME.current: "watching", ANIME.planned: "plan_to_watch"}
+    counts = dict.fromkeys((names.get(status, status) for status in ANIME.statuses), 0)
+    days = dict.fromkeys(counts, 0.0)
+    entries = user.kept("anime").values()
+    for status in entries:
+        name = names.get(filed := ANIME.filed_under(status), filed)
+        counts[name] += 1
+        days[name] += status.get("num_episodes_watched", 0) / EPISODES_A_DAY
+    scores = [status["score"] for status in entries if status.get("score")]
+    return {
+        **{f"num_items_{name}": count for name, count in counts.items()},
+        "num_items": len(entries),
+        **{f"num_days_{name}": round(days[name], 2) for name in ("watching", "completed", "on_hold", "dropped")},
+        "num_days": round(sum(days.values()), 2),
+        "num_episodes": sum(status.get("num_episodes_watched", 0) for status in entries),
+        "num_times_rewatched": sum(status.get("num_times_rewatched", 0) for status in entries),
+        "mean_score": round(sum(scores) / len(scores), 2) if scores else 0.0,
+    }

@@ -1,0 +1,117 @@
+"""The addresses under /v1/oauth2: the page on which a person agrees, and the token endpoint."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from html import escape
+from urllib.parse import unquote_plus
+
+from malsync.sandbox.exchange import Answer, Call
+from malsync.sandbox.oauth import Authority, OAuthRefusal
+from malsync.sandbox.settings import Settings
+from malsync.sandbox.world import World
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Allow access? - malsync sandbox</title>
+<style>
+  body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 30rem; margin: 3rem auto; padding: 0 1rem; color: #1c1e21; }}
+  fieldset {{ border: 1px solid #999; border-radius: .4rem; margin: 1rem 0; }}
+  label {{ display: block; padding: .3rem 0; }}
+  button {{ font: inherit; padding: .5rem 1.4rem; margin-right: .6rem; border-radius: .4rem; border: 1px solid #2e51a2; }}
+  button[value=allow] {{ background: #2e51a2; color: #fff; }}
+  .note {{ color: #555; }}
+</style>
+</head>
+<body>
+<h1>Allow access?</h1>
+<p>An application asks to read and change the lists of an account of this sandbox.</p>
+<form method="post" action="{action}">
+{hidden}
+<fieldset>
+<legend>Account</legend>
+{accounts}
+</fieldset>
+<button name="decision" value="allow">Allow</button>
+<button name="decision" value="deny">Deny</button>
+</form>
+<p class="note">This is a malsync sandbox on your own machine, not MyAnimeList. No real account is touched.</p>
+</body>
+</html>
+"""
+
+
+class Consent:
+    """The authorization server of one world over HTTP. Every method answers a call."""
+
+    def __init__(self, world: World, settings: Settings) -> None:
+        self._world = world
+        self._settings = settings
+
+    @property
+    def _authority(self) -> Authority:
+        return self._world.authority
+
+    def page(self, call: Call) -> Answer:
+        """GET /authorize: a page with the accounts, Allow and Deny; a request that is not right is refused."""
+        return _or_refusal(lambda: self._page(call))
+
+    def decide(self, call: Call) -> Answer:
+        """POST /authorize: what the page sends; a redirect back to the application with a code, or with an error."""
+        return _or_refusal(lambda: self._decide(call))
+
+    def token(self, call: Call) -> Answer:
+        """POST /token: tokens for a code or for a refresh token."""
+        return _or_refusal(lambda: self._token(call))
+
+    def _page(self, call: Call) -> Answer:
+        self._authority.asked(call.query, self._settings)
+        hidden = "\n".join(
+            f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in call.query.items()
+        )
+        accounts = "\n".join(
+            f'<label><input type="radio" name="user" value="{escape(name)}"{"" if number else " checked"}> {escape(name)}</label>'
+            for number, name in enumerate(self._world.accounts)
+        )
+        text = _PAGE.format(action=escape(call.path), hidden=hidden, accounts=accounts)
+        policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+        return Answer.html(text, headers={"Content-Security-Policy": policy})
+
+    def _decide(self, call: Call) -> Answer:
+        form = {**call.query, **call.form}
+        asked = self._authority.asked(form, self._settings)
+        if form.get("decision") != "allow":
+            return Answer.redirect(self._authority.denied(asked))
+        account = self._world.account(form.get("user", self._world.first.name))
+        if account is None:
+            return Answer.html("<p>There is no such account in this sandbox.</p>", 400)
+        return Answer.redirect(self._authority.allowed(asked, account.name, self._settings))
+
+    def _token(self, call: Call) -> Answer:
+        tokens = self._authority.token(call.form, _basic(call), self._settings)
+        return Answer.json(tokens, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+
+def _or_refusal(answer: Callable[[], Answer]) -> Answer:
+    try:
+        return answer()
+    except OAuthRefusal as no:
+        told = {"WWW-Authenticate": 'Basic realm="OAuth"'} if no.body["error"] == "invalid_client" else {}
+        return Answer.json(no.body, no.status, told)
+
+
+def _basic(call: Call) -> tuple[str, str] | None:
+    """Client id and secret from HTTP Basic, if it is used: purarue/malexport sends them so."""
+    scheme, _, text = call.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        client_id, _, secret = base64.b64decode(text, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return unquote_plus(client_id), unquote_plus(secret)

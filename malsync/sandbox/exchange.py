@@ -1,0 +1,65 @@
+"""One request and its answer, without a web framework: what handlers take and give, and what faults bend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl
+
+from malsync.sandbox.account import Account
+from malsync.sandbox.wire import JSON_TYPE, encoded
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+HTML_TYPE = "text/html; charset=UTF-8"
+
+
+@dataclass
+class Call:
+    """A request. `origin` is the address that it came to (`http://127.0.0.1:PORT`), `where` what its path named,
+    `headers` have lower-case names. `user` is whose access token it bore; `more` is set by a fault."""
+
+    method: str
+    path: str
+    origin: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    where: Mapping[str, Any] = field(default_factory=dict)
+    user: Account | None = None
+    more: int = 0
+
+    @cached_property
+    def form(self) -> dict[str, str]:
+        """The body as a form; empty where it says that it is something else."""
+        if not self.headers.get("content-type", "").lower().startswith(FORM_TYPE):
+            return {}
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+    @property
+    def is_api(self) -> bool:
+        return self.path.startswith("/v2/")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response. `cut` breaks the connection: `before` its first byte, or in the `middle` of its body."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = JSON_TYPE
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cut: str = ""
+
+    @classmethod
+    def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+        return cls(status, encoded(value), headers=headers or {})
+
+    @classmethod
+    def html(cls, text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+        return cls(status, text.encode(), HTML_TYPE, headers or {})
+
+    @classmethod
+    def redirect(cls, to: str) -> Answer:
+        return cls(302, b"", HTML_TYPE, {"Location": to})

@@ -1,0 +1,290 @@
+"""Everything that can go wrong between a client and MAL, on demand.
+
+A fault is written `KIND[:key=value,...]`; several are joined by `;`. Which requests it strikes is said by the keys that all
+kinds share, what it does by its row in KINDS: a new kind is a row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from malsync.sandbox.account import Account
+from malsync.sandbox.errors import SandboxError
+from malsync.sandbox.exchange import Answer, Call
+from malsync.sandbox.media import MEDIA, Medium
+from malsync.sandbox.wire import encoded
+from malsync.sandbox.world import World
+
+Values = Mapping[str, str]
+Bend = Callable[[Answer, Call, Values], Answer]
+Before = Callable[[World, Call, Values], None]
+
+
+@dataclass(frozen=True)
+class Key:
+    """What may stand before an `=` in a spec: the pattern of its values, and a sentence."""
+
+    pattern: str
+    says: str
+
+
+SHARED_KEYS: Mapping[str, Key] = {
+    "on": Key(".+", "only requests whose path contains this text; without it, all to the API's address"),
+    "method": Key("[A-Za-z]+", "only requests of this method"),
+    "nth": Key(
+        r"[1-9]\d*(-[1-9]\d*)?", "of the requests that match only the n-th (`3`), or the n-th to the m-th (`2-4`)"
+    ),
+    "p": Key(r"0?\.\d+|[01]", "each request that matches with this probability (`0.05`)"),
+    "seed": Key(r"\d+", "the seed of that probability (1)"),
+    "times": Key(r"\d+", "at most so many times"),
+    "done": Key("yes|no", "whether the request is carried out all the same"),
+}
+OWN_KEYS: Mapping[str, Key] = {
+    "at": Key("before|middle", "where the connection breaks: before the first byte, or in the middle of the body"),
+    "id": Key(r"\d*", "the title; without it, the first in order that will do"),
+    "retry_after": Key(r"\d*", "seconds in the header Retry-After, which is not sent without it"),
+    "to": Key(r"https?://\S+", "the address"),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table.
+
+    `before` changes the world just before the request is answered, `bend` changes the answer. `done` says whether the
+    request is carried out, unless the fault says otherwise; `pages` that only reads of lists are struck; `keys` are
+    those of OWN_KEYS that it takes, with their defaults.
+    """
+
+    name: str
+    says: str
+    bend: Bend = lambda answer, _call, _values: answer
+    before: Before = lambda _world, _call, _values: None
+    done: bool = True
+    pages: bool = False
+    keys: Values = field(default_factory=dict)
+
+
+# Bending the answer.
+
+_BLOCKED = (
+    "<!DOCTYPE HTML><html><head><title>ERROR: The request could not be satisfied</title></head>"
+    "<body><h1>403 ERROR</h1><h2>The request could not be satisfied.</h2><hr>Request blocked.</body></html>"
+)
+_CLOSED = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><p>We will be back soon.</p></body></html>"
+
+
+def _error(status: int, reason: str) -> Bend:
+    """An error page as nginx writes it: what is in front of MAL answers in HTML, not JSON (nstratos/go-myanimelist)."""
+    head = f"<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>{status} {reason}</h1></center>"
+    page = Answer.html(f"{head}\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n", status)
+
+    def bend(_answer: Answer, _call: Call, values: Values) -> Answer:
+        return replace(page, headers={"Retry-After": values["retry_after"]}) if values["retry_after"] else page
+
+    return bend
+
+
+def _blocked(_answer: Answer, _call: Call, _values: Values) -> Answer:
+    return Answer.html(_BLOCKED, 403)
+
+
+def _html(_answer: Answer, _call: Call, _values: Values) -> Answer:
+    return Answer.html(_CLOSED)
+
+
+def _redirect(_answer: Answer, _call: Call, values: Values) -> Answer:
+    return Answer.redirect(values["to"])
+
+
+def _cut(answer: Answer, _call: Call, values: Values) -> Answer:
+    return replace(answer, cut=values["at"])
+
+
+def _truncated(answer: Answer, _call: Call, _values: Values) -> Answer:
+    return replace(answer, body=answer.body[: len(answer.body) // 2])
+
+
+def _empty(answer: Answer, _call: Call, _values: Values) -> Answer:
+    return replace(answer, body=b"")
+
+
+def _in_page(change: Callable[[dict[str, Any], Call, Values], None]) -> Bend:
+    """A bend of what a page says; an answer that is an error stays as it is."""
+
+    def bend(answer: Answer, call: Call, values: Values) -> Answer:
+        if answer.status != 200:
+            return answer
+        page = json.loads(answer.body)
+        change(page, call, values)
+        return replace(answer, body=encoded(page))
+
+    return bend
+
+
+def _foreign_next(page: dict[str, Any], call: Call, values: Values) -> None:
+    here = urlsplit(page["paging"].get("next") or f"{call.origin}{call.path}?offset=1000")
+    page["paging"]["next"] = f"{values['to'].rstrip('/')}{here.path}?{here.query}"
+
+
+def _endless(page: dict[str, Any], call: Call, _values: Values) -> None:
+    page["paging"]["next"] = f"{call.origin}{call.path}?{urlencode(call.query)}"
+
+
+def _wrong_type(page: dict[str, Any], _call: Call, _values: Values) -> None:
+    for entry in page["data"][:1]:
+        if "score" in (status := entry.get("list_status", {})):
+            status["score"] = str(status["score"])
+
+
+# Changing the world between two pages.
+
+
+def _edit(world: World, call: Call, values: Values) -> None:
+    owner, kind = _addressed(world, call)
+    if (id := _on_list(world, owner, kind, values)) is not None:
+        score = owner.kept(kind.name)[id].get("score", 0) % 10 + 1
+        owner.edit(kind.name, id, world.clock(), score=score)
+
+
+def _add(world: World, call: Call, values: Values) -> None:
+    """The first title in order that is not on the list, so that the pages after it shift."""
+    owner, kind = _addressed(world, call)
+    absent = {title["id"] for title in world.catalogue.titles(kind.name)} - owner.kept(kind.name).keys()
+    if wanted := absent & {int(values["id"])} if values["id"] else absent:
+        first = min(wanted, key=lambda id: world.catalogue.key(kind.name, id))
+        owner.edit(kind.name, first, world.clock(), status=kind.planned)
+
+
+def _remove(world: World, call: Call, values: Values) -> None:
+    owner, kind = _addressed(world, call)
+    if (id := _on_list(world, owner, kind, values)) is not None:
+        owner.delete(kind.name, id)
+
+
+def _addressed(world: World, call: Call) -> tuple[Account, Medium]:
+    """The list that the request reads."""
+    owner = call.user if call.where["user"] == "@me" else world.account(call.where["user"])
+    return owner or world.first, MEDIA[call.where["medium"]]
+
+
+def _on_list(world: World, owner: Account, kind: Medium, values: Values) -> int | None:
+    entries = owner.kept(kind.name)
+    if values["id"]:
+        return int(values["id"]) if int(values["id"]) in entries else None
+    return min(entries, key=lambda id: world.catalogue.key(kind.name, id), default=None)
+
+
+def _expire(world: World, _call: Call, _values: Values) -> None:
+    world.authority.expire_access()
+
+
+def _overlap(_world: World, call: Call, _values: Values) -> None:
+    call.more = 1
+
+
+_WAIT = {"retry_after": ""}
+_TITLE = {"id": ""}
+_ELSEWHERE = {"to": "http://elsewhere.invalid"}
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("500", "an HTML error page", _error(500, "Internal Server Error"), done=False, keys=_WAIT),
+        Kind("502", "an HTML error page", _error(502, "Bad Gateway"), done=False, keys=_WAIT),
+        Kind("503", "an HTML error page", _error(503, "Service Temporarily Unavailable"), done=False, keys=_WAIT),
+        Kind("504", "an HTML error page", _error(504, "Gateway Time-out"), done=False, keys=_WAIT),
+        Kind("429", "an HTML error page: too many requests", _error(429, "Too Many Requests"), done=False, keys=_WAIT),
+        Kind("403", "the block page of a firewall, in HTML", _blocked, done=False),
+        Kind("redirect", "a 302 to another host", _redirect, done=False, keys=_ELSEWHERE),
+        Kind("cut", "the connection breaks", _cut, keys={"at": "middle"}),
+        Kind("truncated", "the first half of the JSON, as if that were all", _truncated),
+        Kind("empty", "the right status with an empty body", _empty),
+        Kind("html", "a 200 with a page of HTML", _html),
+        Kind("wrong_type", "the score of the page's first entry is a text", _in_page(_wrong_type), pages=True),
+        Kind("overlap", "the page has limit+1 entries, and its last comes again", before=_overlap, pages=True),
+        Kind("endless", "`next` points at the same page again", _in_page(_endless), pages=True),
+        Kind("foreign_next", "`next` points to another host", _in_page(_foreign_next), pages=True, keys=_ELSEWHERE),
+        Kind("edit", "the score of an entry changes just before the answer", before=_edit, pages=True, keys=_TITLE),
+        Kind("add", "a title is added to the list just before the answer", before=_add, pages=True, keys=_TITLE),
+        Kind("remove", "an entry is removed just before the answer", before=_remove, pages=True, keys=_TITLE),
+        Kind("expire", "all access tokens expire just before the answer", before=_expire),
+    )
+}
+
+
+@dataclass
+class Fault:
+    """A kind, the requests that it strikes, and how many it has."""
+
+    kind: Kind
+    values: Values
+    on: str | None
+    method: str | None
+    nth: range | None
+    p: float
+    times: float
+    done: bool
+    chance: Random
+    matched: int = 0
+    struck: int = 0
+
+    def strikes(self, call: Call) -> bool:
+        """Whether the fault strikes this request; asking counts it."""
+        if not self._matches(call):
+            return False
+        self.matched += 1
+        strikes = (
+            (self.nth is None or self.matched in self.nth)
+            and (self.p == 1 or self.chance.random() < self.p)
+            and self.struck < self.times
+        )
+        self.struck += strikes
+        return strikes
+
+    def _matches(self, call: Call) -> bool:
+        if self.kind.pages and (call.method != "GET" or not call.path.endswith(("/animelist", "/mangalist"))):
+            return False
+        if self.method not in (None, call.method):
+            return False
+        return call.is_api if self.on is None else self.on in call.path
+
+
+def parsed_faults(spec: str) -> list[Fault]:
+    """The faults of a spec, in its order; none for an empty one. Raises SandboxError that says what there is."""
+    return [_fault(part.strip()) for part in spec.split(";") if part.strip()]
+
+
+def _fault(part: str) -> Fault:
+    name, _, rest = part.partition(":")
+    if (kind := KINDS.get(name)) is None:
+        raise SandboxError(f"there is no fault {name!r}; there are: {', '.join(KINDS)}")
+    given = dict(_pair(kind, text) for text in rest.split(",") if text.strip())
+    first, _, last = given.get("nth", "").partition("-")
+    return Fault(
+        kind,
+        {key: given.get(key, default) for key, default in kind.keys.items()},
+        on=given.get("on"),
+        method=given["method"].upper() if "method" in given else None,
+        nth=range(int(first), int(last or first) + 1) if first else None,
+        p=float(given.get("p", 1)),
+        times=float(given.get("times", "inf")),
+        done=given["done"] == "yes" if "done" in given else kind.done,
+        chance=Random(int(given.get("seed", 1))),  # noqa: S311 a test's chance must come again
+    )
+
+
+def _pair(kind: Kind, text: str) -> tuple[str, str]:
+    key, _, value = (side.strip() for side in text.partition("="))
+    known = {**SHARED_KEYS, **{own: OWN_KEYS[own] for own in kind.keys}}
+    if key not in known:
+        raise SandboxError(f"the fault {kind.name} has no key {key!r}; it has: {', '.join(known)}")
+    if not re.fullmatch(known[key].pattern, value):
+        raise SandboxError(f"{key} of the fault {kind.name} cannot be {value!r}: {known[key].says}")
+    return key, value

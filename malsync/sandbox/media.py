@@ -1,0 +1,179 @@
+"""The two kinds of list, as the API shapes them.
+
+Typed here again from the reference and from what public clients recorded, and on purpose not shared with the rest of
+malsync: were a name wrong in one shared table, client and sandbox would agree on the mistake and every test would pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cached_property
+from typing import Any
+
+Status = dict[str, Any]
+"""A list status under the names of GET."""
+
+
+class Kind(Enum):
+    """How the form of a PATCH spells a member; `forms` holds the reader of each."""
+
+    STATUS = auto()
+    NUMBER = auto()
+    FLAG = auto()
+    DATE = auto()
+    TAGS = auto()
+    TEXT = auto()
+    SERVER = auto()  # nobody can write it
+
+
+BLANKS: dict[Kind, Any] = {Kind.NUMBER: 0, Kind.FLAG: False, Kind.TAGS: [], Kind.TEXT: "", Kind.DATE: None}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of a list status.
+
+    `write` is its name in a form where that is another one, `high` the greatest number a form may hold, `total` the
+    member of the title that bounds it, and `asked` says that GET tells it only where `fields` names it.
+    """
+
+    read: str
+    kind: Kind
+    write: str | None = None
+    high: int | None = None
+    total: str | None = None
+    asked: bool = False
+
+    @property
+    def form_name(self) -> str:
+        return self.write or self.read
+
+    @property
+    def blank(self) -> Any:
+        """What the API shows where nothing was set; None for dates, which it leaves out."""
+        return BLANKS.get(self.kind)
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One of the two lists. `members` stand in the order in which the API writes them."""
+
+    name: str
+    current: str
+    planned: str
+    again: str
+    members: tuple[Member, ...]
+    totals: tuple[str, ...]
+
+    @cached_property
+    def statuses(self) -> tuple[str, ...]:
+        return (self.current, "completed", "on_hold", "dropped", self.planned)
+
+    @cached_property
+    def by_read_name(self) -> Mapping[str, Member]:
+        return {member.read: member for member in self.members}
+
+    @cached_property
+    def by_form_name(self) -> Mapping[str, Member]:
+        return {member.form_name: member for member in self.members if member.kind is not Kind.SERVER}
+
+    @cached_property
+    def on_request(self) -> tuple[str, ...]:
+        """The members that GET tells only where `fields` names them."""
+        return tuple(member.read for member in self.members if member.asked)
+
+    def filed_under(self, status: Status) -> str:
+        """The status that a list read with `status=` finds the entry under.
+
+        A completed title that is being seen again is filed under the current ones, while its JSON still says completed
+        (Katsute/Mal4J, TestAnimeListStatus and issue 25). Only completed ones are.
+        """
+        if status["status"] == "completed" and status.get(self.again):
+            return self.current
+        return str(status["status"])
+
+    def shown(self, status: Status, asked: tuple[str, ...] = ()) -> Status:
+        """The list status as the API writes it: the members that always come, then those `asked` for, in that order.
+
+        Unset members show their blank; unset dates are left out. Members that this table does not know come last: a
+        state may hold some, to rehearse what MAL adds later. (go-myanimelist testdata userAnimeList, userMangaList.)
+        """
+        out = {
+            name: status.get(name, blank) for name, blank in self._columns(asked) if blank is not None or name in status
+        }
+        if not self.by_read_name.keys() >= status.keys():
+            out.update((name, value) for name, value in status.items() if name not in self.by_read_name)
+        return out
+
+    def _columns(self, asked: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
+        """Names and blanks of what `shown` writes; worked out once for each `asked`, since a page asks it for each entry."""
+        if asked not in self._known_columns:
+            if len(self._known_columns) > 100:
+                self._known_columns.clear()
+            always = [member for member in self.members if not member.asked]
+            extra = [self.by_read_name[name] for name in asked if name in self.on_request]
+            self._known_columns[asked] = tuple((member.read, member.blank) for member in [*always, *extra])
+        return self._known_columns[asked]
+
+    @cached_property
+    def _known_columns(self) -> dict[tuple[str, ...], tuple[tuple[str, Any], ...]]:
+        return {}
+
+    def sparse(self, status: Status) -> Status:
+        """The same list status with every unset member left out, which is how accounts keep it."""
+        known = self.by_read_name
+        return {
+            name: value
+            for name, value in status.items()
+            if name not in known or name == "status" or value != known[name].blank
+        }
+
+
+def _personal(times: str, value: str) -> tuple[Member, ...]:
+    return (
+        Member("start_date", Kind.DATE),
+        Member("finish_date", Kind.DATE),
+        Member("priority", Kind.NUMBER, high=2, asked=True),
+        Member(times, Kind.NUMBER, asked=True),
+        Member(value, Kind.NUMBER, high=5, asked=True),
+        Member("tags", Kind.TAGS, asked=True),
+        Member("comments", Kind.TEXT, asked=True),
+    )
+
+
+ANIME = Medium(
+    name="anime",
+    current="watching",
+    planned="plan_to_watch",
+    again="is_rewatching",
+    members=(
+        Member("status", Kind.STATUS),
+        Member("score", Kind.NUMBER, high=10),
+        Member("num_episodes_watched", Kind.NUMBER, write="num_watched_episodes", total="num_episodes"),
+        Member("is_rewatching", Kind.FLAG),
+        Member("updated_at", Kind.SERVER),
+        *_personal("num_times_rewatched", "rewatch_value"),
+    ),
+    totals=("num_episodes",),
+)
+
+MANGA = Medium(
+    name="manga",
+    current="reading",
+    planned="plan_to_read",
+    again="is_rereading",
+    members=(
+        Member("status", Kind.STATUS),
+        Member("is_rereading", Kind.FLAG),
+        Member("num_volumes_read", Kind.NUMBER, total="num_volumes"),
+        Member("num_chapters_read", Kind.NUMBER, total="num_chapters"),
+        Member("score", Kind.NUMBER, high=10),
+        Member("updated_at", Kind.SERVER),
+        *_personal("num_times_reread", "reread_value"),
+    ),
+    totals=("num_volumes", "num_chapters"),
+)
+
+MEDIA: Mapping[str, Medium] = {medium.name: medium for medium in (ANIME, MANGA)}

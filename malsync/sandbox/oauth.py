@@ -1,0 +1,289 @@
+"""The authorization server: codes, tokens, and the refusals of league/oauth2-server.
+
+MAL runs that PHP library in an older major version: its texts were recorded word for word (erengy/taiga myanimelist.cpp,
+SuperMarcus/myanimelist-api-specification, kodjodevf/mangayomi pull request 534), so the rest is taken from its
+`OAuthServerException.php` and `AuthCodeGrant.php`.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from malsync.sandbox.errors import SandboxError
+from malsync.sandbox.settings import Settings
+
+CLIENT_ID = "5a2db0c5e1f5a2db0c5e1f5a2db0c5e1"
+OTHER_CLIENT_ID = "0c5e1f5a2db0c5e1f5a2db0c5e1f5a2d"
+"""A second registered client, because a refresh token is bound to the one that it was issued to."""
+
+REGISTERED = "http://localhost:8765/callback"
+
+_MALFORMED = (
+    "The request is missing a required parameter, includes an invalid parameter value, "
+    "includes a parameter more than once, or is otherwise malformed."
+)
+_INVALID_GRANT = (
+    "The provided authorization grant (e.g., authorization code, resource owner credentials) or refresh token is invalid, "
+    "expired, revoked, does not match the redirection URI used in the authorization request, "
+    "or was issued to another client."
+)
+_RFC_7636 = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+
+
+class OAuthRefusal(Exception):
+    """An error of the authorization server: its body has `error`, `message` and often `hint`, in this order."""
+
+    def __init__(self, status: int, error: str, message: str, hint: str | None = None) -> None:
+        super().__init__(f"{error}: {hint or message}")
+        self.status = status
+        self.body = {"error": error, "message": message} | ({} if hint is None else {"hint": hint})
+
+
+def _malformed(parameter: str, hint: str | None = None) -> OAuthRefusal:
+    return OAuthRefusal(400, "invalid_request", _MALFORMED, hint or f"Check the `{parameter}` parameter")
+
+
+def _bad_client() -> OAuthRefusal:
+    return OAuthRefusal(401, "invalid_client", "Client authentication failed")
+
+
+def _bad_refresh(hint: str) -> OAuthRefusal:
+    return OAuthRefusal(401, "invalid_request", "The refresh token is invalid.", hint)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A pair of tokens. Times are seconds since the epoch; `live` is False once it was refreshed."""
+
+    user: str
+    client_id: str
+    access_token: str
+    refresh_token: str
+    access_until: float
+    refresh_until: float
+    live: bool = True
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A valid authorization request. `redirect_uri` is where the browser goes, `sent_uri` what the request named."""
+
+    client_id: str
+    redirect_uri: str
+    sent_uri: str | None
+    challenge: str
+    state: str | None
+
+
+@dataclass(frozen=True)
+class _Code:
+    asked: Asked
+    user: str
+    until: float
+    used: bool = False
+
+
+class Authority:
+    """Every code and token of one sandbox. Times come from `clock`; nothing here locks."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._codes: dict[str, _Code] = {}
+        self._grants: list[Grant] = []
+        self._by_access: dict[str, int] = {}
+        self._by_refresh: dict[str, int] = {}
+
+    # What the rest of the sandbox asks.
+
+    def user_of(self, access_token: str) -> str | None:
+        """Whose token it is, or None where it is unknown, revoked or expired."""
+        found = self._by_access.get(access_token)
+        if found is None:
+            return None
+        grant = self._grants[found]
+        return grant.user if grant.live and self._now() < grant.access_until else None
+
+    def issue(self, user: str, settings: Settings, client_id: str = CLIENT_ID) -> Grant:
+        """A new pair of tokens, about as long as MAL's."""
+        now = self._now()
+        grant = Grant(
+            user,
+            client_id,
+            _token(),
+            _token(),
+            access_until=now + settings.expires_in,
+            refresh_until=now + settings.refresh_expires_in,
+        )
+        self.keep([grant])
+        return grant
+
+    def expire_access(self) -> None:
+        """Every access token is expired from now on; the refresh tokens still work."""
+        now = self._now()
+        self._grants = [replace(grant, access_until=min(grant.access_until, now)) for grant in self._grants]
+
+    def expire_refresh(self) -> None:
+        """Every refresh token is expired from now on."""
+        now = self._now()
+        self._grants = [replace(grant, refresh_until=min(grant.refresh_until, now)) for grant in self._grants]
+
+    def state(self) -> list[dict[str, Any]]:
+        """The pairs of which something is still good."""
+        now = self._now()
+        return [asdict(grant) for grant in self._grants if grant.live and now < grant.refresh_until]
+
+    def keep(self, grants: Iterable[Grant]) -> None:
+        """Honour these pairs from now on."""
+        for grant in grants:
+            self._by_access[grant.access_token] = self._by_refresh[grant.refresh_token] = len(self._grants)
+            self._grants.append(grant)
+
+    # The authorization endpoint.
+
+    def asked(self, query: Mapping[str, str], settings: Settings) -> Asked:
+        """The authorization request, checked. Raises OAuthRefusal, which is shown to the person: none is redirected."""
+        if not (client_id := query.get("client_id")):
+            raise _malformed("client_id")
+        if client_id not in (CLIENT_ID, OTHER_CLIENT_ID):
+            raise _bad_client()
+        registered = settings.redirect_uri or REGISTERED
+        sent = query.get("redirect_uri")
+        if sent is not None and sent != registered and (settings.redirect_uri or not _is_loopback(sent)):
+            raise _bad_client()
+        if query.get("response_type") != "code":
+            raise _bad_grant_type()
+        challenge = query.get("code_challenge")
+        if challenge is None:
+            raise _malformed("code_challenge")
+        if query.get("code_challenge_method", "plain") != "plain":
+            raise _malformed("code_challenge_method", "Code challenge method must be `plain`")
+        if not _RFC_7636.fullmatch(challenge):
+            raise _malformed("code_challenge", "Code challenge must follow the specifications of RFC-7636.")
+        return Asked(client_id, sent or registered, sent, challenge, query.get("state"))
+
+    def allowed(self, asked: Asked, user: str, settings: Settings) -> str:
+        """Where the browser goes after the person agreed: the redirect address with `code` and `state`."""
+        code = _token()
+        self._codes[code] = _Code(asked, user, self._now() + settings.code_expires_in)
+        return _with_query(asked.redirect_uri, {"code": code, "state": asked.state})
+
+    def denied(self, asked: Asked) -> str:
+        """Where the browser goes after the person refused."""
+        answer = {
+            "state": asked.state,
+            "error": "access_denied",
+            "message": "The resource owner or authorization server denied the request.",
+            "hint": "The user denied the request",
+        }
+        return _with_query(asked.redirect_uri, answer)
+
+    # The token endpoint.
+
+    def token(self, form: Mapping[str, str], basic: tuple[str, str] | None, settings: Settings) -> dict[str, Any]:
+        """The answer of the token endpoint: token_type, expires_in, access_token, refresh_token.
+
+        `basic` is what HTTP Basic said, if it was used. Raises OAuthRefusal.
+        """
+        grants = {"authorization_code": self._redeemed, "refresh_token": self._refreshed}
+        if (grant_type := form.get("grant_type", "")) not in grants:
+            raise _bad_grant_type()
+        client_id, secret = basic or (form.get("client_id"), form.get("client_secret", ""))
+        if not client_id:
+            raise _malformed("client_id")
+        if client_id not in (CLIENT_ID, OTHER_CLIENT_ID) or (
+            settings.client_secret and secret != settings.client_secret
+        ):
+            raise _bad_client()
+        user = grants[grant_type](form, client_id)
+        grant = self.issue(user, settings, client_id)
+        return {
+            "token_type": "Bearer",
+            "expires_in": settings.expires_in,
+            "access_token": grant.access_token,
+            "refresh_token": grant.refresh_token,
+        }
+
+    def _redeemed(self, form: Mapping[str, str], client_id: str) -> str:
+        if not (text := form.get("code")):
+            raise _malformed("code")
+        if (code := self._codes.get(text)) is None:
+            raise _malformed("code", "Cannot decrypt the authorization code")
+        if self._now() >= code.until:
+            raise _malformed("code", "Authorization code has expired")
+        if code.used:
+            raise _malformed("code", "Authorization code has been revoked")
+        if code.asked.client_id != client_id:
+            raise _malformed("code", "Authorization code was not issued to this client")
+        _check_redirect(code.asked, form.get("redirect_uri"))
+        if (verifier := form.get("code_verifier")) is None:
+            raise _malformed("code_verifier")
+        if not _RFC_7636.fullmatch(verifier):
+            raise _malformed("code_verifier", "Code Verifier must follow the specifications of RFC-7636.")
+        if not secrets.compare_digest(verifier, code.asked.challenge):
+            raise OAuthRefusal(400, "invalid_grant", _INVALID_GRANT, "Failed to verify `code_verifier`.")
+        self._codes[text] = replace(code, used=True)
+        return code.user
+
+    def _refreshed(self, form: Mapping[str, str], client_id: str) -> str:
+        if not (text := form.get("refresh_token")):
+            raise _malformed("refresh_token")
+        if (found := self._by_refresh.get(text)) is None:
+            raise _bad_refresh("Cannot decrypt the refresh token")
+        grant = self._grants[found]
+        if grant.client_id != client_id:
+            raise _bad_refresh("Token is not linked to client")
+        if self._now() >= grant.refresh_until:
+            raise _bad_refresh("Token has expired")
+        if not grant.live:
+            raise _bad_refresh("Token has been revoked")
+        self._grants[found] = replace(grant, live=False)
+        return grant.user
+
+    def _now(self) -> float:
+        return self._clock().timestamp()
+
+
+def grants_from(state: Any) -> list[Grant]:
+    """What `Authority.state` gave, as pairs again. Raises SandboxError where it is something else."""
+    try:
+        return [Grant(**grant) for grant in state]
+    except TypeError:
+        raise SandboxError("tokens must be a JSON array of what a sandbox once wrote there") from None
+
+
+def _check_redirect(asked: Asked, sent: str | None) -> None:
+    """What the authorization request named must come again; what it did not name may come if it is the registered one."""
+    if sent is None and asked.sent_uri is not None:
+        raise _malformed("redirect_uri")
+    if sent not in (None, asked.redirect_uri):
+        raise _malformed("redirect_uri", "Invalid redirect URI")
+
+
+def _bad_grant_type() -> OAuthRefusal:
+    return OAuthRefusal(
+        400,
+        "unsupported_grant_type",
+        "The authorization grant type is not supported by the authorization server.",
+        "Check that all required parameters have been provided",
+    )
+
+
+def _is_loopback(uri: str) -> bool:
+    """RFC 8252, section 7.3: a client on one's own machine listens where it finds a free port."""
+    return re.fullmatch(r"http://(localhost|127\.0\.0\.1)(:\d{1,5})?(/[!-\"$-~]*)?", uri) is not None
+
+
+def _with_query(uri: str, values: Mapping[str, str | None]) -> str:
+    query = urlencode({name: value for name, value in values.items() if value is not None})
+    return f"{uri}{'&' if urlsplit(uri).query else '?'}{query}"
+
+
+def _token() -> str:
+    """Random text in three parts, of about the thousand characters that MAL's tokens have."""
+    return ".".join(secrets.token_urlsafe(size) for size in (40, 180, 500))

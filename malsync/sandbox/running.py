@@ -1,0 +1,273 @@
+"""Starting and stopping the sandbox: in a thread beside a test, or in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from malsync.sandbox.errors import SandboxError
+from malsync.sandbox.oauth import CLIENT_ID, OTHER_CLIENT_ID
+from malsync.sandbox.server import Site
+from malsync.sandbox.settings import Settings
+from malsync.sandbox.statefile import StateFile
+from malsync.sandbox.world import World
+
+HOST = "127.0.0.1"
+
+
+class Sandbox:
+    """A running sandbox: a context manager that is ready when it is entered and gone when it is left.
+
+    `port` 0 takes a free one. `latency` is the seconds that every answer waits, `faults` a spec (see `faults`),
+    `settings` are names and values as text. `state_file` is loaded if it exists and kept up to date. Raises SandboxError
+    for any of them that is not right, and on entering for a port that is taken.
+    """
+
+    def __init__(
+        self,
+        world: World | None = None,
+        *,
+        port: int = 0,
+        latency: float = 0.0,
+        faults: str = "",
+        settings: Mapping[str, str] | None = None,
+        state_file: Path | str | None = None,
+    ) -> None:
+        self.world = world or World.demo()
+        self.settings = Settings.parse(settings or {})
+        self.client_id = CLIENT_ID
+        self.other_client_id = OTHER_CLIENT_ID
+        self._site = Site(self.world, self.settings, latency)
+        self._site.add_faults(faults)
+        self._port = port
+        self._state_file = StateFile(Path(state_file), self.world) if state_file else None
+        self._tokens = {name: self.token_for(name) for name in self.world.accounts}
+
+    def __enter__(self) -> Sandbox:
+        if self._state_file:
+            self._state_file.save()  # a place that cannot be written to must be known at once
+        self._socket = _bound(self._port)
+        self.port = int(self._socket.getsockname()[1])
+        self._site.hosts = frozenset({f"127.0.0.1:{self.port}", f"localhost:{self.port}"})
+        if self._state_file:
+            self._site.changed = self._state_file.changed
+            self._state_file.start()
+        self._server = _Server(
+            uvicorn.Config(
+                self._site.app,
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                loop="asyncio",
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._thread = Thread(target=self._server.run, args=([self._socket],), name="malsync-sandbox", daemon=True)
+        self._thread.start()
+        self._server.ready.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.stop()
+        self._thread.join()
+        self._socket.close()
+        if self._state_file:
+            self._state_file.stop()
+
+    # Where it is, and who may ask.
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{HOST}:{self.port}/v2"
+
+    @property
+    def auth_url(self) -> str:
+        return f"http://{HOST}:{self.port}/v1/oauth2"
+
+    @property
+    def user(self) -> str:
+        """The name of the first account."""
+        return self.world.first.name
+
+    @property
+    def access_token(self) -> str:
+        """The token of the first account that was valid when the sandbox was made."""
+        return self._tokens[self.user]
+
+    def token_for(self, name: str) -> str:
+        """A valid access token of an account, whatever became of earlier ones."""
+        return str(self.token_pair(name)["access_token"])
+
+    def refresh_token_for(self, name: str) -> str:
+        """A valid refresh token of an account."""
+        return str(self.token_pair(name)["refresh_token"])
+
+    def token_pair(self, name: str) -> dict[str, Any]:
+        """A new pair of tokens of an account, as the token endpoint answers it. Raises SandboxError for no such one."""
+        with self.world.lock:
+            grant = self.world.authority.issue(self.world.named(name).name, self.settings)
+        return {
+            "token_type": "Bearer",
+            "expires_in": self.settings.expires_in,
+            "access_token": grant.access_token,
+            "refresh_token": grant.refresh_token,
+        }
+
+    def ready_line(self) -> dict[str, Any]:
+        """What `malsync sandbox` prints when it is ready."""
+        return {
+            "api_url": self.api_url,
+            "auth_url": self.auth_url,
+            "client_id": self.client_id,
+            "access_token": self.access_token,
+            "user": self.user,
+            "users": [{"user": name, "access_token": token} for name, token in self._tokens.items()],
+        }
+
+    # What was asked.
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """The log: one row a request, oldest first, without the control addresses. No token stands in it."""
+        with self.world.lock:
+            return list(self._site.log)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Requests to the API's address by method."""
+        with self.world.lock:
+            return dict(self._site.counts)
+
+    # What happens behind the client's back.
+
+    def add_faults(self, spec: str) -> None:
+        self._site.add_faults(spec)
+
+    def clear_faults(self) -> None:
+        self._site.clear_faults()
+
+    def edit(self, user: str, medium: str, id: int, **values: Any) -> dict[str, Any]:
+        """Change an entry under the names of GET, or add it; `updated_at` moves. The answer is the full list status."""
+        with self.world.lock:
+            status = self.world.named(user).edit(medium, id, self.world.clock(), **values)
+        self._site.changed()
+        return status
+
+    add = edit
+
+    def remove(self, user: str, medium: str, id: int) -> None:
+        with self.world.lock:
+            self.world.named(user).delete(medium, id)
+        self._site.changed()
+
+    def withdraw(self, medium: str, id: int) -> None:
+        """Take a title away from everybody, as a moderator does."""
+        with self.world.lock:
+            self.world.withdraw(medium, id)
+        self._site.changed()
+
+    def entries(self, user: str, medium: str) -> dict[int, dict[str, Any]]:
+        """A list as it stands on the far side: full list statuses by id."""
+        with self.world.lock:
+            return self.world.named(user).entries(medium)
+
+    def expire_tokens(self, *, refresh_too: bool = False) -> None:
+        """All access tokens are expired from now on; the refresh tokens stay unless `refresh_too`."""
+        with self.world.lock:
+            self.world.authority.expire_access()
+            if refresh_too:
+                self.world.authority.expire_refresh()
+
+    def set_private(self, user: str, *media: str) -> None:
+        """Make exactly these lists of an account private; none of them, if none is named."""
+        with self.world.lock:
+            self.world.named(user).private = frozenset(media)
+
+
+def serve(
+    world: World,
+    *,
+    port: int = 0,
+    latency: float = 0.0,
+    faults: str = "",
+    settings: Mapping[str, str] | None = None,
+    state_file: Path | str | None = None,
+    announce: Callable[[dict[str, Any]], None],
+) -> None:
+    """Run a sandbox until SIGINT or SIGTERM, then return. `announce` gets the ready line once the port answers.
+
+    The arguments are those of Sandbox, and so are the errors. Call it from the main thread.
+    """
+    stop = Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in signals]
+    try:
+        with Sandbox(world, port=port, latency=latency, faults=faults, settings=settings, state_file=state_file) as box:
+            announce(box.ready_line())
+            stop.wait()
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _bound(port: int) -> socket.socket:
+    """A listening socket on loopback.
+
+    `proto` is named because asyncio turns Nagle's algorithm off only where it is IPPROTO_TCP: else every request on a
+    kept connection waits some 40 ms.
+    """
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        found.bind((HOST, port))
+        found.listen(128)
+    except (OSError, OverflowError) as wrong:
+        found.close()
+        if isinstance(wrong, OSError) and wrong.errno == errno.EADDRINUSE:
+            raise SandboxError(f"port {port} is taken; choose another one, or 0 for any") from None
+        raise SandboxError(f"port {port} cannot be used: {wrong}") from None
+    return found
+
+
+class _Protocol(H11Protocol):
+    """HTTP as uvicorn speaks it, with the connection's transport within reach of a response that cuts it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class _Server(uvicorn.Server):
+    """uvicorn in a thread: it says when it is ready, and stops when told instead of looking every so often."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = Event()
+        self._end: Callable[[], None] = lambda: None
+
+    async def main_loop(self) -> None:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        self._end = lambda: loop.call_soon_threadsafe(ended.set) and None
+        self.ready.set()
+        await ended.wait()
+
+    def stop(self) -> None:
+        self._end()

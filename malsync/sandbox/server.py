@@ -1,0 +1,227 @@
+"""The sandbox over HTTP: routes, who may ask, faults, and the log of what was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from malsync.sandbox.api import Api
+from malsync.sandbox.consent import Consent
+from malsync.sandbox.errors import ExpiredToken, Refusal, SandboxError, not_found
+from malsync.sandbox.exchange import Answer, Call
+from malsync.sandbox.faults import Fault, parsed_faults
+from malsync.sandbox.media import MEDIA
+from malsync.sandbox.settings import Settings
+from malsync.sandbox.world import World
+
+Handler = Callable[[Call], Answer]
+
+LOG_LENGTH = 50_000
+"""So many requests are remembered; the counts go on beyond."""
+
+SECRET_PARAMETERS = frozenset(
+    {"access_token", "client_secret", "code", "code_challenge", "code_verifier", "state", "token"}
+)
+"""Their values never stand in the log. The challenge is among them: with `plain` it is the verifier."""
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Site:
+    """One world behind HTTP. `app` is the ASGI application; it answers to `hosts` only, and calls `changed` after writes."""
+
+    def __init__(self, world: World, settings: Settings, latency: float = 0.0) -> None:
+        self.hosts: frozenset[str] = frozenset()
+        self.changed: Callable[[], None] = lambda: None
+        self.counts: Counter[str] = Counter()
+        self.log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
+        self._world = world
+        self._settings = settings
+        self._latency = latency
+        self._faults: list[Fault] = []
+        self._api = Api(world, settings)
+        self.app = Starlette(routes=self._routes(Consent(world, settings)))
+
+    def add_faults(self, spec: str) -> None:
+        """Put faults to those that there are. Raises SandboxError for a spec that is not right."""
+        added = parsed_faults(spec)
+        with self._world.lock:
+            self._faults += added
+
+    def clear_faults(self) -> None:
+        with self._world.lock:
+            self._faults.clear()
+
+    def _routes(self, consent: Consent) -> list[Route]:
+        api, route = self._api, self._route
+        routes = [
+            route("/v1/oauth2/authorize", consent.page, "GET"),
+            route("/v1/oauth2/authorize", consent.decide, "POST"),
+            route("/v1/oauth2/token", consent.token, "POST"),
+            route("/v2/users/@me", api.me, "GET"),
+            self._control("/_sandbox/requests", self._show_requests, "GET"),
+            self._control("/_sandbox/state", self._show_state, "GET"),
+            self._control("/_sandbox/state", self._put_state, "PUT"),
+            self._control("/_sandbox/faults", self._put_faults, "POST"),
+        ]
+        for medium in MEDIA:
+            title = f"/v2/{medium}/{{id:int}}"
+            routes += [
+                route(f"/v2/users/{{user}}/{medium}list", api.user_list, "GET", medium=medium),
+                route(title, api.details, "GET", medium=medium),
+                route(f"{title}/my_list_status", api.update, "PATCH", "PUT", medium=medium),
+                route(f"{title}/my_list_status", api.delete, "DELETE", medium=medium),
+            ]
+        return [*routes, route("/{rest:path}", _nothing_here, *METHODS)]
+
+    def _route(self, path: str, handler: Handler, *methods: str, **where: str) -> Route:
+        async def endpoint(request: Request) -> Response:
+            if (call := await self._call(request, where)) is None:
+                return PlainTextResponse("This server answers to its own address only.\n", 421)
+            if self._latency:
+                await asyncio.sleep(self._latency)
+            with self._world.lock:
+                answer = self._answer(call, handler)
+            if call.method != "GET":
+                self.changed()
+            return _response(answer, call, self._settings)
+
+        return Route(path, endpoint, methods=methods)
+
+    def _control(self, path: str, handler: Handler, *methods: str) -> Route:
+        """A control address: neither faults nor latency nor the log concern it."""
+
+        async def endpoint(request: Request) -> Response:
+            if (call := await self._call(request, {})) is None:
+                return PlainTextResponse("This server answers to its own address only.\n", 421)
+            try:
+                return _response(handler(call), call, self._settings)
+            except ValueError as wrong:  # a SandboxError, or text that is not JSON
+                return _response(Answer.json({"error": str(wrong)}, 400), call, self._settings)
+
+        return Route(path, endpoint, methods=methods)
+
+    async def _call(self, request: Request, where: dict[str, str]) -> Call | None:
+        """The request as a call; None for one that came under another host's name, as a page that rebinds DNS does."""
+        if (host := request.headers.get("host")) not in self.hosts:
+            return None
+        return Call(
+            request.method,
+            request.url.path,
+            f"http://{host}",
+            dict(request.query_params),
+            dict(request.headers),
+            await request.body(),
+            {**request.path_params, **where},
+        )
+
+    def _answer(self, call: Call, handler: Handler) -> Answer:
+        """What the world answers, bent by the faults that strike this request, and logged."""
+        self._api.identify(call)
+        struck = [fault for fault in self._faults if fault.strikes(call)]
+        for fault in struck:
+            fault.kind.before(self._world, call, fault.values)
+        answer = self._carried_out(call, handler) if all(fault.done for fault in struck) else Answer()
+        for fault in struck:
+            answer = fault.kind.bend(answer, call, fault.values)
+        self._record(call, answer, struck)
+        return answer
+
+    def _carried_out(self, call: Call, handler: Handler) -> Answer:
+        try:
+            if call.is_api:
+                self._api.admit(call)
+            return handler(call)
+        except ExpiredToken:
+            why = 'Bearer error="invalid_token",error_description="The access token expired"'
+            return Answer.json({"error": "invalid_token"}, 401, {"WWW-Authenticate": why})
+        except Refusal as no:
+            message = self._settings.not_found_message if no.status == 404 else no.message
+            return Answer.json({"message": message, "error": no.error}, no.status)
+
+    def _record(self, call: Call, answer: Answer, struck: list[Fault]) -> None:
+        query = {name: "..." if name in SECRET_PARAMETERS else value for name, value in call.query.items()}
+        row: dict[str, Any] = {
+            "method": call.method,
+            "path": call.path,
+            "query": urlencode(query, safe=",{}@"),
+            "status": 0 if answer.cut else answer.status,
+            "kind": "api" if call.is_api else "oauth",
+            "user": call.user.name if call.user else None,
+            "user_agent": call.headers.get("user-agent", ""),
+        }
+        if call.is_api:
+            self.counts[call.method] += 1
+            row["form"] = call.form
+        else:
+            row["grant_type"] = call.form.get("grant_type")
+        if struck:
+            row["faults"] = [fault.kind.name for fault in struck]
+        self.log.append(row)
+
+    def _show_requests(self, _call: Call) -> Answer:
+        with self._world.lock:
+            return Answer.json({"counts": dict(self.counts), "log": list(self.log)})
+
+    def _show_state(self, _call: Call) -> Answer:
+        return Answer.json(self._world.state())
+
+    def _put_state(self, call: Call) -> Answer:
+        self._world.put_state(json.loads(call.body))
+        self.changed()
+        return self._show_state(call)
+
+    def _put_faults(self, call: Call) -> Answer:
+        is_json = call.headers.get("content-type", "").startswith("application/json")
+        given = json.loads(call.body) if is_json else call.form
+        spec = given.get("spec") if isinstance(given, dict) else None
+        if not isinstance(spec, str):
+            raise SandboxError("spec is missing: the faults to add, or an empty text to clear them")
+        if spec:
+            self.add_faults(spec)
+        else:
+            self.clear_faults()
+        return Answer.json({"spec": spec})
+
+
+def _nothing_here(_call: Call) -> Answer:
+    raise not_found()
+
+
+def _response(answer: Answer, call: Call, settings: Settings) -> Response:
+    headers = {**answer.headers, "Content-Type": answer.content_type}
+    body = answer.body
+    if settings.gzip == "on" and "gzip" in call.headers.get("accept-encoding", ""):
+        body = gzip.compress(body, compresslevel=1)
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    response = Response(body, answer.status, headers)
+    return _Cut(response, answer.cut) if answer.cut else response
+
+
+class _Cut(Response):
+    """A response that breaks its connection, whose transport `running` puts where it is found here."""
+
+    def __init__(self, whole: Response, at: str) -> None:
+        super().__init__()
+        self._whole = whole
+        self._at = at
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._at == "middle":
+            whole = self._whole
+            await send({"type": "http.response.start", "status": whole.status_code, "headers": whole.raw_headers})
+            await send({"type": "http.response.body", "body": whole.body[: len(whole.body) // 2], "more_body": True})
+        scope["state"]["transport"].close()
+        while (await receive())["type"] != "http.disconnect":
+            pass

@@ -1,0 +1,90 @@
+"""The switches of the sandbox.
+
+Where no public record says how MAL behaves, the sandbox does not guess for good: it has a switch, so that a client can be
+tried against each answer. One table holds them; `docs/sandbox.md` repeats it, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from malsync.sandbox.errors import SandboxError
+
+
+def _switch(default: Any, says: str, *allowed: str) -> Any:
+    return field(default=default, metadata={"says": says, "allowed": allowed})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every switch with its default. `Settings.parse` reads them from text, `SETTINGS` describes them.
+
+    A switch without allowed values takes any whole number (where its default is one) or any text.
+    """
+
+    default_limit: int = _switch(10, "entries in a page where the request names no limit", "10", "100")
+    over_limit: str = _switch("refuse", "a limit above 1000: a 400, or 1000 entries", "refuse", "clamp")
+    next_user: str = _switch("kept", "`@me` in `next` and `previous`: as it was sent, or the name", "kept", "name")
+    partial_dates: str = _switch(
+        "accept",
+        "`2021` or `2021-12` in a write: stored, a 400, rounded up to a day, or passed over",
+        "accept", "refuse", "round", "ignore",
+    )  # fmt: skip
+    unknown_total: str = _switch("keep", "progress where the total is 0: stored as sent, or as 0", "keep", "zero")
+    tag_spaces: str = _switch("keep", "spaces around a tag in a write", "keep", "trim")
+    new_status: str = _switch(
+        "planned",
+        "the status of an entry made without one: plan_to_watch, watching, or a 400",
+        "planned", "current", "refuse",
+    )  # fmt: skip
+    comment_entities: str = _switch("raw", "`&`, `<`, `>` and quotes in comments when read", "raw", "encoded")
+    delete_404: str = _switch("object", "the body of a DELETE that finds nothing", "object", "null", "empty")
+    private_error: str = _switch("not_permitted", "`error` in the 403 of another user's private list")
+    not_found_message: str = _switch("", "`message` in a 404")
+    me_without_user: int = _switch(403, "the status of `@me` with a client id alone", "400", "401", "403")
+    statistics: str = _switch("on", "whether /users/@me knows anime_statistics", "on", "off")
+    gzip: str = _switch("off", "whether answers are packed when the client takes gzip", "on", "off")
+    expires_in: int = _switch(2_678_400, "seconds that an access token lives")
+    refresh_expires_in: int = _switch(5_356_800, "seconds that a refresh token lives")
+    code_expires_in: int = _switch(600, "seconds that an authorization code lives")
+    redirect_uri: str = _switch(
+        "", "the one registered redirect address; empty: http://localhost:8765/callback and any other on loopback"
+    )
+    client_secret: str = _switch("", "makes the client confidential: this secret must come with it")
+
+    @classmethod
+    def parse(cls, given: Mapping[str, str]) -> Settings:
+        """The defaults, with those `given` as text in their place.
+
+        Raises SandboxError for a name or a value that is not in the table; the message lists what is.
+        """
+        known = {one.name: one for one in fields(cls)}
+        values: dict[str, Any] = {}
+        for name, text in given.items():
+            if name not in known:
+                raise SandboxError(f"there is no setting {name!r}; there are: {', '.join(known)}")
+            allowed = known[name].metadata["allowed"]
+            number = isinstance(known[name].default, int)
+            if (allowed and text not in allowed) or (number and not text.isdecimal()):
+                raise SandboxError(f"{name} cannot be {text!r}; use {' or '.join(allowed) or 'a whole number'}")
+            values[name] = int(text) if number else text
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Described:
+    """A row of the table: name, default as text, the values it takes (none: any), and what it is about."""
+
+    name: str
+    default: str
+    allowed: tuple[str, ...]
+    says: str
+
+
+SETTINGS: tuple[Described, ...] = tuple(
+    Described(one.name, str(one.default), one.metadata["allowed"], one.metadata["says"]) for one in fields(Settings)
+)
+
+DEFAULTS = Settings()

@@ -1,0 +1,63 @@
+"""Bytes as MAL sends them, and the `fields` parameter."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from malsync.sandbox.catalogue import Title, picture
+from malsync.sandbox.media import Medium
+
+Fields = Mapping[str, "Fields"]
+"""What `fields` names, in its order; each with what stands in its braces."""
+
+JSON_TYPE = "application/json; charset=UTF-8"
+
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+def encoded(value: Any) -> bytes:
+    r"""`value` as PHP's json_encode writes it, which is what MAL sends: compact, with `\/` and `\uXXXX`.
+
+    Outside strings JSON has no slash, so replacing each one in the finished text is exact.
+    """
+    return _encode(value).replace("/", r"\/").encode("ascii")
+
+
+@lru_cache(maxsize=64)
+def parsed_fields(text: str) -> Fields:
+    """`fields` as nested names: `a,b{c, d}` is `{"a": {}, "b": {"c": {}, "d": {}}}`.
+
+    Spaces around names are accepted (go-myanimelist integration_test), braces that do not close are too. Whether a name
+    means anything is not asked here: MAL passes over those it does not know (MALSync asks both media for both counts).
+    """
+    root: dict[str, Any] = {}
+    open_ones = [root]
+    last = root
+    for piece in re.findall(r"[{}]|[^{},]+", text):
+        if piece == "{":
+            open_ones.append(last)
+        elif piece == "}":
+            open_ones = open_ones[:-1] or [root]
+        elif piece.strip():
+            last = open_ones[-1].setdefault(piece.strip(), {})
+    return root
+
+
+_HIDDEN = frozenset({"picture", "pending", "main_picture"})
+
+
+def node(medium: Medium, title: Title, fields: Fields) -> dict[str, Any]:
+    """The title as MAL tells it: id, title and main_picture always, then what `fields` names and the title has."""
+    out: dict[str, Any] = {"id": title["id"], "title": title["title"]}
+    if (found := picture(medium, title)) is not None:
+        out["main_picture"] = found
+    for name in fields:
+        if name in title and name not in _HIDDEN:
+            out[name] = title[name]
+        elif name == "nsfw":
+            out[name] = "white"
+    return out

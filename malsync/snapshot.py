@@ -1,0 +1,186 @@
+"""A snapshot: both lists of one MAL user as they stood while they were read, and the digest that says it is whole."""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+import orjson
+import rfc8785
+
+from malsync.entry import Entry, TitleList
+from malsync.medium import MEDIA, Json, ListStatus, Medium
+
+Source = Literal["backup", "before-run", "after-run", "import", "public"]
+Covers = dict[str, tuple[str, ...] | None]
+"""By medium, the names of the fields that a snapshot knows; None where it does not know the list at all."""
+
+_SAFE_INTEGER = 2**53 - 1
+_FAST_TYPES = frozenset({str, bool, int, type(None)})
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A MAL user: the API's origin and the user's id. For a public list read by name no endpoint tells the id: None."""
+
+    origin: str
+    id: int | None
+    name: str
+
+    @property
+    def key(self) -> tuple[str, int | str]:
+        """What makes two users the same one: names change and differ in case, ids do not."""
+        return self.origin, self.name.lower() if self.id is None else self.id
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Both lists of one user, by medium and id; None for a list that is not covered."""
+
+    user: User
+    taken_at: datetime
+    source: Source
+    covers: Covers
+    lists: Mapping[str, TitleList | None]
+    note: str = ""
+
+    @property
+    def counts(self) -> dict[str, int | None]:
+        """Entries by medium; None for a list that is not covered."""
+        return {name: None if titles is None else len(titles) for name, titles in self.lists.items()}
+
+    def entries(self, medium: Medium) -> TitleList:
+        """The list of `medium`; empty where it is not covered."""
+        return self.lists.get(medium.name) or {}
+
+    def known_as(self, source: Source) -> "Snapshot":
+        """The same lists with another account of where they came from."""
+        return replace(self, source=source)
+
+
+def whole(lists: Mapping[str, TitleList | None]) -> Covers:
+    """What a reading through the API covers: every field of each list that was read."""
+    return {name: None if lists.get(name) is None else medium.names for name, medium in MEDIA.items()}
+
+
+def canonical(list_status: ListStatus) -> bytes:
+    """RFC 8785 (JCS) of one entry's data.
+
+    orjson with sorted keys writes the same bytes for strings, booleans and integers within 2^53 under ASCII names; anything
+    else takes the exact path, where an integer beyond 2^53 is, as the RFC has it, the nearest IEEE double.
+    """
+    if _is_plain(list_status):
+        return orjson.dumps(list_status, option=orjson.OPT_SORT_KEYS)
+    return rfc8785.dumps(_as_doubles(list_status))
+
+
+def digest(snapshot: Snapshot) -> str:
+    """`sha256:` and the hex SHA-256 over the canonical JSON of `{"anime": {id: list_status}, "manga": {id: list_status}}`."""
+    return digest_of(
+        {
+            name: None if titles is None else [member(entry.id, entry.list_status) for entry in titles.values()]
+            for name, titles in snapshot.lists.items()
+        }
+    )
+
+
+def member(id: int, list_status: ListStatus) -> bytes:
+    """One member of the canonical JSON's lists: `"id":{...}`. Sorted as bytes, members stand in the order of their keys."""
+    return b'"%d":%b' % (id, canonical(list_status))
+
+
+def digest_of(members: Mapping[str, Collection[bytes] | None]) -> str:
+    """The digest from each list's members in any order, for callers that have them already."""
+    hashed = hashlib.sha256()
+    for place, name in enumerate(sorted(MEDIA)):
+        found = members.get(name)
+        hashed.update(b'%b"%b":' % (b"," if place else b"{", name.encode()))
+        hashed.update(b"null" if found is None else b"{%b}" % b",".join(sorted(found)))
+    hashed.update(b"}")
+    return "sha256:" + hashed.hexdigest()
+
+
+def _is_plain(list_status: ListStatus) -> bool:
+    for name, item in list_status.items():
+        kind = type(item)
+        if kind is list:
+            if not all(type(part) is str for part in item):  # type: ignore[union-attr]
+                return False
+        elif kind not in _FAST_TYPES or (kind is int and not -_SAFE_INTEGER <= item <= _SAFE_INTEGER):  # type: ignore[operator]
+            return False
+        # Names sort by UTF-16 units there and by UTF-8 bytes here, which differ beyond the basic plane.
+        if not name.isascii():
+            return False
+    return True
+
+
+def _as_doubles(item: Json) -> Json:
+    if isinstance(item, dict):
+        return {name: _as_doubles(part) for name, part in item.items()}
+    if isinstance(item, list):
+        return [_as_doubles(part) for part in item]
+    if isinstance(item, int) and not -_SAFE_INTEGER <= item <= _SAFE_INTEGER:
+        return float(item)
+    return item
+
+
+def timestamp(moment: datetime) -> str:
+    """UTC with milliseconds and a Z: the one form in which malsync writes a time, and it sorts as text."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def parse_timestamp(text: str) -> datetime:
+    """The moment that `timestamp` wrote. Raises ValueError for anything that names no moment."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment.astimezone(UTC)
+
+
+def encode(snapshot: Snapshot) -> Iterator[bytes]:
+    """The JSON snapshot, in pieces: sorted by id, one entry a line, so that `git diff` of two of them reads well."""
+    head = {
+        "format": "malsync-snapshot",
+        "version": 1,
+        "user": {"id": snapshot.user.id, "name": snapshot.user.name},
+        "origin": snapshot.user.origin,
+        "taken_at": timestamp(snapshot.taken_at),
+        "source": snapshot.source,
+        "covers": snapshot.covers,
+        "digest": digest(snapshot),
+        "note": snapshot.note,
+    }
+    yield b"{\n"
+    for name, item in head.items():
+        yield b'"%b": %b,\n' % (name.encode(), orjson.dumps(item))
+    for place, medium in enumerate(MEDIA.values()):
+        yield b'"%b": ' % medium.name.encode()
+        yield from _encode_list(medium, snapshot.lists.get(medium.name))
+        yield b",\n" if place + 1 < len(MEDIA) else b"\n"
+    yield b"}\n"
+
+
+def _encode_list(medium: Medium, titles: TitleList | None) -> Iterator[bytes]:
+    if titles is None:
+        yield b"null"
+        return
+    yield b"["
+    between = b"\n"
+    for entry in sorted(titles.values(), key=_by_id):
+        yield between + orjson.dumps(as_item(medium, entry))
+        between = b",\n"
+    yield b"\n]" if titles else b"]"
+
+
+def as_item(medium: Medium, entry: Entry) -> dict[str, Json]:
+    """One entry in the API's own shape, its members in the table's order."""
+    names = medium.ordered(entry.list_status)
+    return {
+        "node": {"id": entry.id, "title": entry.title},
+        "list_status": {name: entry.list_status[name] for name in names},
+    }
+
+
+def _by_id(entry: Entry) -> int:
+    return entry.id

@@ -1,0 +1,64 @@
+"""Lists from files into the mirror."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from malsync.backup import newest_good
+from malsync.errors import UsageError
+from malsync.medium import MEDIA
+from malsync.snapshot import Snapshot
+from malsync.suspicion import suspicious
+
+if TYPE_CHECKING:
+    from malsync.mirror import Info, Mirror
+
+
+def as_one(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """One snapshot from files that complete each other: of one MAL user, no list in two of them.
+
+    Raises UsageError for files that do not.
+    """
+    first, *others = snapshots
+    together = first
+    for other in others:
+        if other.user.key != first.user.key:
+            raise UsageError(
+                f"These files are of two MAL users: {first.user.name} and {other.user.name}.", "Import them one by one."
+            )
+        twice = [name for name in MEDIA if together.covers[name] is not None and other.covers[name] is not None]
+        if twice:
+            raise UsageError(
+                f"Two of these files hold the {twice[0]} list, and an import makes one snapshot.",
+                "Import them one by one, or all with: malsync mirror rebuild FILES",
+            )
+        together = replace(
+            together,
+            taken_at=max(together.taken_at, other.taken_at),
+            covers={name: together.covers[name] or other.covers[name] for name in MEDIA},
+            lists={name: other.lists[name] if together.lists[name] is None else together.lists[name] for name in MEDIA},
+            note="; ".join(note for note in (together.note, other.note) if note),
+        )
+    return together
+
+
+def take_in(mirror: "Mirror", snapshot: Snapshot) -> "Info":
+    """Store a list that came from files. The same again: nothing happens."""
+    return mirror.add(snapshot.known_as("import"))
+
+
+def rebuild(mirror: "Mirror", snapshots: Sequence[Snapshot]) -> "list[Info]":
+    """Store `snapshots` in the order of their time, each with the source, time, covers and note that it has.
+
+    A file does not say whether its list was suspicious, so each backup is judged again beside those before it: better a
+    warning twice than an emptied list taken for a good one.
+    """
+    return [_again(mirror, snapshot) for snapshot in sorted(snapshots, key=lambda one: one.taken_at)]
+
+
+def _again(mirror: "Mirror", snapshot: Snapshot) -> "Info":
+    good = newest_good(mirror, snapshot.user) if snapshot.source in {"backup", "public"} else None
+    comparable = good is not None and good.taken_at <= snapshot.taken_at
+    return mirror.add(
+        snapshot, suspicious=suspicious(mirror.load(good.number), snapshot) if good is not None and comparable else ()
+    )
