@@ -1,0 +1,47 @@
+"""Fixtures: a sandbox on a free port, and malsync with a home folder of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from malsync.sandbox import Sandbox, World
+from tests.harness import Malsync
+
+settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile("ci", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("deterministic", max_examples=100, deadline=None, derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture
+def world() -> World:
+    """The sandbox's two invented accounts; the first is `sandbox_mika`."""
+    return World.demo()
+
+
+@pytest.fixture
+def box(world: World) -> Iterator[Sandbox]:
+    """A sandbox that serves `world`."""
+    with Sandbox(world) as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home folder that does not exist yet."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def malsync(home: Path, box: Sandbox) -> Malsync:
+    """malsync beside a sandbox, with a token of its first user."""
+    return Malsync(home, box)
+
+
+@pytest.fixture
+def offline(home: Path) -> Malsync:
+    """malsync without any API to talk to."""
+    return Malsync(home)
