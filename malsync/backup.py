@@ -41,7 +41,8 @@ def read(
 def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -> Backup:
     """Store `snapshot` in one transaction, then beside the mirror. A suspicious one is stored and marked, unless accepted."""
     good = newest_good(mirror, snapshot.user)
-    reasons = [] if accept or good is None else suspicious(mirror.load(good.number), snapshot)
+    is_quiet = good is None or good.digest == snapshot.digest
+    reasons = [] if accept or is_quiet or good is None else suspicious(mirror.load(good.number), snapshot)
     info = mirror.add(snapshot, suspicious=reasons)
     shelf.put(snapshot, place_of(mirror, snapshot.user), is_good=not reasons)
     private = [name for name in MEDIA if snapshot.lists.get(name) is None]

@@ -85,8 +85,15 @@ class Medium:
 
     def ordered(self, names: Iterable[str]) -> list[str]:
         """`names` in this table's order, those that it does not know last and by name."""
-        known = {name: place for place, name in enumerate(self.names)}
-        return sorted(names, key=lambda name: (known.get(name, len(known)), name))
+        given = set(names)
+        return [name for name in self.names if name in given] + sorted(given - self.by_name.keys())
+
+    def arranged(self, list_status: ListStatus) -> ListStatus:
+        """`list_status` with its members in this table's order."""
+        known = {name: list_status[name] for name in self.names if name in list_status}
+        if len(known) == len(list_status):
+            return known
+        return known | {name: list_status[name] for name in sorted(list_status.keys() - known.keys())}
 
 
 def _medium(name: str, *, doing: str, planned: str, progress: tuple[Field, ...], again: str) -> Medium:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from malsync.errors import UsageError
-from malsync.snapshot import Snapshot, User, digest, timestamp
+from malsync.snapshot import Snapshot, User, timestamp
 
 if TYPE_CHECKING:
     from malsync.mirror import Info, Mirror
@@ -45,7 +45,6 @@ class Chosen:
 
     reference: str
     snapshot: Snapshot
-    digest: str
     number: int | None = None
 
 
@@ -83,11 +82,11 @@ def resolve(text: str, sources: Sources) -> Chosen:
     """The list that `text` names. Raises UsageError when there is none, and what reading a file or MAL raises."""
     reference = parse(text)
     if reference.is_path:
-        return _unnumbered(text, sources.file(text))
+        return Chosen(text, sources.file(text))
     if reference.is_live:
-        return _unnumbered(text, sources.live(reference.who))
+        return Chosen(text, sources.live(reference.who))
     info = choose(reference, sources)
-    return Chosen(text, sources.mirror.load(info.number), info.digest, info.number)
+    return Chosen(text, sources.mirror.load(info.number), info.number)
 
 
 def choose(reference: Reference, sources: Sources) -> "Info":
@@ -149,10 +148,6 @@ _FORMS: dict[str, Callable[[re.Match[str]], datetime]] = {
 
 def _local(moment: datetime) -> datetime:
     return moment.astimezone().astimezone(UTC)
-
-
-def _unnumbered(text: str, snapshot: Snapshot) -> Chosen:
-    return Chosen(text, snapshot, digest(snapshot))
 
 
 def _by_number(reference: Reference, sources: Sources) -> "Info":

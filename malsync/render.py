@@ -88,14 +88,14 @@ def status_word(entry: Entry) -> str:
     return visible(str(entry.list_status.get("status") or "none").replace("_", " "))
 
 
-def list_document(reference: str, number: int | None, its_digest: str, snapshot: Snapshot) -> dict[str, Any]:
+def list_document(reference: str, number: int | None, snapshot: Snapshot) -> dict[str, Any]:
     """Which list a reference named."""
     return {
         "reference": reference,
         "snapshot": number,
         "user": snapshot.user.name,
         "taken_at": timestamp(snapshot.taken_at),
-        "digest": its_digest,
+        "digest": snapshot.digest,
         "counts": snapshot.counts,
     }
 
@@ -124,12 +124,11 @@ def diff_document(a: dict[str, Any], b: dict[str, Any], changes: list[Change]) -
 
 def entry_document(medium: Medium, entry: Entry) -> dict[str, Any]:
     """One entry, as `show --json` has it."""
-    names = medium.ordered(entry.list_status)
     return {
         "medium": medium.name,
         "id": entry.id,
         "title": entry.title,
-        "list_status": {name: entry.list_status[name] for name in names},
+        "list_status": medium.arranged(entry.list_status),
     }
 
 

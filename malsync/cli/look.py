@@ -23,7 +23,7 @@ ONLY = click.option("--only", type=MEDIA_CHOICE, help="One of the two lists.")
 def _describe(chosen: "Chosen") -> dict[str, Any]:
     from malsync.render import list_document
 
-    return list_document(chosen.reference, chosen.number, chosen.digest, chosen.snapshot)
+    return list_document(chosen.reference, chosen.number, chosen.snapshot)
 
 
 @click.command(

@@ -38,7 +38,7 @@ def export(app: App, ref: str, kind: str, target: str) -> None:
         return
     path = Path(target).expanduser()
     snapshot_file.write(path, chosen.snapshot)
-    described = list_document(chosen.reference, chosen.number, chosen.digest, chosen.snapshot)
+    described = list_document(chosen.reference, chosen.number, chosen.snapshot)
     app.output.document({"file": str(path), "format": kind, "from": described})
     app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).", colour="green")
 

@@ -9,7 +9,7 @@ from malsync import files
 from malsync.entry import Entry, TitleList
 from malsync.errors import UsageError
 from malsync.medium import MEDIA
-from malsync.snapshot import Covers, Snapshot, User, digest, encode, parse_timestamp
+from malsync.snapshot import Covers, Snapshot, User, encode, parse_timestamp
 from malsync.validation import problem
 
 VERSION = 1
@@ -44,7 +44,7 @@ def decode(content: bytes, name: str) -> Snapshot:
         lists={medium: _titles(document[medium], medium, name) for medium in MEDIA},
         note=document["note"],
     )
-    if digest(snapshot) != document["digest"]:
+    if snapshot.digest != document["digest"]:
         raise UsageError(
             f"{name} was edited or damaged: its digest does not fit what it holds.",
             f"{_ANOTHER_COPY} malsync takes no list that it cannot prove to be whole.",

@@ -17,7 +17,7 @@ from malsync.errors import Damaged
 from malsync.medium import MEDIA, ListStatus, Medium
 from malsync.mirror.database import BUSY_SECONDS, connect, damaged, in_memory, translated
 from malsync.mirror.rows import Row, RowCodec
-from malsync.snapshot import Covers, Snapshot, Source, User, digest, digest_of, member, parse_timestamp, timestamp
+from malsync.snapshot import Covers, Snapshot, Source, User, digest_of, member, parse_timestamp, timestamp
 
 _CODECS = {name: RowCodec(medium) for name, medium in MEDIA.items()}
 _KINDS: dict[Source, str] = {"public": "public", "import": "import"}
@@ -97,14 +97,14 @@ class Mirror:
                 return info
         raise KeyError(number)
 
-    def find(self, snapshot: Snapshot, its_digest: str) -> Info | None:
+    def find(self, snapshot: Snapshot) -> Info | None:
         """The same snapshot, if it is here already: its user, its time and its digest."""
         moment = timestamp(snapshot.taken_at)
         return next(
             (
                 info
                 for info in self.infos(snapshot.user)
-                if timestamp(info.taken_at) == moment and info.digest == its_digest
+                if timestamp(info.taken_at) == moment and info.digest == snapshot.digest
             ),
             None,
         )
@@ -114,9 +114,15 @@ class Mirror:
     def load(self, number: int) -> Snapshot:
         """The snapshot of that number, rebuilt, its digest recomputed and compared. Raises KeyError when there is none."""
         info = self.info(number)
-        found = self._rebuild(info)
-        if digest(found) != info.digest:
-            raise damaged(self.path, f"snapshot {number} does not rebuild to what was stored")
+        lists: dict[str, TitleList | None] = {}
+        for name, statuses in self._statuses(info).items():
+            titles = {} if statuses is None else self.titles(MEDIA[name])
+            lists[name] = (
+                None if statuses is None else {id: Entry(id, titles.get(id, ""), data) for id, data in statuses.items()}
+            )
+        found = Snapshot(info.user, info.taken_at, info.source, info.covers, lists, info.note)
+        if found.digest != info.digest:
+            raise _unlike(self.path, number)
         return found
 
     def history(self, user: User, medium: Medium, id: int) -> list[Version]:
@@ -148,15 +154,14 @@ class Mirror:
         A snapshot that is here already is not stored again. Raises MirrorError and leaves the mirror as it was when
         anything fails, a rebuilt digest that differs included.
         """
-        its_digest = digest(snapshot)
         with self._transaction():
-            found = self.find(snapshot, its_digest)
+            found = self.find(snapshot)
             if found is not None:
                 return found
             user = self._user_row(snapshot.user)
             series = self._series_for(user, snapshot)
             previous = self._newest_of(series)
-            number = self._insert_snapshot(series, snapshot, its_digest, suspicious)
+            number = self._insert_snapshot(series, snapshot, suspicious)
             before, after = self._write_versions(series, number, snapshot)
             if previous is not None:
                 changes = count(
@@ -170,7 +175,7 @@ class Mirror:
                     *(changes[op] for op in OPS),
                     number,
                 )
-            self.load(number)
+            self._prove(number)
         return self.info(number)
 
     def copy(self, target: Path) -> None:
@@ -248,20 +253,27 @@ class Mirror:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def _rebuild(self, info: Info) -> Snapshot:
-        lists = {
-            name: None if info.covers[name] is None else self._list_at(medium, info) for name, medium in MEDIA.items()
-        }
-        return Snapshot(info.user, info.taken_at, info.source, info.covers, lists, info.note)
+    def _statuses(self, info: Info) -> dict[str, dict[int, ListStatus] | None]:
+        """Each list's data at that snapshot, by id."""
+        at = {"series": info.series, "snapshot": info.number}
+        found: dict[str, dict[int, ListStatus] | None] = {}
+        for name, codec in _CODECS.items():
+            if info.covers[name] is None:
+                found[name] = None
+                continue
+            rows = self._rows(f"SELECT media_id, {', '.join(codec.columns)} FROM {name}_version WHERE {_VALID_AT}", at)
+            found[name] = {row[0]: codec.decode(row[1:]) for row in rows}
+        return found
 
-    def _list_at(self, medium: Medium, info: Info) -> TitleList:
-        codec = _CODECS[medium.name]
-        titles = self.titles(medium)
-        rows = self._rows(
-            f"SELECT media_id, {', '.join(codec.columns)} FROM {medium.name}_version WHERE {_VALID_AT}",
-            {"series": info.series, "snapshot": info.number},
-        )
-        return {row[0]: Entry(row[0], titles.get(row[0], ""), codec.decode(row[1:])) for row in rows}
+    def _prove(self, number: int) -> None:
+        """Raise Damaged unless that snapshot rebuilds to what its digest says."""
+        info = self.info(number)
+        members = {
+            name: None if statuses is None else [member(*pair) for pair in statuses.items()]
+            for name, statuses in self._statuses(info).items()
+        }
+        if digest_of(members) != info.digest:
+            raise _unlike(self.path, number)
 
     def _user_row(self, user: User) -> int:
         found = self._rows(
@@ -295,7 +307,7 @@ class Mirror:
     def _newest_of(self, series: int) -> Info | None:
         return max((info for info in self.infos() if info.series == series), key=lambda info: info.number, default=None)
 
-    def _insert_snapshot(self, series: int, snapshot: Snapshot, its_digest: str, suspicious: Collection[str]) -> int:
+    def _insert_snapshot(self, series: int, snapshot: Snapshot, suspicious: Collection[str]) -> int:
         counts = snapshot.counts
         return self._execute(
             "INSERT INTO snapshot (series, taken_at, source, digest, covers, anime, manga, added, updated, removed,"
@@ -303,7 +315,7 @@ class Mirror:
             series,
             timestamp(snapshot.taken_at),
             snapshot.source,
-            its_digest,
+            snapshot.digest,
             orjson.dumps(snapshot.covers).decode(),
             *(counts.get(name) for name in MEDIA),
             orjson.dumps(list(suspicious)).decode(),
@@ -345,8 +357,8 @@ class Mirror:
                 f" VALUES (?, ?, ?, {', '.join('?' * len(codec.columns))})",
                 ((series, id, number, *rows[id]) for id in sorted(begun)),
             )
-        known = self.titles(medium)
-        was = {id: Entry(id, known.get(id, ""), codec.decode(open_rows[id])) for id in ended}
+        # Nobody reads these titles: what is compared is the user's data.
+        was = {id: Entry(id, "", codec.decode(open_rows[id])) for id in ended}
         return was, {id: titles[id] for id in begun}
 
     def _keep_titles(self, medium: Medium, titles: TitleList, *, overwrite: bool) -> None:
@@ -358,6 +370,10 @@ class Mirror:
         ]
         with translated(self.path):
             self._connection.executemany(f"INSERT OR REPLACE INTO {medium.name} (id, title) VALUES (?, ?)", fresh)
+
+
+def _unlike(path: Path, number: int) -> Damaged:
+    return damaged(path, f"snapshot {number} does not rebuild to what was stored")
 
 
 class _Sweep:

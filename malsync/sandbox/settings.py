@@ -29,7 +29,7 @@ class Settings:
     next_user: str = _switch("kept", "`@me` in `next` and `previous`: as it was sent, or the name", "kept", "name")
     partial_dates: str = _switch(
         "accept",
-        "`2021` or `2021-12` in a write: stored, a 400, rounded up to a day, or passed over",
+        "`2021` or `2021-12` in a write: stored, a 400, its first day, or passed over",
         "accept", "refuse", "round", "ignore",
     )  # fmt: skip
     unknown_total: str = _switch("keep", "progress where the total is 0: stored as sent, or as 0", "keep", "zero")

@@ -1,0 +1,131 @@
+"""The switches: read from text, seen over HTTP, and the same in the document."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from malsync.sandbox import Sandbox, SandboxError, Settings, World
+from malsync.sandbox.faults import KINDS, OWN_KEYS, SHARED_KEYS, Kind
+from malsync.sandbox.settings import SETTINGS
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "sandbox.md"
+
+
+def seen(settings: dict[str, str], act: Callable[[Callable[..., requests.Response], Sandbox], object]) -> object:
+    """What `act` sees of a sandbox with these settings; it gets a function that asks with a token."""
+    with Sandbox(World.demo(), settings=settings) as box:
+
+        def ask(path: str, method: str = "GET", token: str | None = None, **form: str) -> requests.Response:
+            headers = {"Authorization": f"Bearer {token or box.access_token}"}
+            return requests.request(method, box.api_url + path, data=form, headers=headers)
+
+        return act(ask, box)
+
+
+def entities(ask: Callable[..., requests.Response], _box: Sandbox) -> str:
+    return str(ask("/anime/5114/my_list_status", "PATCH", comments="<a> & \"b\"").json()["comments"])
+
+
+def private(ask: Callable[..., requests.Response], box: Sandbox) -> str:
+    box.set_private("sandbox_theo", "anime", "manga")
+    return ask("/users/sandbox_theo/animelist").text
+
+
+def without_user(_ask: Callable[..., requests.Response], box: Sandbox) -> int:
+    return requests.get(f"{box.api_url}/users/@me", headers={"X-MAL-CLIENT-ID": box.client_id}).status_code
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "act", "expected"),
+    [
+        ("default_limit", "100", lambda ask, _: len(ask("/users/@me/animelist").json()["data"]), 100),
+        ("over_limit", "clamp", lambda ask, _: len(ask("/users/@me/animelist?nsfw=1&limit=2000").json()["data"]), 280),
+        (
+            "next_user",
+            "name",
+            lambda ask, box: ask("/users/@me/animelist").json()["paging"]["next"].removeprefix(box.api_url),
+            "/users/sandbox_mika/animelist?offset=10",
+        ),
+        ("comment_entities", "raw", entities, "<a> & \"b\""),
+        ("comment_entities", "encoded", entities, "&lt;a&gt; &amp; &quot;b&quot;"),
+        ("delete_404", "object", lambda ask, _: ask("/manga/9/my_list_status", "DELETE").text, '{"message":"","error":"not_found"}'),
+        ("delete_404", "null", lambda ask, _: ask("/manga/9/my_list_status", "DELETE").text, "null"),
+        ("delete_404", "empty", lambda ask, _: ask("/manga/9/my_list_status", "DELETE").text, ""),
+        ("private_error", "forbidden", private, '{"message":"","error":"forbidden"}'),
+        ("not_found_message", "gone", lambda ask, _: ask("/manga/9").text, '{"message":"gone","error":"not_found"}'),
+        ("me_without_user", "401", without_user, 401),
+        ("me_without_user", "400", without_user, 400),
+        ("statistics", "off", lambda ask, _: "anime_statistics" in ask("/users/@me?fields=anime_statistics").json(), False),
+        ("gzip", "on", lambda ask, _: ask("/anime/1").headers.get("Content-Encoding"), "gzip"),
+        ("gzip", "off", lambda ask, _: ask("/anime/1").headers.get("Content-Encoding"), None),
+    ],
+)  # fmt: skip
+def test_a_setting_is_seen_over_http(setting, value, act, expected):
+    assert seen({setting: value}, act) == expected
+
+
+def test_packed_answers_are_the_same_and_only_sent_to_those_who_take_them():
+    def act(ask: Callable[..., requests.Response], box: Sandbox) -> tuple[object, object]:
+        plain = requests.get(f"{box.api_url}/anime/1", headers={"X-MAL-CLIENT-ID": box.client_id, "Accept-Encoding": ""})
+        return plain.headers.get("Content-Encoding"), plain.json() == ask("/anime/1").json()
+
+    assert seen({"gzip": "on"}, act) == (None, True)
+
+
+def test_settings_are_read_from_text():
+    settings = Settings.parse({"default_limit": "100", "expires_in": "60", "tag_spaces": "trim"})
+
+    assert (settings.default_limit, settings.expires_in, settings.tag_spaces) == (100, 60, "trim")
+    assert Settings.parse({}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"limit": "100"}, "default_limit"),
+        ({"default_limit": "20"}, "10 or 100"),
+        ({"expires_in": "soon"}, "whole number"),
+        ({"expires_in": "-1"}, "whole number"),
+        ({"over_limit": ""}, "refuse or clamp"),
+    ],
+)
+def test_a_setting_that_is_not_right_says_what_would_be(given, named):
+    with pytest.raises(SandboxError, match=named):
+        Settings.parse(given)
+
+
+def code(text: str) -> str:
+    return f"`{text}`" if text else "empty"
+
+
+def own_keys(kind: Kind) -> str:
+    return ", ".join(f"`{name}` ({default or '-'})" for name, default in kind.keys.items())
+
+
+DOCUMENTED = [
+    *(
+        f"| `{row.name}` | {code(row.default)} | {', '.join(map(code, row.allowed)) or 'any'} | {row.says} |"
+        for row in SETTINGS
+    ),
+    *(f"| `{name}` | {key.says} |" for name, key in {**SHARED_KEYS, **OWN_KEYS}.items()),
+    *(
+        f"| `{kind.name}` | {'pages' if kind.pages else 'all'} | {'yes' if kind.done else 'no'} | "
+        f"{own_keys(kind)} | {kind.says} |"
+        for kind in KINDS.values()
+    ),
+]
+
+
+@pytest.mark.parametrize("row", DOCUMENTED, ids=lambda row: row.split("`")[1])
+def test_the_document_has_each_setting_and_fault_as_it_is(row):
+    assert row in DOCUMENT.read_text("utf-8").splitlines()
+
+
+def test_the_document_has_no_setting_or_fault_that_is_not_there():
+    tables = DOCUMENT.read_text("utf-8").partition("## Settings")[2].partition("## Control addresses")[0]
+
+    rows = [line for line in tables.splitlines() if line.startswith("| `")]
+
+    assert sorted(rows) == sorted(DOCUMENTED)
