@@ -99,11 +99,8 @@ def _agreed(a: Pass, b: Pass) -> TitleList | None:
     if a.titles is None or b.titles is None or a.titles.keys() != b.titles.keys():
         return None
     rich, lean = (a.titles, b.titles) if a.full else (b.titles, a.titles)
-    for id, entry in lean.items():
-        data = rich[id].list_status
-        if any(data.get(name) != item for name, item in entry.list_status.items()):
-            return None
-    return rich
+    same = all(entry.list_status.items() <= rich[id].list_status.items() for id, entry in lean.items())
+    return rich if same else None
 
 
 def _side_by_side(client: "Client", read: Callable[[Medium], TitleList]) -> dict[str, TitleList | PrivateList]:

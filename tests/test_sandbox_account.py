@@ -113,10 +113,16 @@ def test_a_value_that_its_field_does_not_take_is_refused(account, field, value):
     with pytest.raises(Refusal) as refusal:
         account.patch("anime", 1, {field: value}, NOW)
 
-    assert (refusal.value.status, refusal.value.error, refusal.value.message) == (400, "bad_request", f"invalid {field}")
+    assert (refusal.value.status, refusal.value.error, refusal.value.message) == (
+        400,
+        "bad_request",
+        f"invalid {field}",
+    )
 
 
-@pytest.mark.parametrize(("sent", "kept"), [("true", True), ("True", True), ("1", True), ("false", False), ("0", False)])
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("true", True), ("True", True), ("1", True), ("false", False), ("0", False)]
+)
 def test_a_flag_is_false_only_in_lower_case(account, sent, kept):
     assert account.patch("anime", 1, {"is_rewatching": sent}, NOW)["is_rewatching"] is kept
 
@@ -131,14 +137,21 @@ def test_empty_texts_clear_dates_tags_and_comments(account):
 
 
 def test_a_comma_cannot_stand_in_a_tag(account):
-    assert account.patch("anime", 1, {"tags": ",malSync::eyJ1Ijo==::, b"}, NOW)["tags"] == ["malSync::eyJ1Ijo==::", " b"]
+    assert account.patch("anime", 1, {"tags": ",malSync::eyJ1Ijo==::, b"}, NOW)["tags"] == [
+        "malSync::eyJ1Ijo==::",
+        " b",
+    ]
 
 
 def test_a_title_that_waits_for_approval_is_invalid_content(account):
     with pytest.raises(Refusal) as refusal:
         account.patch("anime", 3, {"status": "watching"}, NOW)
 
-    assert (refusal.value.status, refusal.value.error, refusal.value.message) == (400, "invalid_content", "Invalid content")
+    assert (refusal.value.status, refusal.value.error, refusal.value.message) == (
+        400,
+        "invalid_content",
+        "Invalid content",
+    )
 
 
 @pytest.mark.parametrize("write", [lambda one: one.patch("anime", 9, {}, NOW), lambda one: one.edit("anime", 9, NOW)])
@@ -203,7 +216,8 @@ def test_a_switch_settles_what_is_not_known(account, setting, form, seen):
 
 
 @pytest.mark.parametrize(
-    ("setting", "form"), [({"partial_dates": "refuse"}, {"start_date": "2021"}), ({"new_status": "refuse"}, {"score": "1"})]
+    ("setting", "form"),
+    [({"partial_dates": "refuse"}, {"start_date": "2021"}), ({"new_status": "refuse"}, {"score": "1"})],
 )
 def test_a_switch_can_refuse(account, setting, form):
     with pytest.raises(Refusal) as refusal:

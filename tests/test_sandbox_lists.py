@@ -100,7 +100,9 @@ def test_my_list_status_stands_in_the_node(reading):
 
 
 def test_some_titles_have_no_picture_and_some_no_large_one(reading):
-    nodes = {e["node"]["id"]: e["node"] for e in reading.get("/users/@me/animelist?limit=1000&nsfw=true").json()["data"]}
+    nodes = {
+        e["node"]["id"]: e["node"] for e in reading.get("/users/@me/animelist?limit=1000&nsfw=true").json()["data"]
+    }
 
     assert "main_picture" not in nodes[31115]
     assert list(nodes[731]["main_picture"]) == ["medium"]
@@ -126,7 +128,9 @@ def test_next_has_the_offset_first_and_the_rest_in_alphabetical_order(reading):
     sent = "/users/@me/animelist?sort=anime_title&limit=100&nsfw=true&fields=list_status{tags, comments},num_episodes"
 
     first = reading.get(sent).json()["paging"]
-    second = requests.get(first["next"], headers={"Authorization": f"Bearer {reading.box.access_token}"}).json()["paging"]
+    second = requests.get(first["next"], headers={"Authorization": f"Bearer {reading.box.access_token}"}).json()[
+        "paging"
+    ]
 
     tail = "fields=list_status%7Btags%2C+comments%7D%2Cnum_episodes&limit=100&nsfw=true&sort=anime_title"
     base = f"{reading.box.api_url}/users/@me/animelist"
@@ -196,7 +200,9 @@ def test_the_statuses_are_a_partition_of_the_list(reading):
 
     parts = [ids(reading.get(f"/users/@me/animelist?limit=1000&nsfw=true&status={status}")) for status in statuses]
 
-    assert sorted(sum(parts, [])) == sorted(ids(reading.get("/users/@me/animelist?limit=1000&nsfw=true")))
+    assert sorted(id for part in parts for id in part) == sorted(
+        ids(reading.get("/users/@me/animelist?limit=1000&nsfw=true"))
+    )
 
 
 def test_me_tells_more_on_request(reading):
@@ -206,7 +212,9 @@ def test_me_tells_more_on_request(reading):
     assert list(plain) == ["id", "name", "gender", "location", "joined_at", "picture"]
     assert list(more)[6:] == ["anime_statistics", "time_zone", "is_supporter", "birthday"]
     assert more["anime_statistics"]["num_items"] == 280
-    assert sum(more["anime_statistics"][f"num_items_{s}"] for s in ("watching", "completed", "on_hold", "dropped")) < 280
+    assert (
+        sum(more["anime_statistics"][f"num_items_{s}"] for s in ("watching", "completed", "on_hold", "dropped")) < 280
+    )
 
 
 def test_details_tell_my_list_status_with_every_member(reading):
@@ -256,7 +264,11 @@ def test_a_client_id_alone_reads_titles_and_public_lists_but_nobody_is_me(readin
     def status(path: str) -> int:
         return requests.get(reading.box.api_url + path, headers=client).status_code
 
-    assert [status("/anime/1"), status("/users/SANDBOX_theo/animelist"), status("/users/@me/animelist")] == [200, 200, 403]
+    assert [status("/anime/1"), status("/users/SANDBOX_theo/animelist"), status("/users/@me/animelist")] == [
+        200,
+        200,
+        403,
+    ]
 
 
 def test_a_private_list_is_shown_to_its_owner_only(box):
@@ -309,7 +321,10 @@ def test_the_log_and_the_counts_hold_every_request_and_no_secret(box):
     me = {"Authorization": f"Bearer {box.access_token}", "User-Agent": "tester/1"}
     requests.get(f"{box.api_url}/users/@me/animelist?limit=5&access_token={box.access_token}", headers=me)
     requests.patch(f"{box.api_url}/anime/1/my_list_status", data={"score": "9"}, headers=me)
-    requests.post(f"{box.auth_url}/token", data={"client_id": box.client_id, "grant_type": "refresh_token", "refresh_token": "secret"})
+    requests.post(
+        f"{box.auth_url}/token",
+        data={"client_id": box.client_id, "grant_type": "refresh_token", "refresh_token": "secret"},
+    )
 
     shown = requests.get(box.api_url.replace("/v2", "/_sandbox/requests")).json()
 

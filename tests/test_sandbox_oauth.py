@@ -67,7 +67,9 @@ def asked(box: Sandbox, **changes: str | None) -> dict[str, str]:
     return {name: value for name, value in {**good, **changes}.items() if value is not None}
 
 
-def decide(box: Sandbox, decision: str = "allow", user: str = "sandbox_mika", **changes: str | None) -> requests.Response:
+def decide(
+    box: Sandbox, decision: str = "allow", user: str = "sandbox_mika", **changes: str | None
+) -> requests.Response:
     form = {**asked(box, **changes), "user": user, "decision": decision}
     return requests.post(f"{box.auth_url}/authorize", data=form, allow_redirects=False)
 
@@ -148,10 +150,25 @@ def test_method_redirect_and_state_need_not_be_sent(box):
     [
         ({"client_id": None}, 400, "invalid_request", "Check the `client_id` parameter"),
         ({"client_id": "somebody"}, 401, "invalid_client", None),
-        ({"response_type": "token"}, 400, "unsupported_grant_type", "Check that all required parameters have been provided"),
+        (
+            {"response_type": "token"},
+            400,
+            "unsupported_grant_type",
+            "Check that all required parameters have been provided",
+        ),
         ({"code_challenge": None}, 400, "invalid_request", "Check the `code_challenge` parameter"),
-        ({"code_challenge": "x" * 42}, 400, "invalid_request", "Code challenge must follow the specifications of RFC-7636."),
-        ({"code_challenge": "x" * 129}, 400, "invalid_request", "Code challenge must follow the specifications of RFC-7636."),
+        (
+            {"code_challenge": "x" * 42},
+            400,
+            "invalid_request",
+            "Code challenge must follow the specifications of RFC-7636.",
+        ),
+        (
+            {"code_challenge": "x" * 129},
+            400,
+            "invalid_request",
+            "Code challenge must follow the specifications of RFC-7636.",
+        ),
         ({"code_challenge_method": "S256"}, 400, "invalid_request", "Code challenge method must be `plain`"),
         ({"redirect_uri": "https://evil.example/"}, 401, "invalid_client", None),
         ({"redirect_uri": "http://localhost.evil.example/"}, 401, "invalid_client", None),
@@ -182,7 +199,12 @@ def test_a_registered_redirect_must_match_exactly(start):
     ("changes", "status", "error", "hint"),
     [
         ({"grant_type": None}, 400, "unsupported_grant_type", "Check that all required parameters have been provided"),
-        ({"grant_type": "password"}, 400, "unsupported_grant_type", "Check that all required parameters have been provided"),
+        (
+            {"grant_type": "password"},
+            400,
+            "unsupported_grant_type",
+            "Check that all required parameters have been provided",
+        ),
         ({"client_id": None}, 400, "invalid_request", "Check the `client_id` parameter"),
         ({"client_id": "somebody"}, 401, "invalid_client", None),
         ({"code": None}, 400, "invalid_request", "Check the `code` parameter"),
@@ -278,9 +300,7 @@ def test_a_refresh_token_that_is_no_good_is_a_401_in_the_recorded_words(box, spo
     response = refresh(box, token)
 
     assert response.status_code == 401
-    assert response.text == (
-        f'{{"error":"invalid_request","message":"The refresh token is invalid.","hint":"{hint}"}}'
-    )
+    assert response.text == (f'{{"error":"invalid_request","message":"The refresh token is invalid.","hint":"{hint}"}}')
 
 
 def test_a_refresh_token_is_bound_to_its_client(box):

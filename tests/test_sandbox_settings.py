@@ -25,7 +25,11 @@ def seen(settings: dict[str, str], act: Callable[[Callable[..., requests.Respons
 
 
 def entities(ask: Callable[..., requests.Response], _box: Sandbox) -> str:
-    return str(ask("/anime/5114/my_list_status", "PATCH", comments="<a> & \"b\"").json()["comments"])
+    return str(ask("/anime/5114/my_list_status", "PATCH", comments='<a> & "b"').json()["comments"])
+
+
+def deleted(ask: Callable[..., requests.Response], _box: Sandbox) -> str:
+    return ask("/manga/9/my_list_status", "DELETE").text
 
 
 def private(ask: Callable[..., requests.Response], box: Sandbox) -> str:
@@ -50,9 +54,9 @@ def without_user(_ask: Callable[..., requests.Response], box: Sandbox) -> int:
         ),
         ("comment_entities", "raw", entities, "<a> & \"b\""),
         ("comment_entities", "encoded", entities, "&lt;a&gt; &amp; &quot;b&quot;"),
-        ("delete_404", "object", lambda ask, _: ask("/manga/9/my_list_status", "DELETE").text, '{"message":"","error":"not_found"}'),
-        ("delete_404", "null", lambda ask, _: ask("/manga/9/my_list_status", "DELETE").text, "null"),
-        ("delete_404", "empty", lambda ask, _: ask("/manga/9/my_list_status", "DELETE").text, ""),
+        ("delete_404", "object", deleted, '{"message":"","error":"not_found"}'),
+        ("delete_404", "null", deleted, "null"),
+        ("delete_404", "empty", deleted, ""),
         ("private_error", "forbidden", private, '{"message":"","error":"forbidden"}'),
         ("not_found_message", "gone", lambda ask, _: ask("/manga/9").text, '{"message":"gone","error":"not_found"}'),
         ("me_without_user", "401", without_user, 401),
@@ -68,7 +72,9 @@ def test_a_setting_is_seen_over_http(setting, value, act, expected):
 
 def test_packed_answers_are_the_same_and_only_sent_to_those_who_take_them():
     def act(ask: Callable[..., requests.Response], box: Sandbox) -> tuple[object, object]:
-        plain = requests.get(f"{box.api_url}/anime/1", headers={"X-MAL-CLIENT-ID": box.client_id, "Accept-Encoding": ""})
+        plain = requests.get(
+            f"{box.api_url}/anime/1", headers={"X-MAL-CLIENT-ID": box.client_id, "Accept-Encoding": ""}
+        )
         return plain.headers.get("Content-Encoding"), plain.json() == ask("/anime/1").json()
 
     assert seen({"gzip": "on"}, act) == (None, True)

@@ -41,7 +41,7 @@ def test_patch_and_put_are_the_same_partial_update(send, method):
 
 
 def test_text_comes_back_as_it_was_sent(send):
-    text = "a & b = 100 %; \"c\"\r\n🏴‍☠️ ‮ עברית + <i>"
+    text = 'a & b = 100 %; "c"\r\n🏴‍☠️ ‮ עברית + <i>'
 
     assert send("PATCH", "/anime/25835/my_list_status", {"comments": text}).json()["comments"] == text
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from malsync.cli.app import App
-from malsync.cli.output import Output
+from malsync.cli.output import Output, has_colour
 from malsync.cli.world import World
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -23,8 +23,13 @@ def pass_app(function: Decorated) -> Decorated:
     def called(*positional: Any, **named: Any) -> Any:
         root = click.get_current_context().find_root()
         given = {name: root.meta.get(_META + name) for name in ("home", "account", "json", "quiet", "verbose")}
-        output = Output(json=bool(given["json"]), quiet=bool(given["quiet"]), verbose=bool(given["verbose"]))
         world = root.obj if isinstance(root.obj, World) else World()
+        output = Output(
+            json=bool(given["json"]),
+            quiet=bool(given["quiet"]),
+            verbose=bool(given["verbose"]),
+            colour=has_colour(world),
+        )
         return function(App(world, given["home"], given["account"], output), *positional, **named)
 
     return cast("Decorated", called)

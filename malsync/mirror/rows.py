@@ -10,7 +10,7 @@ Row = tuple[Any, ...]
 
 _PYTHON_TYPES: dict[Kind, type] = {Kind.NUMBER: int, Kind.FLAG: bool, Kind.TAGS: list}
 _INTEGERS = range(-(2**63), 2**63)
-_ABSENT = object()
+_NO_TAGS = "[]"
 
 
 class RowCodec:
@@ -23,44 +23,45 @@ class RowCodec:
     def __init__(self, medium: Medium) -> None:
         self.medium = medium
         self.columns = (*medium.names, "extra")
-        self._types = tuple((field.name, _PYTHON_TYPES.get(field.kind, str)) for field in medium.fields)
-        self._to_bool = frozenset(field.name for field in medium.fields if field.kind is Kind.FLAG)
-        self._to_list = frozenset(field.name for field in medium.fields if field.kind is Kind.TAGS)
+        self._types = tuple(_PYTHON_TYPES.get(field.kind, str) for field in medium.fields)
+        self._flags = tuple(field.name for field in medium.fields if field.kind is Kind.FLAG)
+        self._tags = tuple(field.name for field in medium.fields if field.kind is Kind.TAGS)
 
     def encode(self, list_status: ListStatus) -> Row:
         """The row's values, in the order of `columns`."""
-        values: list[Any] = []
-        misfits: dict[str, Json] = {}
-        for name, wanted in self._types:
-            item = list_status.get(name, _ABSENT)
-            if item is _ABSENT:
-                values.append(None)
-            elif type(item) is not wanted or not _fits(item):
-                misfits[name] = item  # type: ignore[assignment]
-                values.append(None)
-            elif wanted is list:
-                values.append(orjson.dumps(item).decode())
-            else:
-                values.append(int(item) if wanted is bool else item)  # type: ignore[call-overload]
-        if not self.medium.by_name.keys() >= list_status.keys():
-            misfits |= {name: item for name, item in list_status.items() if name not in self.medium.by_name}
-        values.append(orjson.dumps(misfits, option=orjson.OPT_SORT_KEYS).decode() if misfits else None)
-        return tuple(values)
+        found = [list_status.get(name) for name in self.medium.names]
+        values = [_column(item, wanted) for item, wanted in zip(found, self._types, strict=True)]
+        if len(list_status) == len(values) - values.count(None):
+            return (*values, None)
+        kept = {name for name, column in zip(self.medium.names, values, strict=True) if column is not None}
+        misfits = {name: item for name, item in list_status.items() if name not in kept}
+        return (*values, orjson.dumps(misfits, option=orjson.OPT_SORT_KEYS).decode())
 
     def decode(self, row: Row) -> ListStatus:
         """The `list_status` that `encode` was given."""
         list_status: ListStatus = {name: item for name, item in zip(self.columns, row, strict=True) if item is not None}
-        for name in self._to_bool & list_status.keys():
-            list_status[name] = bool(list_status[name])
-        for name in self._to_list & list_status.keys():
-            list_status[name] = orjson.loads(str(list_status[name]))
-        extra = list_status.pop("extra", None)
-        return list_status | orjson.loads(str(extra)) if extra is not None else list_status
+        for name in self._flags:
+            if name in list_status:
+                list_status[name] = bool(list_status[name])
+        for name in self._tags:
+            if name in list_status:
+                text = list_status[name]
+                list_status[name] = [] if text == _NO_TAGS else orjson.loads(str(text))
+        extra = row[-1]
+        if extra is None:
+            return list_status
+        del list_status["extra"]
+        list_status.update(orjson.loads(str(extra)))
+        return list_status
 
 
-def _fits(item: object) -> bool:
-    if type(item) is int:
-        return item in _INTEGERS
-    if type(item) is list:
-        return all(type(part) is str for part in item)
-    return True
+def _column(item: Json, wanted: type) -> int | str | None:
+    """What a column holds of `item`; None where it cannot hold it exactly."""
+    if type(item) is not wanted:
+        return None
+    if wanted is str:
+        return item  # type: ignore[return-value]
+    if wanted is list:
+        is_text = all(type(part) is str for part in item)  # type: ignore[union-attr]
+        return (orjson.dumps(item).decode() if item else _NO_TAGS) if is_text else None
+    return int(item) if item in _INTEGERS else None  # type: ignore[arg-type]

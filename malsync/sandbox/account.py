@@ -119,5 +119,5 @@ class Account:
         return self._full(medium, status)
 
     def _full(self, medium: str, status: Status) -> Status:
-        shown = MEDIA[medium].shown(status, MEDIA[medium].on_request)
+        shown = MEDIA[medium].shown(status, MEDIA[medium].all_columns)
         return {name: list(value) if isinstance(value, list) else value for name, value in shown.items()}

@@ -78,7 +78,7 @@ class Api:
         kind, fields = MEDIA[medium], parsed_fields(call.query.get("fields", ""))
         shown = node(kind, title, fields)
         if "my_list_status" in fields and call.user and (status := call.user.kept(medium).get(id)) is not None:
-            shown["my_list_status"] = told(kind, status, kind.on_request, self._settings)
+            shown["my_list_status"] = told(kind, status, kind.all_columns, self._settings)
         return Answer.json(shown)
 
     def update(self, call: Call) -> Answer:
@@ -89,7 +89,7 @@ class Api:
             raise bad_request("invalid content type")
         user.patch(medium, id, call.form, self._world.clock(), self._settings)
         kind = MEDIA[medium]
-        return Answer.json(told(kind, user.kept(medium)[id], kind.on_request, self._settings))
+        return Answer.json(told(kind, user.kept(medium)[id], kind.all_columns, self._settings))
 
     def delete(self, call: Call) -> Answer:
         """DELETE of my_list_status: `[]`; what a second one says beside its 404 is a switch."""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from html import escape
 from urllib.parse import unquote_plus
 
+from malsync.sandbox.errors import OAuthRefusal
 from malsync.sandbox.exchange import Answer, Call
-from malsync.sandbox.oauth import Authority, OAuthRefusal
+from malsync.sandbox.oauth import Authority
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.world import World
 

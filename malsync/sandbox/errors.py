@@ -4,7 +4,8 @@ ValueError
 └── SandboxError     whoever set the sandbox up made a mistake: a bad setting, fault, state or port
 Exception
 ├── Refusal          the API says no, with a status and a body of two members
-└── ExpiredToken     the API says no to an access token, with a body and a header of their own
+├── ExpiredToken     the API says no to an access token, with a body and a header of their own
+└── OAuthRefusal     the authorization server says no, in the words of its library
 """
 
 from __future__ import annotations
@@ -30,6 +31,15 @@ class Refusal(Exception):
 
 class ExpiredToken(Exception):
     """An access token that is unknown, revoked or expired: the API's answers to the three are one."""
+
+
+class OAuthRefusal(Exception):
+    """An error of the authorization server: its body has `error`, `message` and often `hint`, in this order."""
+
+    def __init__(self, status: int, error: str, message: str, hint: str | None = None) -> None:
+        super().__init__(f"{error}: {hint or message}")
+        self.status = status
+        self.body = {"error": error, "message": message} | ({} if hint is None else {"hint": hint})
 
 
 def bad_request(message: str) -> Refusal:

@@ -116,10 +116,10 @@ def _empty(answer: Answer, _call: Call, _values: Values) -> Answer:
 
 
 def _in_page(change: Callable[[dict[str, Any], Call, Values], None]) -> Bend:
-    """A bend of what a page says; an answer that is an error stays as it is."""
+    """A bend of what a page says; an error, or what another fault made of the page, stays as it is."""
 
     def bend(answer: Answer, call: Call, values: Values) -> Answer:
-        if answer.status != 200:
+        if answer.status != 200 or not answer.body.endswith(b"}"):
             return answer
         page = json.loads(answer.body)
         change(page, call, values)

@@ -12,9 +12,9 @@ from malsync.sandbox.account import Account
 from malsync.sandbox.catalogue import Catalogue, Title
 from malsync.sandbox.errors import bad_request
 from malsync.sandbox.exchange import Call
-from malsync.sandbox.media import MEDIA, Medium, Status
+from malsync.sandbox.media import MEDIA, Columns, Medium, Status
 from malsync.sandbox.settings import Settings
-from malsync.sandbox.wire import Fields, encoded, node, parsed_fields
+from malsync.sandbox.wire import encoded, node, parsed_fields
 
 MAX_LIMIT = 1000
 MOST_FIELDS = 16
@@ -52,7 +52,7 @@ class ListReader:
             paging["previous"] = _page_url(url, query, max(0, offset - limit))
         if offset + limit < len(ids):
             paging["next"] = _page_url(url, query, offset + limit)
-        data = self._entries(kind, ids[offset : offset + limit + call.more], owner, query.get("fields", ""), call.user)
+        data = self._entries(kind, ids[offset : offset + limit + call.more], owner, call)
         return b'{"data":[%b],"paging":%b}' % (b",".join(data), encoded(paging))
 
     def _ids(self, account: Account, kind: Medium, order: _Order) -> Sequence[int]:
@@ -78,33 +78,29 @@ class ListReader:
     def _is_white(self, medium: str, id: int) -> bool:
         return bool(self._catalogue.known(medium, id).get("nsfw", "white") == "white")
 
-    def _entries(
-        self, kind: Medium, ids: Sequence[int], owner: Account, fields: str, reader: Account | None
-    ) -> Iterator[bytes]:
+    def _entries(self, kind: Medium, ids: Sequence[int], owner: Account, call: Call) -> Iterator[bytes]:
         """Each entry encoded: `node`, and `list_status` where `fields` names it. my_list_status is the reader's own."""
-        asked = parsed_fields(fields)
-        theirs = owner.kept(kind.name) if "list_status" in asked else {}
-        mine = reader.kept(kind.name) if reader and "my_list_status" in asked else {}
-        if len(self._fragments) > MOST_FIELDS:
-            self._fragments.clear()
-        known = self._fragments.setdefault((kind.name, fields), {})
+        fields = parsed_fields(call.query.get("fields", ""))
+        theirs = owner.kept(kind.name) if "list_status" in fields else {}
+        mine = call.user.kept(kind.name) if call.user and "my_list_status" in fields else {}
+        columns = {name: kind.columns(fields.get(name, ())) for name in ("list_status", "my_list_status")}
+        known = self._known_fragments(kind, call)
         for id in ids:
             title, status, my_status = self._catalogue.known(kind.name, id), theirs.get(id), mine.get(id)
             held = known.get(id)
             if held is None or held.title is not title or held.status is not status or held.my_status is not my_status:
-                entry = self._entry(kind, title, status, my_status, asked)
+                entry = {"node": node(kind, title, fields)}
+                if my_status is not None:
+                    entry["node"]["my_list_status"] = told(kind, my_status, columns["my_list_status"], self._settings)
+                if status is not None:
+                    entry["list_status"] = told(kind, status, columns["list_status"], self._settings)
                 held = known[id] = _Fragment(title, status, my_status, encoded(entry))
             yield held.text
 
-    def _entry(
-        self, kind: Medium, title: Title, status: Status | None, my_status: Status | None, asked: Fields
-    ) -> dict[str, Any]:
-        out = {"node": node(kind, title, asked)}
-        if my_status is not None:
-            out["node"]["my_list_status"] = told(kind, my_status, tuple(asked["my_list_status"]), self._settings)
-        if status is not None:
-            out["list_status"] = told(kind, status, tuple(asked["list_status"]), self._settings)
-        return out
+    def _known_fragments(self, kind: Medium, call: Call) -> dict[int, _Fragment]:
+        if len(self._fragments) > MOST_FIELDS:
+            self._fragments.clear()
+        return self._fragments.setdefault((kind.name, call.query.get("fields", "")), {})
 
 
 class _Fragment(NamedTuple):
@@ -116,9 +112,9 @@ class _Fragment(NamedTuple):
     text: bytes
 
 
-def told(kind: Medium, status: Status, asked: tuple[str, ...], settings: Settings) -> Status:
+def told(kind: Medium, status: Status, columns: Columns, settings: Settings) -> Status:
     """A list status as a GET tells it, entities and all."""
-    out = kind.shown(status, asked)
+    out = kind.shown(status, columns)
     if settings.comment_entities == "encoded" and "comments" in out:
         out["comments"] = html.escape(str(out["comments"]))
     return out

@@ -6,7 +6,7 @@ malsync: were a name wrong in one shared table, client and sandbox would agree o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
@@ -14,6 +14,9 @@ from typing import Any
 
 Status = dict[str, Any]
 """A list status under the names of GET."""
+
+Columns = tuple[tuple[str, Any], ...]
+"""Members that GET shows, each with what stands there where nothing was set."""
 
 
 class Kind(Enum):
@@ -79,10 +82,15 @@ class Medium:
     def by_form_name(self) -> Mapping[str, Member]:
         return {member.form_name: member for member in self.members if member.kind is not Kind.SERVER}
 
+    def columns(self, asked: Iterable[str] = ()) -> Columns:
+        """The members that always come, then those `asked` for, in the order asked for; unknown names are passed over."""
+        always = [member for member in self.members if not member.asked]
+        extra = [self.by_read_name[name] for name in asked if name in self.by_read_name]
+        return tuple((member.read, member.blank) for member in [*always, *(one for one in extra if one.asked)])
+
     @cached_property
-    def on_request(self) -> tuple[str, ...]:
-        """The members that GET tells only where `fields` names them."""
-        return tuple(member.read for member in self.members if member.asked)
+    def all_columns(self) -> Columns:
+        return tuple((member.read, member.blank) for member in self.members)
 
     def filed_under(self, status: Status) -> str:
         """The status that a list read with `status=` finds the entry under.
@@ -94,32 +102,16 @@ class Medium:
             return self.current
         return str(status["status"])
 
-    def shown(self, status: Status, asked: tuple[str, ...] = ()) -> Status:
-        """The list status as the API writes it: the members that always come, then those `asked` for, in that order.
+    def shown(self, status: Status, columns: Columns) -> Status:
+        """The list status as the API writes it: these members in this order.
 
-        Unset members show their blank; unset dates are left out. Members that this table does not know come last: a
-        state may hold some, to rehearse what MAL adds later. (go-myanimelist testdata userAnimeList, userMangaList.)
+        Unset members show their blank; unset dates are left out (go-myanimelist testdata userAnimeList, userMangaList).
+        Members that this table does not know come last: a state may hold some, to rehearse what MAL adds later.
         """
-        out = {
-            name: status.get(name, blank) for name, blank in self._columns(asked) if blank is not None or name in status
-        }
+        out = {name: status.get(name, blank) for name, blank in columns if blank is not None or name in status}
         if not self.by_read_name.keys() >= status.keys():
             out.update((name, value) for name, value in status.items() if name not in self.by_read_name)
         return out
-
-    def _columns(self, asked: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
-        """Names and blanks of what `shown` writes; worked out once for each `asked`, since a page asks it for each entry."""
-        if asked not in self._known_columns:
-            if len(self._known_columns) > 100:
-                self._known_columns.clear()
-            always = [member for member in self.members if not member.asked]
-            extra = [self.by_read_name[name] for name in asked if name in self.on_request]
-            self._known_columns[asked] = tuple((member.read, member.blank) for member in [*always, *extra])
-        return self._known_columns[asked]
-
-    @cached_property
-    def _known_columns(self) -> dict[tuple[str, ...], tuple[tuple[str, Any], ...]]:
-        return {}
 
     def sparse(self, status: Status) -> Status:
         """The same list status with every unset member left out, which is how accounts keep it."""

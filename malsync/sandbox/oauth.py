@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from malsync.sandbox.errors import SandboxError
+from malsync.sandbox.errors import OAuthRefusal, SandboxError
 from malsync.sandbox.settings import Settings
 
 CLIENT_ID = "5a2db0c5e1f5a2db0c5e1f5a2db0c5e1"
@@ -34,15 +34,6 @@ _INVALID_GRANT = (
     "or was issued to another client."
 )
 _RFC_7636 = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
-
-
-class OAuthRefusal(Exception):
-    """An error of the authorization server: its body has `error`, `message` and often `hint`, in this order."""
-
-    def __init__(self, status: int, error: str, message: str, hint: str | None = None) -> None:
-        super().__init__(f"{error}: {hint or message}")
-        self.status = status
-        self.body = {"error": error, "message": message} | ({} if hint is None else {"hint": hint})
 
 
 def _malformed(parameter: str, hint: str | None = None) -> OAuthRefusal:

@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from malsync.sandbox.errors import SandboxError
+from malsync.sandbox.media import MEDIA
 from malsync.sandbox.oauth import CLIENT_ID, OTHER_CLIENT_ID
 from malsync.sandbox.server import Site
 from malsync.sandbox.settings import Settings
@@ -23,6 +24,8 @@ from malsync.sandbox.statefile import StateFile
 from malsync.sandbox.world import World
 
 HOST = "127.0.0.1"
+GRACE = 1.0
+"""Seconds that an answer may still take when the sandbox stops."""
 
 
 class Sandbox:
@@ -74,7 +77,6 @@ class Sandbox:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=1,
             )
         )
         self._thread = Thread(target=self._server.run, args=([self._socket],), name="malsync-sandbox", daemon=True)
@@ -192,11 +194,15 @@ class Sandbox:
             self.world.authority.expire_access()
             if refresh_too:
                 self.world.authority.expire_refresh()
+        self._site.changed()
 
     def set_private(self, user: str, *media: str) -> None:
         """Make exactly these lists of an account private; none of them, if none is named."""
+        if unknown := set(media) - MEDIA.keys():
+            raise SandboxError(f"there is no list of {', '.join(unknown)}; there are: {', '.join(MEDIA)}")
         with self.world.lock:
             self.world.named(user).private = frozenset(media)
+        self._site.changed()
 
 
 def serve(
@@ -267,5 +273,19 @@ class _Server(uvicorn.Server):
         self.ready.set()
         await ended.wait()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 uvicorn passes them
+        """Close every connection; answers that are under way have GRACE. uvicorn's own waits 0.1 s and more each time."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if tasks := list(self.server_state.tasks):
+            await asyncio.wait(tasks, timeout=GRACE)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + GRACE
+        while self.server_state.connections and loop.time() < end:
+            await asyncio.sleep(0.001)
+
     def stop(self) -> None:
+        """End main_loop, from another thread."""
         self._end()

@@ -93,8 +93,6 @@ class Site:
                 await asyncio.sleep(self._latency)
             with self._world.lock:
                 answer = self._answer(call, handler)
-            if call.method != "GET":
-                self.changed()
             return _response(answer, call, self._settings)
 
         return Route(path, endpoint, methods=methods)
@@ -136,6 +134,8 @@ class Site:
         for fault in struck:
             answer = fault.kind.bend(answer, call, fault.values)
         self._record(call, answer, struck)
+        if call.method != "GET" or struck:
+            self.changed()
         return answer
 
     def _carried_out(self, call: Call, handler: Handler) -> Answer:
@@ -202,7 +202,7 @@ def _nothing_here(_call: Call) -> Answer:
 def _response(answer: Answer, call: Call, settings: Settings) -> Response:
     headers = {**answer.headers, "Content-Type": answer.content_type}
     body = answer.body
-    if settings.gzip == "on" and "gzip" in call.headers.get("accept-encoding", ""):
+    if settings.gzip == "on" and "gzip" in call.headers.get("accept-encoding", "") and body:
         body = gzip.compress(body, compresslevel=1)
         headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     response = Response(body, answer.status, headers)

@@ -45,7 +45,7 @@ class Settings:
     not_found_message: str = _switch("", "`message` in a 404")
     me_without_user: int = _switch(403, "the status of `@me` with a client id alone", "400", "401", "403")
     statistics: str = _switch("on", "whether /users/@me knows anime_statistics", "on", "off")
-    gzip: str = _switch("off", "whether answers are packed when the client takes gzip", "on", "off")
+    gzip: str = _switch("on", "whether answers are packed when the client takes gzip", "on", "off")
     expires_in: int = _switch(2_678_400, "seconds that an access token lives")
     refresh_expires_in: int = _switch(5_356_800, "seconds that a refresh token lives")
     code_expires_in: int = _switch(600, "seconds that an authorization code lives")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -62,5 +63,6 @@ class StateFile:
         while not self._ending.is_set():
             self._dirty.wait()
             self._dirty.clear()
-            self.save()
+            with suppress(SandboxError):  # the last save tells it
+                self.save()
             self._ending.wait(SPACING)
