@@ -26,6 +26,8 @@ from malsync.validation import problem
 
 PAGE = 1000
 """The most entries that a list's page can be asked for (reference)."""
+MOST_PAGES = 1000
+"""A list of a million entries is nobody's: by then the API names next pages without end."""
 TRIES = 5
 BUDGET_SECONDS = 300.0
 LONGEST_WAIT = 60.0
@@ -48,8 +50,14 @@ class Credentials(Protocol):
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port: what a token is bound to and what makes a MAL user's id unique."""
-    parts = urlsplit(url)
+    """Scheme, host and port: what a token is bound to and what makes a MAL user's id unique.
+
+    Of a text that is no address, its beginning: it equals no origin.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url[:60]
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
@@ -60,13 +68,22 @@ def is_loopback(url: str) -> bool:
 
 def check_url(url: str, name: str) -> str:
     """`url` without its last slash. Raises UsageError unless it is https, or http on this machine."""
-    parts = urlsplit(url)
-    if not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))) or not parts.hostname:
+    if not _is_safe(url):
         raise UsageError(
             f"{name} is {url!r}: malsync sends tokens over https only (http on this machine's own addresses).",
             f"Set {name} to an address that begins with https://",
         )
     return url.rstrip("/")
+
+
+def _is_safe(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # A port that is none is found only when it is asked for.
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return is_address and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))
 
 
 class Pace:
@@ -175,9 +192,9 @@ class Client:
                 f"{self.api_url}. Nothing was sent there.",
                 "Check MALSYNC_API_URL and the network you are in; nothing was stored.",
             )
-        if address in seen:
+        if address in seen or len(seen) == MOST_PAGES:
             raise ApiError(
-                f"GET {endpoint}: the pages go round in a circle; MAL names one again that was read already.",
+                f"GET {endpoint}: the pages have no end; MAL names one again that was read already, or ever new ones.",
                 "Try again later; nothing was stored.",
             )
 
@@ -289,8 +306,9 @@ def _understood(call: str, response: requests.Response, body: bytes) -> Any:
         form = "is empty" if not body.strip() else f"is not JSON but {_content_type(response)}"
         raise Transient(f"{call}: the answer {form}.", "Check that MALSYNC_API_URL is the address of the MAL API v2.")
     if 300 <= status < 400:
+        to = response.headers.get("Location", "")
         raise ApiError(
-            f"{call}: the API redirects to {origin_of(response.headers.get('Location', ''))}; malsync does not follow.",
+            f"{call}: the API redirects to {origin_of(to) if '//' in to else 'another page'}; malsync does not follow.",
             "Check MALSYNC_API_URL.",
         )
     if status == 401:

@@ -362,12 +362,15 @@ def code_from(redirect: str, request: Request) -> str:
     Raises UsageError for anything that is no such address, WrongState when the state is not ours, AuthError when access was
     denied.
     """
-    parts = urlsplit(redirect.strip())
-    answer = {name: items[0] for name, items in parse_qs(parts.query).items()}
-    if not parts.query or not {"code", "error"} & answer.keys():
+    try:
+        query = urlsplit(redirect.strip()).query
+    except ValueError:
+        query = ""
+    answer = {name: items[0] for name, items in parse_qs(query).items()}
+    if not {"code", "error"} & answer.keys():
         raise UsageError(
             "That is not the whole address that the browser landed on.",
-            f"Paste all of it: it begins with {request.redirect_uri} and holds code= and state=",
+            f"Paste all of it: it begins with {request.redirect_uri} and holds a code and a state.",
         )
     if not hmac.compare_digest(answer.get("state", "").encode(), request.state.encode()):
         raise WrongState(

@@ -23,22 +23,21 @@ class Listener:
     """
 
     def __init__(self, redirect_uri: str) -> None:
-        parts = urlsplit(redirect_uri)
-        if parts.scheme != "http" or parts.hostname not in {"localhost", "127.0.0.1"} or not parts.port:
+        port, path = _here(redirect_uri)
+        if not port:
             raise UsageError(
                 f"The redirect address {redirect_uri} is not one that malsync can listen at.",
                 "Use malsync login --no-browser, or register http://localhost:8765/callback at MAL.",
             )
         try:
-            self._server = _Server(("127.0.0.1", parts.port), _Handler)
+            self._server = _Server(("127.0.0.1", port), _Handler)
         except OSError as error:
             raise UsageError(
-                f"Port {parts.port} on this machine is taken ({error.strerror}).",
+                f"Port {port} on this machine is taken ({error.strerror}).",
                 "End the program that uses it, or use malsync login --no-browser",
             ) from error
-        self._server.path = parts.path or "/"
-        self._server.hosts = {f"localhost:{parts.port}", f"127.0.0.1:{parts.port}"}
-        self._redirect_uri = redirect_uri
+        self._server.path = path or "/"
+        self._server.hosts = {f"localhost:{port}", f"127.0.0.1:{port}"}
 
     def __enter__(self) -> Self:
         return self
@@ -65,12 +64,25 @@ class Listener:
         raise AuthError(f"Nobody came back from MAL within {seconds / 60:.0f} minutes.", "Start again: malsync login")
 
 
+def _here(address: str) -> tuple[int | None, str]:
+    """Port and path of an http address on this machine; no port where it is something else."""
+    try:
+        parts = urlsplit(address)
+        is_here = parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1"}
+        return parts.port if is_here else None, parts.path
+    except ValueError:
+        return None, ""
+
+
 class _Server(HTTPServer):
     path = "/"
     hosts: set[str] = set()  # noqa: RUF012 - set anew for each server
     read: Callable[[str], str]
     found: str | None = None
     denied: AuthError | None = None
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Pass over a connection that breaks: the answer may still come by another."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -80,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.headers.get("Host", "") not in self.server.hosts:
             self._answer(421, "Wrong host", "This address answers to localhost only.")
-        elif urlsplit(self.path).path != self.server.path:
+        elif self.path.partition("?")[0] != self.server.path:
             self._answer(404, "Nothing here", "malsync waits for the answer of MyAnimeList at another address.")
         else:
             self._sign_in()

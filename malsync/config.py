@@ -23,7 +23,7 @@ FROM_ENVIRONMENT = {
 }
 """The settings that are environment variables too; those go before the file."""
 
-_TYPES: dict[str, tuple[type, ...]] = {
+KEYS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(FROM_ENVIRONMENT, (str,)),
     "requests_per_second": (int, float),
     "user_agent": (str,),
@@ -31,7 +31,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "on_success": (str,),
     "on_failure": (str,),
 }
-_TOKEN_STORES = ("file", "keyring")
+_STORES = ("file", "keyring")
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ def _from_file(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Mend the file; README.md shows one.") from error
     for key, item in found.items():
-        if key not in _TYPES:
-            raise UsageError(f"{path}: there is no setting {key!r}.", f"Known settings: {', '.join(_TYPES)}.")
-        if not isinstance(item, _TYPES[key]) or isinstance(item, bool):
+        if key not in KEYS:
+            raise UsageError(f"{path}: there is no setting {key!r}.", f"Known settings: {', '.join(KEYS)}.")
+        if not isinstance(item, KEYS[key]) or isinstance(item, bool):
             raise UsageError(
-                f"{path}: {key} must be a {_TYPES[key][-1].__name__}.", "Mend the file; README.md shows one."
+                f"{path}: {key} must be a {KEYS[key][-1].__name__}.", "Mend the file; README.md shows one."
             )
     if found.get("requests_per_second", 1) < 0:
         raise UsageError(f"{path}: requests_per_second is below 0.", "Give a number; 0 means no limit.")
-    if found.get("token_store", "file") not in _TOKEN_STORES:
-        raise UsageError(f"{path}: token_store is unknown.", f"Known: {', '.join(_TOKEN_STORES)}.")
+    if found.get("token_store", "file") not in _STORES:
+        raise UsageError(f"{path}: token_store is unknown.", f"Known: {', '.join(_STORES)}.")
     return found

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from malsync.entry import Entry, unknown, value
+from malsync.entry import Entry, same, unknown, value
 from malsync.medium import MEDIA, Field, Json, ListStatus, Medium
 from malsync.snapshot import Covers, Snapshot
 
@@ -84,7 +84,7 @@ class _Compared:
         if self.unknowns and not self.medium.by_name.keys() >= a.keys() | b.keys():
             names = sorted({*unknown(self.medium, a), *unknown(self.medium, b)})
             for name in names:
-                if (not self.only or name in self.only) and a.get(name) != b.get(name):
+                if (not self.only or name in self.only) and not same(a.get(name), b.get(name)):
                     found[name] = a.get(name), b.get(name)
         return found
 
@@ -98,7 +98,7 @@ def _change(compared: _Compared, a: Entry | None, b: Entry | None) -> Change | N
         # It went from the list, and took everything that was set with it.
         lost: FieldChanges = {name: (was, None) for name, (was, _) in compared.changes(a.list_status, {}).items()}
         return Change("remove", compared.medium, a.id, a.title, lost)
-    if a is None or b is None or a.list_status == b.list_status:
+    if a is None or b is None:
         return None
     fields = compared.changes(a.list_status, b.list_status)
     return Change("update", compared.medium, b.id, b.title or a.title, fields) if fields else None

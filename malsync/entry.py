@@ -26,3 +26,14 @@ def value(field: Field, list_status: ListStatus) -> Json:
 def unknown(medium: Medium, list_status: ListStatus) -> list[str]:
     """The names of the members that this version of malsync does not know, sorted."""
     return sorted(list_status.keys() - medium.by_name.keys())
+
+
+def same(a: Json, b: Json) -> bool:
+    """Whether two values are one value in JSON, where true is not 1 as it is in Python."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(part, b[name]) for name, part in a.items())
+    return a == b

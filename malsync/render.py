@@ -15,7 +15,7 @@ SIGNS = {"add": "+", "update": "~", "remove": "-"}
 _DONE = {"add": "added", "update": "updated", "remove": "removed"}
 _LONGEST_VALUE = 100
 # Harmless to a parser, able to rearrange what a person reads (Trojan Source, CVE-2021-42574).
-_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u2028\u2029")
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u2028\u2029\u061c")
 
 
 def visible(text: str) -> str:

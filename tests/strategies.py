@@ -5,7 +5,6 @@ members hold anything at all. Whole numbers stay within 64 bits, because the par
 no text holds a lone surrogate, because the parser refuses it.
 """
 
-import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -158,14 +157,17 @@ def exact(item: Json) -> bytes:
     return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
 
 
-def means(item: Json) -> object:
-    """A value such that two are equal exactly when they are one value in JSON: numbers are doubles, true is not 1."""
+def means(item: Json, *, doubles: bool = False) -> object:
+    """What two values have in common when they are one value in JSON: 8 is 8.0, true is not 1, order in an object is free.
+
+    With `doubles`, whole numbers that are one double are one number, as RFC 8785 has it.
+    """
     if isinstance(item, bool) or item is None:
         return str(item)
     if isinstance(item, int | float):
-        return struct.pack("d", float(item) + 0.0)
+        return "number", float(item) if doubles else item
     if isinstance(item, list):
-        return "list", tuple(means(part) for part in item)
+        return "list", tuple(means(part, doubles=doubles) for part in item)
     if isinstance(item, dict):
-        return "object", frozenset((name, means(part)) for name, part in item.items())
+        return "object", frozenset((name, means(part, doubles=doubles)) for name, part in item.items())
     return "text", item

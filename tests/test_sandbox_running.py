@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -114,6 +116,39 @@ def test_serve_runs_until_a_signal_and_ends_without_a_word(tmp_path, number):
     assert answer.status_code == 200
     assert (process.returncode, out, err) == (0, "", "")
     assert "from outside" in (tmp_path / "state.json").read_text("utf-8")
+
+
+def test_it_works_without_the_rest_of_malsync_and_with_its_data_inside(tmp_path):
+    """As in an installed wheel, where fixtures/ lies in the package; nothing else of malsync is there to import."""
+    package = tmp_path / "malsync"
+    shutil.copytree(ROOT / "malsync" / "sandbox", package / "sandbox", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "fixtures", package / "fixtures")
+    (package / "__init__.py").touch()
+    script = "import malsync.sandbox as s; print(s.__file__, len(s.World.demo().first.kept('anime')))"
+
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"{package / 'sandbox' / '__init__.py'} 280\n"
+
+
+def test_writes_at_the_same_time_are_all_stored(box):
+    def score(id: int) -> int:
+        me = {"Authorization": f"Bearer {box.access_token}"}
+        return requests.patch(f"{box.api_url}/anime/{id}/my_list_status", data={"score": "3"}, headers=me).status_code
+
+    ids = list(box.entries("sandbox_theo", "anime"))
+    with ThreadPoolExecutor(8) as pool:
+        statuses = set(pool.map(score, ids))
+
+    entries = box.entries("sandbox_mika", "anime")
+    assert statuses == {200}
+    assert {entries[id]["score"] for id in ids} == {3}
+    assert box.counts == {"PATCH": len(ids)}
+
+
+def test_only_lists_that_there_are_can_be_private(box):
+    with pytest.raises(SandboxError, match="anime, manga"):
+        box.set_private("sandbox_theo", "films")
 
 
 def test_a_client_that_goes_away_does_no_harm(box):

@@ -160,6 +160,9 @@ class App:
         if settings.access_token and account in {None, self.named_account}:
             return FixedToken(settings.access_token)
         store = store_of(self.home, settings.token_store)
+        if settings.access_token and store.load(account or self.account) is None:
+            # Whose it is, the caller checks.
+            return FixedToken(settings.access_token)
         return StoredToken(
             store, account or self.account, origin_of(self.api_url), self.token_endpoint(), self.world.clock
         )

@@ -1,6 +1,7 @@
 """backup and snapshots."""
 
 from pathlib import Path
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -83,8 +84,11 @@ def _backup(
 
 def _whose(app: App, public: str | None) -> "tuple[Client, User, str | None]":
     """The client, the MAL user whose lists these are, and the account to bind to them."""
+    from malsync.reading import ME
     from malsync.snapshot import User
 
+    if public == ME:
+        raise UsageError(f"{ME} is no MAL user's name.", "Your own lists: malsync backup")
     if public is not None:
         client = app.client(app.public_credentials())
         return client, User(client.origin, None, public), None
@@ -99,18 +103,19 @@ def _file_pattern(pattern: str | None) -> Any:
         return None
     from malsync.interchange import shelf, snapshot_file
 
-    def path_for(user: str, date: str) -> Path:
-        try:
-            return Path(pattern.format(user=user, date=date)).expanduser()
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            raise UsageError(f"--file {pattern!r} cannot be filled in.", "It may hold {user} and {date}.") from error
+    try:
+        blanks = {tuple(blank) for _, *blank in Formatter().parse(pattern) if blank[0] is not None}
+    except ValueError:
+        blanks = {(pattern,)}
+    if not blanks <= {("user", "", None), ("date", "", None)}:
+        raise UsageError(f"--file {pattern!r} cannot be filled in.", "It may hold {user} and {date}.")
 
     def write(snapshot: "Snapshot") -> Path:
-        path = path_for(shelf.safe_name(snapshot.user.name), f"{snapshot.taken_at.astimezone():%Y-%m-%d}")
+        user, date = shelf.safe_name(snapshot.user.name), f"{snapshot.taken_at.astimezone():%Y-%m-%d}"
+        path = Path(pattern.format(user=user, date=date)).expanduser()
         snapshot_file.write(path, snapshot)
         return path
 
-    path_for("user", "2026-11-01")
     return write
 
 

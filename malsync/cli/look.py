@@ -37,7 +37,13 @@ def _describe(chosen: "Chosen") -> dict[str, Any]:
 )
 @click.argument("ref")
 @ONLY
-@click.option("--status", multiple=True, type=click.Choice(_STATUSES), help="Entries of this status (repeatable).")
+@click.option(
+    "--status",
+    multiple=True,
+    type=click.Choice(_STATUSES),
+    metavar="STATUS",
+    help=f"Entries of this status (repeatable): {', '.join(_STATUSES)}.",
+)
 @click.option("--search", metavar="TEXT", default="", help="Entries whose title holds TEXT.")
 @pass_app
 def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: str) -> None:

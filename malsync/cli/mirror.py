@@ -143,7 +143,10 @@ def copy(app: App, path: Path) -> None:
     if path.exists():
         raise UsageError(f"{path} exists already; malsync does not write over it.", "Name a file that is not there.")
     with app.mirror() as mirror:
-        mirror.copy(path)
+        try:
+            mirror.copy(path)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror or error}.", "Check the path.") from error
         total = len(mirror.infos())
     app.output.document({"mirror": str(path), "snapshots": total})
     app.output.say(f"Copied {total} snapshots to {path} ({path.stat().st_size:,} bytes).", colour="green")

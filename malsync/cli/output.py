@@ -1,46 +1,73 @@
 """What a command says: results on stdout, everything else on stderr, nothing that a terminal would obey."""
 
+import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+
+from malsync.cli.world import World
+from malsync.errors import UsageError
 
 if TYPE_CHECKING:
     from malsync.medium import Medium
     from malsync.reading import Progress
 
 _COLOURS = {"+": "green", "~": "yellow", "-": "red"}
+# What JSON need not escape and a terminal may obey: DEL, the C1 controls, and what reorders a line (render.py).
+_LEFT_BY_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def has_colour(world: World) -> bool:
+    """Whether colours are wanted, where there is a terminal (https://no-color.org)."""
+    return not world.environment.get("NO_COLOR")
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Say in words that what is printed cannot be written. That nobody reads on is no failure and passes through."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _let_go(sys.stdout)
+        raise UsageError(
+            f"Standard output cannot be written: {error.strerror or error}.", "Make room there, or print elsewhere."
+        ) from error
 
 
 class Output:
     """Where a command prints. With `json`, stdout is kept for one document."""
 
-    def __init__(self, *, json: bool, quiet: bool, verbose: bool) -> None:
+    def __init__(self, *, json: bool, quiet: bool, verbose: bool, colour: bool = True) -> None:
         self.json = json
         self.quiet = quiet
         self.verbose = verbose
-        self.documented = False
+        self._colour = colour
 
     def say(self, text: str = "", *, colour: str | None = None, even_if_quiet: bool = False) -> None:
         """A line of the result, for people. Nothing with --json, nor with --quiet unless it is what was asked for."""
         if not self.json and (even_if_quiet or not self.quiet):
-            _print(click.style(text, fg=colour) if colour else text)
+            with writing():
+                click.echo(self._styled(text, colour), file=sys.stdout)
 
     def note(self, text: str, *, colour: str | None = None) -> None:
         """A message beside the result, on stderr. Nothing with --quiet."""
         if not self.quiet:
-            _print(click.style(text, fg=colour) if colour else text, err=True)
+            _tell(self._styled(text, colour))
 
-    def warn(self, text: str, *, colour: str = "yellow") -> None:
+    def warn(self, text: str, *, colour: str | None = "yellow") -> None:
         """A message that --quiet does not silence."""
-        _print(click.style(text, fg=colour), err=True)
+        _tell(self._styled(text, colour))
 
     def log(self, text: str) -> None:
         """A line of --verbose."""
         if self.verbose:
-            _print(text, err=True)
+            _tell(self._styled(text))
 
     def document(self, document: Any) -> None:
         """The result for programs, with --json; it is the only thing on stdout then."""
@@ -48,8 +75,14 @@ class Output:
             return
         import orjson
 
-        self.documented = True
-        _print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+        text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+        with writing():
+            # As bytes: JSON is UTF-8 whatever the terminal is.
+            click.echo(_LEFT_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode(), file=sys.stdout)
+
+    def _styled(self, text: str, colour: str | None = None) -> str:
+        text = _harmless(text)
+        return click.style(text, fg=colour) if colour and self._colour else text
 
     def changes(self, lines: Iterable[str]) -> None:
         """Lines of changes, coloured by their sign."""
@@ -65,6 +98,8 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
+        from malsync.render import visible
+
         console = Console(markup=False, highlight=False, emoji=False)
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for column in columns:
@@ -72,11 +107,12 @@ class Output:
                 column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in right
             )
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        if console.is_terminal:
-            console.print(table)
-        else:
-            console.print(table, width=max(80, console.measure(table, options=_unbounded(console)).maximum))
+            table.add_row(*(Text(visible(cell)) for cell in row))
+        with writing():
+            if console.is_terminal:
+                console.print(table)
+            else:
+                console.print(table, width=max(80, console.measure(table, options=_unbounded(console)).maximum))
 
     @contextmanager
     def reading(self) -> "Iterator[Progress]":
@@ -113,10 +149,24 @@ def _unbounded(console: Any) -> Any:
     return console.options.update(width=100_000)
 
 
-def _print(text: str, *, err: bool = False) -> None:
-    stream = sys.stderr if err else sys.stdout
+def _tell(text: str) -> None:
+    """Print to stderr. Where that cannot be written nobody is left to be told so, and the work goes on."""
     try:
-        click.echo(text, file=stream)
-    except UnicodeEncodeError as error:
-        # A terminal without Unicode still gets the line.
-        click.echo(text.encode(error.encoding, "backslashreplace").decode(error.encoding), file=stream)
+        click.echo(text, file=sys.stderr)
+    except OSError:
+        _let_go(sys.stderr)
+
+
+def _let_go(stream: TextIO) -> None:
+    """Point a stream that failed nowhere, or the interpreter tries again when it ends, and ends with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _harmless(text: str) -> str:
+    """`text` with every control character but its line ends written out."""
+    lines = text.split("\n")
+    if all(map(str.isprintable, lines)):
+        return text
+    from malsync.render import visible
+
+    return "\n".join(map(visible, lines))

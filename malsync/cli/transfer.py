@@ -8,6 +8,7 @@ import click
 from malsync.cli.app import App
 from malsync.cli.backup import WAIT, info_document
 from malsync.cli.options import Command, pass_app
+from malsync.cli.output import writing
 
 
 @click.command(
@@ -32,9 +33,9 @@ def export(app: App, ref: str, kind: str, target: str) -> None:
     with app.mirror() as mirror:
         chosen = app.choose(ref, mirror)
     if target == "-":
-        stdout = sys.stdout.buffer
-        stdout.write(b"".join(encode(chosen.snapshot)))
-        stdout.flush()
+        with writing():
+            sys.stdout.buffer.write(b"".join(encode(chosen.snapshot)))
+            sys.stdout.buffer.flush()
         return
     path = Path(target).expanduser()
     snapshot_file.write(path, chosen.snapshot)

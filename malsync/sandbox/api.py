@@ -14,6 +14,9 @@ from malsync.sandbox.settings import Settings
 from malsync.sandbox.wire import node, parsed_fields
 from malsync.sandbox.world import World
 
+ME_ON_REQUEST = frozenset({"time_zone", "is_supporter", "birthday"})
+"""Members of /users/@me that come only where `fields` names them; anime_statistics is another."""
+
 EPISODES_A_DAY = 60
 """Of 24 minutes each: the catalogue knows no durations, and num_days needs one."""
 
@@ -50,46 +53,44 @@ class Api:
         """GET /users/@me: who the token belongs to; some members only where `fields` names them."""
         user = self._needed_user(call)
         shown: dict[str, Any] = {"id": user.id, "name": user.name}
-        on_request = {"anime_statistics", "time_zone", "is_supporter", "birthday"}
-        shown.update((name, value) for name, value in user.profile.items() if name not in on_request)
+        shown.update((name, value) for name, value in user.profile.items() if name not in ME_ON_REQUEST)
         for name in parsed_fields(call.query.get("fields", "")):
             if name == "anime_statistics" and self._settings.statistics == "on":
                 shown[name] = _statistics(user)
-            elif name in on_request and name in user.profile:
+            elif name in ME_ON_REQUEST and name in user.profile:
                 shown[name] = user.profile[name]
         return Answer.json(shown)
 
     def user_list(self, call: Call) -> Answer:
         """GET /users/{name or @me}/animelist and mangalist: one page."""
-        medium, name = call.where["medium"], call.where["user"]
+        medium, name = MEDIA[call.where["medium"]], call.where["user"]
         owner = self._needed_user(call) if name == "@me" else self._world.account(name)
         if owner is None:
             raise not_found()
-        if medium in owner.private and call.user is not owner:
+        if medium.name in owner.private and call.user is not owner:
             raise Refusal(403, self._settings.private_error)
         path = call.path if self._settings.next_user == "kept" else call.path.replace("@me", owner.name)
         return Answer(body=self._lists.page(owner, medium, call, call.origin + path))
 
     def details(self, call: Call) -> Answer:
         """GET /anime/{id} and /manga/{id}. Gray and black titles are told without being asked for."""
-        medium, id = call.where["medium"], call.where["id"]
-        if (title := self._world.catalogue.get(medium, id)) is None:
+        medium, id = MEDIA[call.where["medium"]], call.where["id"]
+        if (title := self._world.catalogue.get(medium.name, id)) is None:
             raise not_found()
-        kind, fields = MEDIA[medium], parsed_fields(call.query.get("fields", ""))
-        shown = node(kind, title, fields)
-        if "my_list_status" in fields and call.user and (status := call.user.kept(medium).get(id)) is not None:
-            shown["my_list_status"] = told(kind, status, kind.all_columns, self._settings)
+        fields = parsed_fields(call.query.get("fields", ""))
+        shown = node(medium, title, fields)
+        if "my_list_status" in fields and call.user and (status := call.user.kept(medium.name).get(id)) is not None:
+            shown["my_list_status"] = told(medium, status, medium.all_columns, self._settings)
         return Answer.json(shown)
 
     def update(self, call: Call) -> Answer:
         """PATCH and PUT of my_list_status: the same partial update; the answer has every member."""
-        medium, id = call.where["medium"], call.where["id"]
+        medium, id = MEDIA[call.where["medium"]], call.where["id"]
         user = self._needed_user(call)
         if call.body and not call.form:
             raise bad_request("invalid content type")
-        user.patch(medium, id, call.form, self._world.clock(), self._settings)
-        kind = MEDIA[medium]
-        return Answer.json(told(kind, user.kept(medium)[id], kind.all_columns, self._settings))
+        user.patch(medium.name, id, call.form, self._world.clock(), self._settings)
+        return Answer.json(told(medium, user.kept(medium.name)[id], medium.all_columns, self._settings))
 
     def delete(self, call: Call) -> Answer:
         """DELETE of my_list_status: `[]`; what a second one says beside its 404 is a switch."""
@@ -115,14 +116,13 @@ def _bearer(call: Call) -> str | None:
 
 def _statistics(user: Account) -> dict[str, Any]:
     """`anime_statistics`: the members and their types as ModerNews/MAL-API-Client-Upgraded and go-myanimelist read them."""
-    names = {ANIME.current: "watching", ANIME.planned: "plan_to_watch"}
-    counts = dict.fromkeys((names.get(status, status) for status in ANIME.statuses), 0)
-    days = dict.fromkeys(counts, 0.0)
     entries = user.kept("anime").values()
+    counts = dict.fromkeys(ANIME.statuses, 0)
+    days = dict.fromkeys(ANIME.statuses, 0.0)
     for status in entries:
-        name = names.get(filed := ANIME.filed_under(status), filed)
-        counts[name] += 1
-        days[name] += status.get("num_episodes_watched", 0) / EPISODES_A_DAY
+        filed = ANIME.filed_under(status)
+        counts[filed] += 1
+        days[filed] += status.get("num_episodes_watched", 0) / EPISODES_A_DAY
     scores = [status["score"] for status in entries if status.get("score")]
     return {
         **{f"num_items_{name}": count for name, count in counts.items()},

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
 from html import escape
 from urllib.parse import unquote_plus
 
-from malsync.sandbox.errors import OAuthRefusal
 from malsync.sandbox.exchange import Answer, Call
 from malsync.sandbox.oauth import Authority
 from malsync.sandbox.settings import Settings
@@ -48,7 +46,7 @@ _PAGE = """<!DOCTYPE html>
 
 
 class Consent:
-    """The authorization server of one world over HTTP. Every method answers a call."""
+    """The authorization server of one world over HTTP. Every method answers a call, or raises OAuthRefusal."""
 
     def __init__(self, world: World, settings: Settings) -> None:
         self._world = world
@@ -59,18 +57,7 @@ class Consent:
         return self._world.authority
 
     def page(self, call: Call) -> Answer:
-        """GET /authorize: a page with the accounts, Allow and Deny; a request that is not right is refused."""
-        return _or_refusal(lambda: self._page(call))
-
-    def decide(self, call: Call) -> Answer:
-        """POST /authorize: what the page sends; a redirect back to the application with a code, or with an error."""
-        return _or_refusal(lambda: self._decide(call))
-
-    def token(self, call: Call) -> Answer:
-        """POST /token: tokens for a code or for a refresh token."""
-        return _or_refusal(lambda: self._token(call))
-
-    def _page(self, call: Call) -> Answer:
+        """GET /authorize: a page with the accounts, Allow and Deny."""
         self._authority.asked(call.query, self._settings)
         hidden = "\n".join(
             f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in call.query.items()
@@ -83,7 +70,8 @@ class Consent:
         policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
         return Answer.html(text, headers={"Content-Security-Policy": policy})
 
-    def _decide(self, call: Call) -> Answer:
+    def decide(self, call: Call) -> Answer:
+        """POST /authorize: what the page sends; a redirect back to the application with a code, or with an error."""
         form = {**call.query, **call.form}
         asked = self._authority.asked(form, self._settings)
         if form.get("decision") != "allow":
@@ -93,17 +81,10 @@ class Consent:
             return Answer.html("<p>There is no such account in this sandbox.</p>", 400)
         return Answer.redirect(self._authority.allowed(asked, account.name, self._settings))
 
-    def _token(self, call: Call) -> Answer:
+    def token(self, call: Call) -> Answer:
+        """POST /token: tokens for a code or for a refresh token."""
         tokens = self._authority.token(call.form, _basic(call), self._settings)
         return Answer.json(tokens, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
-
-
-def _or_refusal(answer: Callable[[], Answer]) -> Answer:
-    try:
-        return answer()
-    except OAuthRefusal as no:
-        told = {"WWW-Authenticate": 'Basic realm="OAuth"'} if no.body["error"] == "invalid_client" else {}
-        return Answer.json(no.body, no.status, told)
 
 
 def _basic(call: Call) -> tuple[str, str] | None:

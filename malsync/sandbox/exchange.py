@@ -38,8 +38,13 @@ class Call:
         return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
 
     @property
+    def kind(self) -> str:
+        """What was called: `api`, `oauth` or `other`."""
+        return {"v2": "api", "v1": "oauth"}.get(self.path.split("/")[1], "other")
+
+    @property
     def is_api(self) -> bool:
-        return self.path.startswith("/v2/")
+        return self.kind == "api"
 
 
 @dataclass(frozen=True)

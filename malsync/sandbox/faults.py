@@ -147,25 +147,25 @@ def _wrong_type(page: dict[str, Any], _call: Call, _values: Values) -> None:
 
 
 def _edit(world: World, call: Call, values: Values) -> None:
-    owner, kind = _addressed(world, call)
-    if (id := _on_list(world, owner, kind, values)) is not None:
-        score = owner.kept(kind.name)[id].get("score", 0) % 10 + 1
-        owner.edit(kind.name, id, world.clock(), score=score)
+    owner, medium = _addressed(world, call)
+    if (id := _on_list(world, owner, medium, values)) is not None:
+        score = owner.kept(medium.name)[id].get("score", 0) % 10 + 1
+        owner.edit(medium.name, id, world.clock(), score=score)
 
 
 def _add(world: World, call: Call, values: Values) -> None:
     """The first title in order that is not on the list, so that the pages after it shift."""
-    owner, kind = _addressed(world, call)
-    absent = {title["id"] for title in world.catalogue.titles(kind.name)} - owner.kept(kind.name).keys()
+    owner, medium = _addressed(world, call)
+    absent = {title["id"] for title in world.catalogue.titles(medium.name)} - owner.kept(medium.name).keys()
     if wanted := absent & {int(values["id"])} if values["id"] else absent:
-        first = min(wanted, key=lambda id: world.catalogue.key(kind.name, id))
-        owner.edit(kind.name, first, world.clock(), status=kind.planned)
+        first = min(wanted, key=lambda id: world.catalogue.key(medium.name, id))
+        owner.edit(medium.name, first, world.clock(), status=medium.planned)
 
 
 def _remove(world: World, call: Call, values: Values) -> None:
-    owner, kind = _addressed(world, call)
-    if (id := _on_list(world, owner, kind, values)) is not None:
-        owner.delete(kind.name, id)
+    owner, medium = _addressed(world, call)
+    if (id := _on_list(world, owner, medium, values)) is not None:
+        owner.delete(medium.name, id)
 
 
 def _addressed(world: World, call: Call) -> tuple[Account, Medium]:
@@ -174,11 +174,11 @@ def _addressed(world: World, call: Call) -> tuple[Account, Medium]:
     return owner or world.first, MEDIA[call.where["medium"]]
 
 
-def _on_list(world: World, owner: Account, kind: Medium, values: Values) -> int | None:
-    entries = owner.kept(kind.name)
+def _on_list(world: World, owner: Account, medium: Medium, values: Values) -> int | None:
+    entries = owner.kept(medium.name)
     if values["id"]:
         return int(values["id"]) if int(values["id"]) in entries else None
-    return min(entries, key=lambda id: world.catalogue.key(kind.name, id), default=None)
+    return min(entries, key=lambda id: world.catalogue.key(medium.name, id), default=None)
 
 
 def _expire(world: World, _call: Call, _values: Values) -> None:

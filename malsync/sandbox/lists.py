@@ -12,7 +12,7 @@ from malsync.sandbox.account import Account
 from malsync.sandbox.catalogue import Catalogue, Title
 from malsync.sandbox.errors import bad_request
 from malsync.sandbox.exchange import Call
-from malsync.sandbox.media import MEDIA, Columns, Medium, Status
+from malsync.sandbox.media import Columns, Medium, Status
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.wire import encoded, node, parsed_fields
 
@@ -37,70 +37,70 @@ class ListReader:
         self._orders: WeakKeyDictionary[Account, dict[tuple[str, _Order], tuple[int, list[int]]]] = WeakKeyDictionary()
         self._fragments: dict[tuple[str, str], dict[int, _Fragment]] = {}
 
-    def page(self, owner: Account, medium: str, call: Call, url: str) -> bytes:
+    def page(self, owner: Account, medium: Medium, call: Call, url: str) -> bytes:
         """The page of `owner`'s list that `call` asks for, as MAL answers it: `data` and `paging`.
 
         `url` is the address of the list without its query. `paging` is always there, empty where all is on one page;
         `previous` comes from the second page on (go-myanimelist testdata). Raises Refusal 400 for a parameter that is
         not right.
         """
-        kind, query = MEDIA[medium], call.query
+        query = call.query
         limit, offset = _limit(query, self._settings), _number(query, "offset", 0)
-        ids = self._ids(owner, kind, _order(kind, query))
+        ids = self._ids(owner, medium, _order(medium, query))
         paging = {}
         if offset > 0:
             paging["previous"] = _page_url(url, query, max(0, offset - limit))
         if offset + limit < len(ids):
             paging["next"] = _page_url(url, query, offset + limit)
-        data = self._entries(kind, ids[offset : offset + limit + call.more], owner, call)
+        data = self._entries(medium, ids[offset : offset + limit + call.more], owner, call)
         return b'{"data":[%b],"paging":%b}' % (b",".join(data), encoded(paging))
 
-    def _ids(self, account: Account, kind: Medium, order: _Order) -> Sequence[int]:
+    def _ids(self, account: Account, medium: Medium, order: _Order) -> Sequence[int]:
         known = self._orders.setdefault(account, {})
-        version, ids = known.get((kind.name, order), (-1, []))
-        if version != account.version(kind.name):
-            ids = self._sorted(account, kind, *order)
-            known[kind.name, order] = account.version(kind.name), ids
+        version, ids = known.get((medium.name, order), (-1, []))
+        if version != account.version(medium.name):
+            ids = self._sorted(account, medium, *order)
+            known[medium.name, order] = account.version(medium.name), ids
         return ids
 
-    def _sorted(self, account: Account, kind: Medium, sort: str, status: str | None, nsfw: bool) -> list[int]:
-        entries = account.kept(kind.name)
+    def _sorted(self, account: Account, medium: Medium, sort: str, status: str | None, nsfw: bool) -> list[int]:
+        entries = account.kept(medium.name)
         ids = [
             id
             for id, entry in entries.items()
-            if (status is None or kind.filed_under(entry) == status) and (nsfw or self._is_white(kind.name, id))
+            if (status is None or medium.filed_under(entry) == status) and (nsfw or self._is_white(medium.name, id))
         ]
-        ids.sort(key=lambda id: self._catalogue.key(kind.name, id))
+        ids.sort(key=lambda id: self._catalogue.key(medium.name, id))
         if descending := _DESCENDING.get(sort):
-            ids.sort(key=lambda id: descending(entries[id], self._catalogue.known(kind.name, id)), reverse=True)
+            ids.sort(key=lambda id: descending(entries[id], self._catalogue.known(medium.name, id)), reverse=True)
         return ids
 
     def _is_white(self, medium: str, id: int) -> bool:
         return bool(self._catalogue.known(medium, id).get("nsfw", "white") == "white")
 
-    def _entries(self, kind: Medium, ids: Sequence[int], owner: Account, call: Call) -> Iterator[bytes]:
+    def _entries(self, medium: Medium, ids: Sequence[int], owner: Account, call: Call) -> Iterator[bytes]:
         """Each entry encoded: `node`, and `list_status` where `fields` names it. my_list_status is the reader's own."""
         fields = parsed_fields(call.query.get("fields", ""))
-        theirs = owner.kept(kind.name) if "list_status" in fields else {}
-        mine = call.user.kept(kind.name) if call.user and "my_list_status" in fields else {}
-        columns = {name: kind.columns(fields.get(name, ())) for name in ("list_status", "my_list_status")}
-        known = self._known_fragments(kind, call)
+        theirs = owner.kept(medium.name) if "list_status" in fields else {}
+        mine = call.user.kept(medium.name) if call.user and "my_list_status" in fields else {}
+        columns = {name: medium.columns(fields.get(name, ())) for name in ("list_status", "my_list_status")}
+        known = self._known_fragments(medium, call)
         for id in ids:
-            title, status, my_status = self._catalogue.known(kind.name, id), theirs.get(id), mine.get(id)
+            title, status, my_status = self._catalogue.known(medium.name, id), theirs.get(id), mine.get(id)
             held = known.get(id)
             if held is None or held.title is not title or held.status is not status or held.my_status is not my_status:
-                entry = {"node": node(kind, title, fields)}
+                entry = {"node": node(medium, title, fields)}
                 if my_status is not None:
-                    entry["node"]["my_list_status"] = told(kind, my_status, columns["my_list_status"], self._settings)
+                    entry["node"]["my_list_status"] = told(medium, my_status, columns["my_list_status"], self._settings)
                 if status is not None:
-                    entry["list_status"] = told(kind, status, columns["list_status"], self._settings)
+                    entry["list_status"] = told(medium, status, columns["list_status"], self._settings)
                 held = known[id] = _Fragment(title, status, my_status, encoded(entry))
             yield held.text
 
-    def _known_fragments(self, kind: Medium, call: Call) -> dict[int, _Fragment]:
+    def _known_fragments(self, medium: Medium, call: Call) -> dict[int, _Fragment]:
         if len(self._fragments) > MOST_FIELDS:
             self._fragments.clear()
-        return self._fragments.setdefault((kind.name, call.query.get("fields", "")), {})
+        return self._fragments.setdefault((medium.name, call.query.get("fields", "")), {})
 
 
 class _Fragment(NamedTuple):
@@ -112,9 +112,9 @@ class _Fragment(NamedTuple):
     text: bytes
 
 
-def told(kind: Medium, status: Status, columns: Columns, settings: Settings) -> Status:
+def told(medium: Medium, status: Status, columns: Columns, settings: Settings) -> Status:
     """A list status as a GET tells it, entities and all."""
-    out = kind.shown(status, columns)
+    out = medium.shown(status, columns)
     if settings.comment_entities == "encoded" and "comments" in out:
         out["comments"] = html.escape(str(out["comments"]))
     return out
@@ -128,15 +128,15 @@ _DESCENDING: dict[str, Callable[[Status, Mapping[str, Any]], Any]] = {
 }
 
 
-def _order(kind: Medium, query: Query) -> _Order:
+def _order(medium: Medium, query: Query) -> _Order:
     """Sort, status and nsfw of the query, checked. Sorting by id is documented but answers 400
     (ModerNews/MAL-API-Client-Upgraded, "Sorting by ID"); without `sort` the recorded pages are in order of title."""
-    by_title, by_date = f"{kind.name}_title", f"{kind.name}_start_date"
+    by_title, by_date = f"{medium.name}_title", f"{medium.name}_start_date"
     sort = query.get("sort", by_title)
     if sort not in (by_title, by_date, "list_score", "list_updated_at"):
         raise bad_request("invalid sort")
     status = query.get("status")
-    if status is not None and status not in kind.statuses:
+    if status is not None and status not in medium.statuses:
         raise bad_request("invalid status")
     return sort, status, query.get("nsfw", "").lower() in ("true", "1")
 

@@ -60,6 +60,15 @@ class Grant:
     refresh_until: float
     live: bool = True
 
+    def answer(self, settings: Settings) -> dict[str, Any]:
+        """The pair as the token endpoint tells it."""
+        return {
+            "token_type": "Bearer",
+            "expires_in": settings.expires_in,
+            "access_token": self.access_token,
+            "refresh_token": self.refresh_token,
+        }
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -192,13 +201,7 @@ class Authority:
         ):
             raise _bad_client()
         user = grants[grant_type](form, client_id)
-        grant = self.issue(user, settings, client_id)
-        return {
-            "token_type": "Bearer",
-            "expires_in": settings.expires_in,
-            "access_token": grant.access_token,
-            "refresh_token": grant.refresh_token,
-        }
+        return self.issue(user, settings, client_id).answer(settings)
 
     def _redeemed(self, form: Mapping[str, str], client_id: str) -> str:
         if not (text := form.get("code")):

@@ -122,13 +122,7 @@ class Sandbox:
     def token_pair(self, name: str) -> dict[str, Any]:
         """A new pair of tokens of an account, as the token endpoint answers it. Raises SandboxError for no such one."""
         with self.world.lock:
-            grant = self.world.authority.issue(self.world.named(name).name, self.settings)
-        return {
-            "token_type": "Bearer",
-            "expires_in": self.settings.expires_in,
-            "access_token": grant.access_token,
-            "refresh_token": grant.refresh_token,
-        }
+            return self.world.authority.issue(self.world.named(name).name, self.settings).answer(self.settings)
 
     def ready_line(self) -> dict[str, Any]:
         """What `malsync sandbox` prints when it is ready."""

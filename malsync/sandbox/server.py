@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from malsync.sandbox.api import Api
 from malsync.sandbox.consent import Consent
-from malsync.sandbox.errors import ExpiredToken, Refusal, SandboxError, not_found
+from malsync.sandbox.errors import ExpiredToken, OAuthRefusal, Refusal, SandboxError, not_found
 from malsync.sandbox.exchange import Answer, Call
 from malsync.sandbox.faults import Fault, parsed_faults
 from malsync.sandbox.media import MEDIA
@@ -146,6 +146,9 @@ class Site:
         except ExpiredToken:
             why = 'Bearer error="invalid_token",error_description="The access token expired"'
             return Answer.json({"error": "invalid_token"}, 401, {"WWW-Authenticate": why})
+        except OAuthRefusal as no:
+            how = {"WWW-Authenticate": 'Basic realm="OAuth"'} if no.body["error"] == "invalid_client" else {}
+            return Answer.json(no.body, no.status, how)
         except Refusal as no:
             message = self._settings.not_found_message if no.status == 404 else no.message
             return Answer.json({"message": message, "error": no.error}, no.status)
@@ -157,14 +160,14 @@ class Site:
             "path": call.path,
             "query": urlencode(query, safe=",{}@"),
             "status": 0 if answer.cut else answer.status,
-            "kind": "api" if call.is_api else "oauth",
+            "kind": call.kind,
             "user": call.user.name if call.user else None,
             "user_agent": call.headers.get("user-agent", ""),
         }
         if call.is_api:
             self.counts[call.method] += 1
             row["form"] = call.form
-        else:
+        elif call.kind == "oauth":
             row["grant_type"] = call.form.get("grant_type")
         if struck:
             row["faults"] = [fault.kind.name for fault in struck]

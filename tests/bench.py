@@ -1,0 +1,250 @@
+"""`./run bench`: what malsync costs, as ratios within one run, since seconds are a machine's and ratios are a program's.
+
+Each row says what was measured, beside what, and the most that the ratio (or the figure, for sizes and counts) may be.
+Every command is a process of its own, Python's start included, on both sides. The best of several rounds counts.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from malsync.diff import diff
+from malsync.entry import Entry
+from malsync.mirror import FILE_NAME, Mirror
+from malsync.sandbox import World
+from malsync.snapshot import Snapshot, User, whole
+from tests.harness import clean_environment
+
+PYTHON = sys.executable
+ROUNDS = 5
+USER = User("https://api.example", 1, "bench")
+
+# What anybody would write to download the same pages: a session, one request after the other, the answers parsed.
+BARE_LOOP = """
+import os, requests
+api, session = os.environ["MALSYNC_API_URL"], requests.Session()
+session.headers["Authorization"] = "Bearer " + os.environ["MALSYNC_ACCESS_TOKEN"]
+session.get(api + "/users/@me").json()
+common = "status,score,start_date,finish_date,priority,tags,comments,updated_at"
+anime = common + ",num_episodes_watched,is_rewatching,num_times_rewatched,rewatch_value"
+manga = common + ",num_volumes_read,num_chapters_read,is_rereading,num_times_reread,reread_value"
+def read(medium, fields):
+    address, pages = f"{api}/users/@me/{medium}list?fields=list_status{{{fields}}}&limit=1000&nsfw=true", 0
+    while address:
+        page = session.get(address).json()
+        address, pages = page["paging"].get("next"), pages + 1
+    return pages
+for medium, fields in (("anime", anime), ("manga", manga)):
+    if read(medium, fields) > 1:
+        read(medium, "updated_at")
+"""
+
+
+@dataclass
+class Row:
+    """One line of the table."""
+
+    what: str
+    figure: str
+    limit: str
+    holds: bool
+
+
+ROWS: list[Row] = []
+
+
+def report(what: str, figure: float, limit: float, unit: str = "x", detail: str = "") -> None:
+    """Keep a figure, and say it at once: a benchmark that is interrupted has still told what it saw."""
+    row = Row(what, f"{figure:.2f}{unit}{f' ({detail})' if detail else ''}", f"{limit:g}{unit}", figure <= limit)
+    ROWS.append(row)
+    print(f"{'ok  ' if row.holds else 'OVER'}  {row.what:52}  {row.figure:34}  at most {row.limit}", flush=True)
+
+
+def best(action: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Seconds of the quickest of several rounds."""
+    return min(timed(action) for _ in range(rounds))
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Seconds that `action` takes."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def run(*command: str, env: dict[str, str] | None = None) -> None:
+    """A process that must end well."""
+    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
+
+
+def start_up() -> None:
+    """`malsync --help` beside a Python that imports click."""
+    environment = clean_environment()
+    click = best(lambda: run(PYTHON, "-c", "import click", env=environment), 15)
+    ours = best(lambda: run(PYTHON, "-m", "malsync", "--help", env=environment), 15)
+    report("malsync --help / python -c 'import click'", ours / click, 2.0, detail=f"{ours:.3f} s / {click:.3f} s")
+
+
+@contextmanager
+def sandbox(entries: int, latency: int = 0) -> Iterator[dict[str, str]]:
+    """A sandbox in a process of its own; the environment that talks to it, but for the home folder."""
+    command = [PYTHON, "-m", "malsync", "sandbox", "--entries", str(entries), "--latency", str(latency)]
+    with subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            yield {
+                **clean_environment(),
+                "MALSYNC_API_URL": ready["api_url"],
+                "MALSYNC_ACCESS_TOKEN": ready["access_token"],
+            }
+        finally:
+            process.terminate()
+
+
+def backup(environment: dict[str, str], home: Path) -> None:
+    """One `malsync backup` into `home`."""
+    run(PYTHON, "-m", "malsync", "backup", "-q", env={**environment, "MALSYNC_HOME": str(home)})
+
+
+def backups() -> None:
+    """A first backup, stored and verified, beside a bare loop over the same pages; with and without latency."""
+    for latency, rounds, limit in ((0, ROUNDS, 2.0), (300, 2, 1.3)):
+        with sandbox(10_900, latency) as environment, tempfile.TemporaryDirectory() as place:
+            homes = iter(Path(place) / str(number) for number in range(100))
+            backup(environment, next(homes))
+            bare = best(lambda: run(PYTHON, "-c", BARE_LOOP, env=environment), rounds)  # noqa: B023
+            ours = best(lambda: backup(environment, next(homes)), rounds)  # noqa: B023
+            report(
+                f"backup of 10,900 / bare loop, {latency} ms latency",
+                ours / bare,
+                limit,
+                detail=f"{ours:.2f} s / {bare:.2f} s",
+            )
+
+
+def memory() -> None:
+    """The most memory that a backup of 20,000 entries holds."""
+    script = (
+        "import resource, sys; from malsync.cli import run; code = run(['backup', '-q']);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+    )
+    with sandbox(20_000) as environment, tempfile.TemporaryDirectory() as home:
+        said = subprocess.check_output(
+            [PYTHON, "-c", script], env={**environment, "MALSYNC_HOME": f"{home}/home"}, text=True
+        )
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    report("peak memory, backup of 20,000 entries", int(said) / unit, 200, " MB")
+
+
+def a_year() -> None:
+    """365 daily snapshots of 10,000 entries, 5 edits a day."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / FILE_NAME
+        days, quiet = _live_a_year(path)
+        report("mirror after 365 snapshots, 5 edits a day", path.stat().st_size / 1e6, 8, " MB")
+        report("rows of a day without changes", quiet, 1, " rows")
+        report("store one snapshot, the slowest of 365", max(days), 0.5, " s")
+        with Mirror.open(path) as mirror:
+            report("rebuild one of 365, digest checked", best(lambda: mirror.load(180)), 0.3, " s")
+            report("verify all 365", best(mirror.verify, 2), 10, " s")
+            a, b = mirror.load(100), mirror.load(300)
+            report("diff of two snapshots, loaded", best(lambda: diff(a, b)), 0.2, " s")
+            report("load and diff two snapshots", best(lambda: diff(mirror.load(100), mirror.load(300))), 0.2, " s")
+
+
+def _live_a_year(path: Path) -> tuple[list[float], int]:
+    lists = _lists()
+    chance = random.Random(7)  # noqa: S311
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    seconds = []
+    with Mirror.open(path, write=True) as mirror:
+        for day in range(365):
+            if day:
+                _edit(lists["anime"], chance, day)
+            snapshot = Snapshot(
+                USER, start + timedelta(days=day), "backup", whole(lists), {k: dict(v) for k, v in lists.items()}
+            )
+            seconds.append(timed(lambda: mirror.add(snapshot)))  # noqa: B023
+    before = _rows(path)
+    with tempfile.TemporaryDirectory() as place:
+        # On a copy: the quiet day is not one of the 365.
+        copy = Path(place) / "copy.db"
+        with Mirror.open(path) as mirror:
+            mirror.copy(copy)
+        with Mirror.open(copy, write=True) as mirror:
+            mirror.add(Snapshot(USER, start + timedelta(days=365), "backup", whole(lists), lists))
+        return seconds, _rows(copy) - before
+
+
+def _lists() -> dict[str, dict[int, Entry]]:
+    world = World.generated(entries=10_000, seed=3)
+    found: dict[str, dict[int, Entry]] = {}
+    for medium in ("anime", "manga"):
+        titles = {title["id"]: title["title"] for title in world.catalogue.titles(medium)}
+        found[medium] = {id: Entry(id, titles[id], dict(status)) for id, status in world.first.entries(medium).items()}
+    return found
+
+
+def _edit(titles: dict[int, Entry], chance: random.Random, day: int) -> None:
+    for id in chance.sample(sorted(titles), 5):
+        entry = titles[id]
+        data: dict[str, Any] = {
+            **entry.list_status,
+            "score": chance.randint(1, 10),
+            "updated_at": f"2026-01-01T00:{day:05}",
+        }
+        titles[id] = entry._replace(list_status=data)
+
+
+def _rows(path: Path) -> int:
+    import sqlite3
+
+    connection = sqlite3.connect(path)
+    try:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return sum(
+            connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+            for name in tables
+            if name != "sqlite_sequence"
+        )
+    finally:
+        connection.close()
+
+
+BENCHES: dict[str, Callable[[], None]] = {
+    "start-up": start_up,
+    "backup": backups,
+    "memory": memory,
+    "year": a_year,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the benchmarks named, or all. 1 when one is over its limit."""
+    unknown = set(names) - BENCHES.keys()
+    if unknown:
+        print(f"bench: no such benchmark: {', '.join(unknown)}; there are: {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {load:.1f} at the start\n")
+    for name, bench in BENCHES.items():
+        if not names or name in names:
+            bench()
+    over = [row.what for row in ROWS if not row.holds]
+    print(f"\n{len(ROWS) - len(over)} of {len(ROWS)} within their limit")
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""What the documents say is what the program does: commands, flags, exit codes, settings, schemas."""
+
+import re
+
+import click
+import pytest
+
+from malsync import config
+from malsync.cli.main import cli
+from malsync.errors import Exit
+from malsync.validation import folder
+from tests.harness import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = README + "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
+
+
+def _commands(group: click.Group, path: str = "") -> dict[str, click.Command]:
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        found[f"{path}{name}"] = command
+        if isinstance(command, click.Group):
+            found |= _commands(command, f"{path}{name} ")
+    return found
+
+
+COMMANDS = _commands(cli)
+
+
+def _help(command: click.Command, path: str) -> str:
+    return command.get_help(click.Context(command, info_name=f"malsync {path}"))
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_is_in_the_readme_and_has_an_example(path: str) -> None:
+    command = COMMANDS[path]
+    text = _help(command, path)
+
+    assert re.search(rf"`(malsync )?{re.escape(path)}\b|, `{re.escape(path)}\b", README), f"{path} is not in README.md"
+    assert command.help
+    assert command.get_short_help_str(60)
+    assert "Examples:" in text
+    assert f"malsync {path}" in text.split("Examples:")[1] or re.search(
+        rf"malsync .*{re.escape(path)}", text.split("Examples:")[1]
+    )
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_flag_is_documented_and_has_help(path: str) -> None:
+    for parameter in COMMANDS[path].params:
+        if isinstance(parameter, click.Option):
+            flag = max(parameter.opts, key=len)
+            assert flag in DOCS, f"{flag} of {path} is in no document"
+            assert parameter.help, f"{flag} of {path} has no help"
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_help_fits_a_terminal_of_80_columns(path: str) -> None:
+    context = click.Context(COMMANDS[path], info_name=f"malsync {path}", terminal_width=80)
+    prose = COMMANDS[path].get_help(context).split("Examples:")[0]
+
+    assert max(len(line) for line in prose.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_example_is_a_command_line_that_parses(path: str) -> None:
+    """Up to the options' values: a flag that does not exist would be a usage error."""
+    command = COMMANDS[path]
+    for example in getattr(command, "examples", ()):
+        flags = re.findall(r"(?<=\s)--[a-z-]+", example.split(" > ")[0])
+        known = {
+            name
+            for one in (cli, command, *getattr(command, "commands", {}).values())
+            for p in one.params
+            for name in p.opts
+        }
+        assert set(flags) <= known, example
+
+
+def test_every_exit_code_is_documented_under_its_name() -> None:
+    table = (ROOT / "docs" / "scripting.md").read_text(encoding="utf-8")
+
+    assert dict(re.findall(r"^\| (\d+) \| `(\w+)` \|", table, re.MULTILINE)) == {
+        str(int(code)): code.name for code in Exit
+    }
+
+
+def test_every_setting_and_variable_is_in_the_readme() -> None:
+    for name in config.FROM_ENVIRONMENT.values():
+        assert f"`{name}`" in README
+    example = README.split("```toml")[1].split("```")[0]
+    named = {line.split(" = ")[0] for line in example.strip().splitlines()}
+    assert named | set(config.FROM_ENVIRONMENT) >= set(config.KEYS)
+    assert named <= set(config.KEYS)
+
+
+def test_every_output_schema_is_documented() -> None:
+    named = set(re.findall(r"`(output-[a-z]+\.json)`", DOCS))
+
+    assert named == {path.name for path in folder().glob("output-*.json")}
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_example_in_the_snapshot_document_is_a_valid_head() -> None:
+    import json
+
+    from malsync.validation import problem
+
+    text = (ROOT / "docs" / "snapshots.md").read_text(encoding="utf-8").split("```json")[1].split("```")[0]
+
+    assert problem("snapshot-1", json.loads(text)) is None
+
+
+def test_the_recipe_in_the_snapshot_document_recomputes_a_digest() -> None:
+    """The Python of docs/snapshots.md, run as it stands over a snapshot that malsync wrote."""
+    import os
+    import subprocess
+    import sys
+    import tempfile
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    from malsync.entry import Entry
+    from malsync.interchange import snapshot_file
+    from malsync.snapshot import Snapshot, User, whole
+
+    lists = {
+        "anime": {5: Entry(5, "Five", {"status": "completed", "score": 8}), 40: Entry(40, "Forty", {})},
+        "manga": None,
+    }
+    recipe = (ROOT / "docs" / "snapshots.md").read_text(encoding="utf-8").split("```python")[1].split("```")[0]
+    with tempfile.TemporaryDirectory() as place:
+        user = User("https://api.example", 1, "someone")
+        written = Snapshot(user, datetime(2026, 11, 1, tzinfo=UTC), "backup", whole(lists), lists)
+        snapshot_file.write(Path(place) / "list.json.gz", written)
+        said = subprocess.check_output([sys.executable, "-c", recipe], cwd=place, text=True, env=dict(os.environ))
+
+    assert said.strip() == "True"

@@ -1,0 +1,138 @@
+"""The guard of backups, at the edge of every threshold."""
+
+import pytest
+from hypothesis import given
+
+from malsync.medium import ANIME, MEDIA
+from malsync.snapshot import Snapshot
+from malsync.suspicion import suspicious
+from tests.lists import many, snapshot, watched
+from tests.strategies import snapshots
+
+
+def made(kept: int, changed: int = 0, added: int = 0) -> Snapshot:
+    """The first `kept` of the titles that `many` makes, `changed` of them edited, and `added` that are new."""
+    found = many(kept)
+    for id in range(1, changed + 1):
+        found[id] = watched(id % 12, score=1)
+    return snapshot(found | {10**6 + id: watched() for id in range(added)}, {})
+
+
+@pytest.mark.parametrize(
+    ("had", "has", "doubtful"),
+    [
+        (10, 5, False),  # exactly half
+        (10, 4, True),  # more than half, and at least 5
+        (11, 6, False),  # 5 of 11 is less than half
+        (11, 5, True),
+        (9, 4, True),  # exactly 5, more than half
+        (8, 4, False),  # half, and only 4
+        (7, 3, False),  # more than half, but 4
+        (6, 1, True),  # 5 of 6
+        (5, 1, False),  # 4 of 5
+        (1000, 500, True),  # exactly half, but 500 of 1000 are over a quarter
+        (98, 49, False),  # exactly half, and only 49
+        (100, 50, True),  # exactly half; 50 of 100 are over a quarter
+    ],
+)
+def test_a_list_is_suspicious_when_more_than_half_of_it_and_at_least_five_are_gone(
+    had: int, has: int, doubtful: bool
+) -> None:
+    assert bool(suspicious(made(had), made(has))) == doubtful
+
+
+@pytest.mark.parametrize(
+    ("had", "changed", "doubtful"),
+    [
+        (200, 50, False),  # exactly a quarter
+        (199, 50, True),  # more than a quarter, and at least 50
+        (199, 49, False),  # nearly a quarter, and only 49
+        (50, 49, False),  # nearly all, but only 49
+        (50, 50, True),  # all
+        (201, 50, False),  # 50, but less than a quarter
+        (1000, 250, False),
+        (1000, 251, True),
+    ],
+)
+def test_a_list_is_suspicious_when_more_than_a_quarter_of_it_and_at_least_fifty_changed(
+    had: int, changed: int, doubtful: bool
+) -> None:
+    assert bool(suspicious(made(had), made(had, changed))) == doubtful
+
+
+def test_entries_that_went_count_among_those_that_changed() -> None:
+    assert suspicious(made(199), made(179, changed=29)) == []
+    assert suspicious(made(199), made(179, changed=30)) == ["anime: 50 of 199 entries were changed or removed"]
+
+
+def test_entries_that_came_do_not_count() -> None:
+    assert suspicious(made(100), made(100, changed=49, added=500)) == []
+    assert suspicious(made(10), made(4, added=500)) == ["anime: 6 of 10 entries are gone"]
+
+
+@pytest.mark.parametrize("had", [1, 4, 5, 300])
+def test_a_list_that_had_entries_and_is_empty_now_is_suspicious(had: int) -> None:
+    assert suspicious(made(had), made(0)) == [f"anime: the list is empty, and had {had} entries"]
+
+
+def test_a_list_that_was_empty_may_be_anything() -> None:
+    assert suspicious(made(0), made(0)) == []
+    assert suspicious(made(0), made(1000)) == []
+
+
+def test_each_list_is_judged_for_itself() -> None:
+    good = snapshot(many(3), {id: {"status": "reading"} for id in range(1, 11)})
+    now = snapshot({}, {id: {"status": "reading"} for id in range(1, 5)})
+
+    assert suspicious(good, now) == [
+        "anime: the list is empty, and had 3 entries",
+        "manga: 6 of 10 entries are gone",
+    ]
+
+
+def test_a_list_that_is_not_covered_is_not_suspicious() -> None:
+    good, anime_only = snapshot(many(300), many(300)), snapshot(many(300), None)
+
+    assert suspicious(good, anime_only) == []
+    assert suspicious(anime_only, snapshot(many(300), {})) == []
+
+
+def test_a_field_that_mal_adds_to_every_entry_is_not_suspicious() -> None:
+    good = snapshot(many(300), many(300))
+    now = snapshot(many(300, new_field=1), many(300, new_field={"x": None}))
+
+    assert suspicious(good, now) == []
+    assert suspicious(now, good) == []
+
+
+def test_times_that_mal_moves_on_every_entry_are_not_suspicious() -> None:
+    assert suspicious(snapshot(many(300, updated_at="2026"), {}), snapshot(many(300, updated_at="2027"), {})) == []
+
+
+def test_fields_that_one_side_does_not_know_are_not_suspicious() -> None:
+    part = {"anime": ("status", "num_episodes_watched"), "manga": ()}
+    imported = snapshot(many(300), {}, covers=part)
+
+    assert suspicious(imported, snapshot(many(300, score=9), {})) == []
+    assert suspicious(snapshot(many(300, score=9), {}), imported) == []
+
+
+@given(snapshots())
+def test_a_list_is_not_suspicious_beside_itself(one: Snapshot) -> None:
+    assert suspicious(one, one) == []
+
+
+@given(snapshots(), snapshots())
+def test_every_reason_names_a_list_that_both_cover(good: Snapshot, now: Snapshot) -> None:
+    named = [reason.partition(":")[0] for reason in suspicious(good, now)]
+
+    assert named == [name for name in MEDIA if name in named]
+    for name in named:
+        assert good.lists[name]
+        assert now.lists[name] is not None
+
+
+def test_what_is_gone_is_told_before_what_changed() -> None:
+    """One sentence a list is enough, and losing entries is the worse of the two."""
+    assert suspicious(made(200), made(99, changed=99)) == ["anime: 101 of 200 entries are gone"]
+    assert [len(made(200).entries(ANIME)), len(made(99, changed=99).entries(ANIME))] == [200, 99]
