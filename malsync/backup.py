@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from malsync.clock import Clock
+from malsync.errors import UsageError
 from malsync.medium import MEDIA
 from malsync.reading import Progress, read_snapshot, untold
 from malsync.snapshot import Snapshot, User
@@ -44,7 +45,10 @@ def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -
     is_quiet = good is None or good.digest == snapshot.digest
     reasons = [] if accept or is_quiet or good is None else suspicious(mirror.load(good.number), snapshot)
     info = mirror.add(snapshot, suspicious=reasons)
-    shelf.put(snapshot, place_of(mirror, snapshot.user), is_good=not reasons)
+    try:
+        shelf.put(snapshot, place_of(mirror, snapshot.user), is_good=not reasons)
+    except UsageError as error:
+        raise UsageError(f"Snapshot {info.number} is stored in the mirror, but {error.message}", error.hint) from error
     private = [name for name in MEDIA if snapshot.lists.get(name) is None]
     return Backup(
         info, snapshot, [f"The {name} list of {snapshot.user.name} is private: left out." for name in private]

@@ -68,10 +68,11 @@ def _here(address: str) -> tuple[int | None, str]:
     """Port and path of an http address on this machine; no port where it is something else."""
     try:
         parts = urlsplit(address)
-        is_here = parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1"}
-        return parts.port if is_here else None, parts.path
+        port = parts.port
     except ValueError:
         return None, ""
+    is_here = parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1"}
+    return port if is_here else None, parts.path
 
 
 class _Server(HTTPServer):

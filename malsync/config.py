@@ -1,6 +1,5 @@
 """Settings: from the environment, else from config.toml in the home folder, else the default."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,10 +65,12 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
 
 
 def _from_file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    import tomllib
+
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Mend the file; README.md shows one.") from error
     for key, item in found.items():

@@ -17,7 +17,12 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE = 2**20
 
 
-def write(path: Path, pieces: Iterable[bytes], *, compress: bool = False) -> None:
+def packed(pieces: Iterable[bytes]) -> bytes:
+    """`pieces` gzipped, with no name and no time inside: the same list gives the same bytes."""
+    return gzip.compress(b"".join(pieces), compresslevel=6, mtime=0)
+
+
+def write(path: Path, pieces: Iterable[bytes]) -> None:
     """Put `pieces` at `path`, readable by its owner alone (comments are private). Raises UsageError, with `path` as it was."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -27,12 +32,7 @@ def write(path: Path, pieces: Iterable[bytes], *, compress: bool = False) -> Non
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            if compress:
-                # No name and no time inside: the same list gives the same bytes.
-                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6) as packed:
-                    packed.write(b"".join(pieces))
-            else:
-                file.writelines(pieces)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

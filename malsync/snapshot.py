@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Literal
 
 import orjson
-import rfc8785
 
 from malsync.entry import Entry, TitleList
 from malsync.medium import MEDIA, Json, ListStatus, Medium
@@ -87,6 +86,8 @@ def canonical(list_status: ListStatus) -> bytes:
             return orjson.dumps(list_status, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
         except orjson.JSONEncodeError:
             pass  # an integer beyond 2^53
+    import rfc8785
+
     return rfc8785.dumps(_as_doubles(list_status))
 
 

@@ -73,7 +73,12 @@ def _backup(
             app.accounts.bind(account, user)
         result = service.store(mirror, Latest(app.home / "latest"), snapshot, accept=accept)
         before = _one_before(mirror.infos(user), result.info)
-    written = file_for(snapshot) if file_for else None
+    try:
+        written = file_for(snapshot) if file_for else None
+    except UsageError as error:
+        raise UsageError(
+            f"Snapshot {result.info.number} is stored in the mirror, but {error.message}", error.hint
+        ) from error
     for warning in result.warnings:
         app.output.warn(warning)
     _report(app, result, before, written)

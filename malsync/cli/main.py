@@ -1,6 +1,5 @@
 """The command `malsync`: its group, and the one place where an exception becomes a message and an exit code."""
 
-import gc
 import os
 import re
 import shlex
@@ -40,8 +39,6 @@ for module in (account, backup, look, transfer, mirror, sandbox):
 
 def run(arguments: Sequence[str], world: World | None = None) -> int:
     """Carry out one command line and return its exit code. Nothing but that code leaves: no exception, no traceback."""
-    # A list is tens of thousands of objects that all live on; looking through them for garbage at every 700th finds none.
-    gc.set_threshold(200_000)
     world = world or World()
     output = Output(json="--json" in arguments, quiet=True, verbose=False, colour=has_colour(world))
     try:

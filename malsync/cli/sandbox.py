@@ -45,10 +45,12 @@ def sandbox(
 
     Prints one line of JSON when it is ready: the addresses, a client id, a token and its user.
     """
+    import gc
     import json
 
     from malsync.sandbox import SandboxError, World, serve
 
+    gc.enable()  # a server runs for long, unlike any other command
     pairs = [setting.partition("=") for setting in settings]
     if any(not equals for _, equals, _ in pairs):
         raise UsageError("--set takes NAME=VALUE.", "See docs/sandbox.md for the names.")

@@ -18,7 +18,7 @@ class Latest:
         """Write `snapshot` as `USER.json.gz` and return its path; `place` tells users of one name apart.
 
         A suspicious one goes to `USER.suspicious.json.gz` until a good one follows, so that it never replaces the last
-        list that can be trusted.
+        list that can be trusted. Raises UsageError, with the files as they were.
         """
         stem = safe_name(snapshot.user.name) + (f"-{place + 1}" if place else "")
         doubtful = self.folder / f"{stem}.suspicious.json.gz"

@@ -18,7 +18,8 @@ _ANOTHER_COPY = "Use another copy of the file."
 
 def write(path: Path, snapshot: Snapshot) -> None:
     """Write `snapshot` to `path`, gzipped when that ends in .gz. Raises UsageError, with `path` as it was."""
-    files.write(path, encode(snapshot), compress=path.suffix == ".gz")
+    pieces = encode(snapshot)
+    files.write(path, [files.packed(pieces)] if path.suffix == ".gz" else pieces)
 
 
 def read(path: Path) -> Snapshot:

@@ -40,8 +40,8 @@ _USERS_AND_SNAPSHOTS = (
         name TEXT NOT NULL
     )
     """,
-    # A user without an id is known by the name alone, whatever its case.
-    "CREATE UNIQUE INDEX mal_user_by_key ON mal_user (origin, coalesce(mal_id, lower(name)))",
+    # A user without an id is known by the name alone (whatever its case: User.key).
+    "CREATE UNIQUE INDEX mal_user_by_key ON mal_user (origin, coalesce(mal_id, name))",
     """
     CREATE TABLE series (
         id INTEGER PRIMARY KEY,

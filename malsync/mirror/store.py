@@ -164,9 +164,11 @@ class Mirror:
             number = self._insert_snapshot(series, snapshot, suspicious)
             before, after = self._write_versions(series, number, snapshot)
             if previous is not None:
+                # A list that the one before did not cover was kept from an earlier one: it can neither come nor go.
+                known = {name: titles for name, titles in before.items() if previous.covers[name] is not None}
                 changes = count(
                     diff(
-                        Snapshot(previous.user, previous.taken_at, previous.source, previous.covers, before),
+                        Snapshot(previous.user, previous.taken_at, previous.source, previous.covers, known),
                         Snapshot(snapshot.user, snapshot.taken_at, snapshot.source, snapshot.covers, after),
                     )
                 )
@@ -276,19 +278,16 @@ class Mirror:
             raise _unlike(self.path, number)
 
     def _user_row(self, user: User) -> int:
-        found = self._rows(
-            "SELECT id, name FROM mal_user WHERE origin = ? AND coalesce(mal_id, lower(name)) = ?",
-            user.origin,
-            user.key[1],
-        )
-        if not found:
+        # Compared here: SQLite's lower() knows ASCII alone.
+        rows = self._rows("SELECT id, mal_id, name FROM mal_user WHERE origin = ?", user.origin)
+        found = next((row for row in rows if User(user.origin, *row[1:]).key == user.key), None)
+        if found is None:
             return self._execute(
                 "INSERT INTO mal_user (origin, mal_id, name) VALUES (?, ?, ?)", user.origin, user.id, user.name
             )
-        row, name = found[0]
-        if name != user.name and user.name:
-            self._execute("UPDATE mal_user SET name = ? WHERE id = ?", user.name, row)
-        return int(row)
+        if found[2] != user.name and user.name:
+            self._execute("UPDATE mal_user SET name = ? WHERE id = ?", user.name, found[0])
+        return int(found[0])
 
     def _series_for(self, user: int, snapshot: Snapshot) -> int:
         """The series that `snapshot` continues: one whose newest is not younger, so that no interval is ever split."""
