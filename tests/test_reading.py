@@ -1,0 +1,321 @@
+"""Reading lists: what is asked for, when two passes agree, and that what is stored is what stands on the far side."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from malsync.sandbox import Sandbox, World
+from tests.harness import Malsync
+from tests.servers import FarSide, Heard, Reply, entry, mal, page
+
+# Typed again from mal-api.md, section 2: what the far side must be asked for by name.
+ANIME_FIELDS = (
+    "status,score,num_episodes_watched,is_rewatching,start_date,finish_date,priority,num_times_rewatched,"
+    "rewatch_value,tags,comments,updated_at"
+)
+MANGA_FIELDS = (
+    "status,score,num_volumes_read,num_chapters_read,is_rereading,start_date,finish_date,priority,num_times_reread,"
+    "reread_value,tags,comments,updated_at"
+)
+FIELDS = {"anime": ANIME_FIELDS, "manga": MANGA_FIELDS}
+SEVERAL_PAGES = 1_300
+"""Of these 1,193 are anime: two pages."""
+
+
+def queries(box: Sandbox, medium: str) -> list[dict[str, str]]:
+    """What each request for that list asked, in order."""
+    rows = [row for row in box.requests if row["path"].endswith(f"/{medium}list")]
+    return [{name: texts[0] for name, texts in parse_qs(row["query"]).items()} for row in rows]
+
+
+def held(malsync: Malsync, medium: str, reference: str = "latest") -> dict[int, dict[str, Any]]:
+    """A stored list: list statuses by id."""
+    entries = malsync.json("show", reference, "--only", medium)["entries"]
+    found = {item["id"]: item["list_status"] for item in entries}
+    assert len(found) == len(entries)
+    return found
+
+
+@pytest.fixture
+def long(home: Path) -> Any:
+    """malsync beside a sandbox whose first user has an anime list of two pages."""
+    with Sandbox(World.generated(entries=SEVERAL_PAGES, seed=1)) as box:
+        yield Malsync(home, box)
+
+
+# -- what is asked for
+
+
+@pytest.mark.parametrize("medium", ["anime", "manga"])
+def test_a_list_is_asked_for_with_every_field_hidden_titles_and_no_filter(
+    malsync: Malsync, box: Sandbox, medium: str
+) -> None:
+    malsync.ok("backup")
+
+    assert queries(box, medium) == [
+        {"fields": f"list_status{{{FIELDS[medium]}}}", "limit": "1000", "nsfw": "true"},
+    ]
+
+
+def test_the_second_pass_asks_for_times_alone(long: Malsync) -> None:
+    assert long.box is not None
+    long.ok("backup")
+
+    whole, lean = f"list_status{{{ANIME_FIELDS}}}", "list_status{updated_at}"
+    asked = queries(long.box, "anime")
+    assert [(one["fields"], one.get("offset")) for one in asked] == [
+        (whole, None),
+        (whole, "1000"),
+        (lean, None),
+        (lean, "1000"),
+    ]
+    assert all(one["nsfw"] == "true" and one["limit"] == "1000" and "status" not in one for one in asked)
+    assert len(queries(long.box, "manga")) == 1
+
+
+@pytest.mark.parametrize(
+    ("entries", "pages"), [(1_090, 1), (1_091, 4)], ids=["exactly one page", "one more than a page"]
+)
+def test_a_list_of_one_page_is_read_once_and_a_longer_one_twice(home: Path, entries: int, pages: int) -> None:
+    with Sandbox(World.generated(entries=entries, seed=1)) as box:
+        malsync = Malsync(home, box)
+        counts = malsync.json("backup")["counts"]
+
+        assert counts == {"anime": entries - 90, "manga": 90}
+        assert len(queries(box, "anime")) == pages
+        assert held(malsync, "anime") == box.entries(box.user, "anime")
+
+
+def test_ten_thousand_anime_and_nine_hundred_manga_cost_at_most_22_requests(home: Path) -> None:
+    with Sandbox(World.generated(entries=10_900, seed=1)) as box:
+        malsync = Malsync(home, box)
+        document = malsync.json("backup")
+
+        assert document["counts"] == {"anime": 10_000, "manga": 900}
+        assert document["requests"] == box.counts
+        assert box.counts["GET"] <= 22
+        for medium in ("anime", "manga"):
+            assert held(malsync, medium) == box.entries(box.user, medium)
+
+
+# -- what is stored
+
+
+@pytest.mark.parametrize("medium", ["anime", "manga"])
+@pytest.mark.parametrize("user", ["sandbox_mika", "sandbox_theo"])
+def test_every_entry_is_stored_as_it_stands_on_the_far_side(home: Path, box: Sandbox, user: str, medium: str) -> None:
+    malsync = Malsync(home, box, MALSYNC_ACCESS_TOKEN=box.token_for(user))
+
+    assert malsync.json("backup")["user"] == user
+
+    assert held(malsync, medium) == box.entries(user, medium)
+
+
+def test_gray_and_black_titles_are_read_too(malsync: Malsync, box: Sandbox) -> None:
+    def colour(medium: str, id: int) -> str:
+        return str(box.world.catalogue.known(medium, id).get("nsfw", "white"))
+
+    hidden = {
+        (medium, id): colour(medium, id)
+        for medium in ("anime", "manga")
+        for id in box.entries(box.user, medium)
+        if colour(medium, id) != "white"
+    }
+    assert set(hidden.values()) == {"gray", "black"}
+
+    malsync.ok("backup")
+
+    stored = {(medium, id) for medium in ("anime", "manga") for id in held(malsync, medium)}
+    assert hidden.keys() <= stored
+
+
+@pytest.mark.parametrize("setting", [{"comment_entities": "encoded"}, {"next_user": "name"}])
+def test_comments_are_kept_as_they_were_told_and_pages_followed_under_either_name(
+    home: Path, setting: dict[str, str]
+) -> None:
+    with Sandbox(World.generated(entries=SEVERAL_PAGES, seed=1), settings=setting) as box:
+        id = next(iter(box.entries(box.user, "anime")))
+        box.edit(box.user, "anime", id, comments='<b>"me" & you</b>')
+        malsync = Malsync(home, box)
+        malsync.ok("backup")
+
+        raw = '<b>"me" & you</b>'
+        told = "&lt;b&gt;&quot;me&quot; &amp; you&lt;/b&gt;" if "comment_entities" in setting else raw
+        assert held(malsync, "anime")[id]["comments"] == told
+        assert held(malsync, "anime").keys() == box.entries(box.user, "anime").keys()
+
+
+def test_empty_lists_are_lists(home: Path) -> None:
+    with Sandbox(World.holding("newcomer", {"anime": [], "manga": []})) as box:
+        malsync = Malsync(home, box)
+        document = malsync.json("backup")
+
+        assert document["counts"] == {"anime": 0, "manga": 0}
+        assert document["suspicious"] == []
+        assert document["requests"] == {"GET": 3}
+
+
+def test_members_that_nobody_knows_yet_are_kept_as_they_came(offline: Malsync) -> None:
+    extra = {"mood": "glad", "seasons": [{"number": 1}], "rating": None, "hours": 1.5}
+    with FarSide(mal(anime=lambda heard: page(entry(1, **extra)))) as far:
+        offline.ok("backup", env=far.environment())
+
+    assert held(offline, "anime")[1].items() >= extra.items()
+
+
+def test_absent_and_null_stay_apart(offline: Malsync) -> None:
+    with FarSide(mal(manga=lambda heard: page(entry(1, score=None), entry(2)))) as far:
+        offline.ok("backup", env=far.environment())
+
+    manga = held(offline, "manga")
+    assert manga[1]["score"] is None
+    assert "score" not in manga[2]
+
+
+# -- lists that change while they are read
+
+
+@pytest.mark.parametrize(
+    ("fault", "nth", "requests"),
+    [
+        # Between the pages of the first pass: the second sees the list as it is now, the third agrees with it.
+        ("edit", 2, 6),
+        ("add", 2, 6),
+        ("remove", 2, 6),
+        # Between the passes.
+        ("edit", 3, 6),
+        ("add", 3, 6),
+        ("remove", 3, 6),
+        # Between the pages of the second pass: what shifts the pages makes it no picture of any moment.
+        ("add", 4, 8),
+        ("remove", 4, 8),
+    ],
+)
+def test_a_list_that_changes_while_it_is_read_is_read_until_two_passes_agree(
+    long: Malsync, fault: str, nth: int, requests: int
+) -> None:
+    box = long.box
+    assert box is not None
+    before = box.entries(box.user, "anime")
+    box.add_faults(f"{fault}:on=animelist,nth={nth}")
+
+    long.ok("backup")
+
+    after = box.entries(box.user, "anime")
+    assert after != before
+    assert held(long, "anime") == after
+    assert len(queries(box, "anime")) == requests
+    assert len(queries(box, "manga")) == 1
+
+
+def test_an_edit_that_only_the_time_of_the_same_second_would_hide_is_seen(home: Path) -> None:
+    """Two edits within one second share `updated_at`; the members that come unasked tell them apart."""
+    from datetime import UTC, datetime
+
+    moment = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
+    with Sandbox(World.generated(entries=SEVERAL_PAGES, seed=1, clock=lambda: moment)) as box:
+        malsync = Malsync(home, box)
+        box.add_faults("edit:on=animelist,nth=1;edit:on=animelist,nth=3")
+        malsync.ok("backup")
+
+        assert held(malsync, "anime") == box.entries(box.user, "anime")
+        assert len(queries(box, "anime")) == 6
+
+
+def test_a_list_that_never_stands_still_ends_with_4_after_four_passes(long: Malsync) -> None:
+    box = long.box
+    assert box is not None
+    box.add_faults("edit:on=animelist")
+
+    error = long.error("backup", exit_code=4)
+
+    assert "GET /users/@me/animelist" in error["message"]
+    assert "4 readings" in error["message"]
+    assert len(queries(box, "anime")) == 8
+    assert long.json("snapshots") == []
+    assert not (long.home / "latest").exists()
+
+
+def test_pages_that_overlap_hold_each_entry_once(long: Malsync) -> None:
+    box = long.box
+    assert box is not None
+    box.add_faults("overlap:on=animelist")
+
+    counts = long.json("backup")["counts"]
+
+    assert counts["anime"] == len(box.entries(box.user, "anime"))
+    assert held(long, "anime") == box.entries(box.user, "anime")
+    assert len(queries(box, "anime")) == 4
+
+
+def test_an_id_twice_with_the_same_data_is_one_entry(offline: Malsync) -> None:
+    with FarSide(mal(anime=lambda heard: page(entry(1, score=7), entry(1, score=7), entry(2)))) as far:
+        offline.ok("backup", env=far.environment())
+
+    assert held(offline, "anime").keys() == {1, 2}
+    assert sum("animelist" in heard.target for heard in far.heard) == 1
+
+
+def test_an_id_twice_with_other_data_fails_the_pass_and_the_next_one_counts(offline: Malsync) -> None:
+    def torn_once(heard: Heard) -> Reply:
+        first = sum("animelist" in one.target for one in far.heard) == 1
+        return page(entry(1, score=7), entry(1, score=8)) if first else page(entry(1, score=8), entry(2))
+
+    with FarSide(mal(anime=torn_once)) as far:
+        offline.ok("backup", env=far.environment())
+
+    assert {id: one.get("score") for id, one in held(offline, "anime").items()} == {1: 8, 2: None}
+    asked = [heard.target for heard in far.heard if "animelist" in heard.target]
+    assert len(asked) == 2
+    assert all("comments" in target for target in asked)
+
+
+def test_an_id_twice_with_other_data_each_time_ends_with_4(offline: Malsync) -> None:
+    with FarSide(mal(manga=lambda heard: page(entry(1, score=7), entry(1, score=8)))) as far:
+        error = offline.error("backup", exit_code=4, env=far.environment())
+
+    assert "GET /users/@me/mangalist" in error["message"]
+    assert sum("mangalist" in heard.target for heard in far.heard) == 4
+    assert offline.json("snapshots") == []
+
+
+def test_the_end_is_where_no_next_page_is_named_whatever_the_pages_hold(offline: Malsync) -> None:
+    def three_pages(heard: Heard) -> Reply:
+        there = f"{far.api_url}/users/@me/animelist?offset="
+        if "offset=2" in heard.target:
+            return page(entry(3))
+        if "offset=1" in heard.target:
+            return page(then=f"{there}2")
+        return page(entry(1), entry(2), then=f"{there}1")
+
+    with FarSide(mal(anime=three_pages)) as far:
+        offline.ok("backup", env=far.environment())
+
+    assert held(offline, "anime").keys() == {1, 2, 3}
+
+
+@pytest.mark.parametrize("fault", ["503", "cut:at=middle", "truncated"])
+def test_a_page_that_fails_once_is_asked_for_again_alone(long: Malsync, fault: str) -> None:
+    box = long.box
+    assert box is not None
+    kind, _, own = fault.partition(":")
+    box.add_faults(f"{kind}:on=animelist,nth=2{',' if own else ''}{own}")
+
+    long.ok("backup")
+
+    assert [one.get("offset") for one in queries(box, "anime")] == [None, "1000", "1000", None, "1000"]
+    assert held(long, "anime") == box.entries(box.user, "anime")
+
+
+def test_a_failure_in_one_list_stores_nothing_of_the_other(malsync: Malsync, box: Sandbox) -> None:
+    malsync.ok("backup")
+    box.add_faults("500:on=mangalist")
+    box.edit(box.user, "anime", next(iter(box.entries(box.user, "anime"))), score=1)
+
+    malsync.error("backup", exit_code=4)
+
+    box.clear_faults()
+    assert [row["snapshot"] for row in malsync.json("snapshots")] == [1]
+    assert malsync.json("diff")["counts"] == {"add": 0, "update": 1, "remove": 0}
