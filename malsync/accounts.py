@@ -59,6 +59,7 @@ class Accounts:
         document: dict[str, Any] = {
             name: {"origin": one.origin, "id": one.id, "name": one.name} for name, one in sorted(bound.items())
         }
+        files.make_folder(self.path.parent)
         files.write(self.path, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)])
 
 

@@ -67,7 +67,7 @@ def store_of(home: Path, kind: str) -> Store:
 def _lock(home: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.make_folder(home)
     try:
         with FileLock(home / "tokens.lock", timeout=_LOCK_SECONDS, mode=0o600):
             yield
@@ -121,6 +121,7 @@ class FileStore:
 
     def _write(self, accounts: dict[str, Any]) -> None:
         document = {"version": 1, "accounts": accounts}
+        files.make_folder(self._home)
         files.write(self._path, [orjson.dumps(document, option=orjson.OPT_INDENT_2)])
 
 

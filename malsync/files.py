@@ -22,10 +22,20 @@ def packed(pieces: Iterable[bytes]) -> bytes:
     return gzip.compress(b"".join(pieces), compresslevel=6, mtime=0)
 
 
-def write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Put `pieces` at `path`, readable by its owner alone (comments are private). Raises UsageError, with `path` as it was."""
+def make_folder(path: Path) -> None:
+    """Make a folder of malsync's own, its owner's alone, where there is none. Raises UsageError."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"The folder {path} cannot be made: {error.strerror or error}.", "Choose another.") from error
+
+
+def write(path: Path, pieces: Iterable[bytes]) -> None:
+    """Put `pieces` at `path`, readable by its owner alone (comments are private). Raises UsageError, with `path` as it was.
+
+    Its folder must be there: one that is not may be a disk that is not mounted, or a slip.
+    """
+    try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error

@@ -145,11 +145,12 @@ def accounts(app: App) -> None:
             (
                 name,
                 user.name,
-                "signed out" if dies is None else local_time(dies),
+                "not signed in" if dies is None else local_time(dies),
                 ago(last, now) if last else "none yet",
             )
             for name, user, dies, last in rows
         ],
+        long="MAL user",
     )
 
 

@@ -26,7 +26,7 @@ WAIT = click.option(
     short_help="Read both lists and store one snapshot.",
     examples=[
         "malsync backup",
-        "malsync backup --note 'before the clean-up' --file 'lists/{user}-{date}.json.gz'",
+        "malsync backup --note 'before the clean-up' --file '{user}-{date}.json.gz'",
         "malsync backup --user NAME",
         "malsync backup --accept",
     ],
@@ -83,7 +83,6 @@ def _backup(
         app.output.warn(warning)
     _report(app, result, before, written)
     document = {**info_document(result.info, account), "requests": dict(client.requests)}
-    document["warnings"] = list(result.warnings)
     return document, Exit.SUSPICIOUS if result.info.suspicious else Exit.OK
 
 
@@ -191,7 +190,7 @@ def snapshots(app: App) -> None:
         app.output.say("No snapshot yet. Make one: malsync backup")
         return
     app.output.table(
-        ["#", "taken", "user", "anime", "manga", "+", "~", "-", ""],
+        ["#", "taken", "user", "anime", "manga", "+", "~", "-", "remarks"],
         [
             (
                 str(info.number),
@@ -204,6 +203,7 @@ def snapshots(app: App) -> None:
             for info in infos
         ],
         right=["#", "anime", "manga", "+", "~", "-"],
+        long="remarks",
     )
 
 

@@ -68,8 +68,9 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
             for medium, entry in found
         ],
         right=["id", "score", "progress"],
+        long="title",
     )
-    app.output.note(f"{len(found)} entries")
+    app.output.note(f"{len(found):,} {'entry' if len(found) == 1 else 'entries'}")
 
 
 def _entries(

@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
@@ -53,16 +55,16 @@ class Output:
         """A line of the result, for people. Nothing with --json, nor with --quiet unless it is what was asked for."""
         if not self.json and (even_if_quiet or not self.quiet):
             with writing():
-                click.echo(self._styled(text, colour), file=sys.stdout)
+                click.echo(self._styled(_wrapped(text, sys.stdout), colour), file=sys.stdout)
 
     def note(self, text: str, *, colour: str | None = None) -> None:
         """A message beside the result, on stderr. Nothing with --quiet."""
         if not self.quiet:
-            _tell(self._styled(text, colour))
+            _tell(self._styled(_wrapped(text, sys.stderr), colour))
 
     def warn(self, text: str, *, colour: str | None = "yellow") -> None:
         """A message that --quiet does not silence."""
-        _tell(self._styled(text, colour))
+        _tell(self._styled(_wrapped(text, sys.stderr), colour))
 
     def log(self, text: str) -> None:
         """A line of --verbose."""
@@ -89,8 +91,13 @@ class Output:
         for line in lines:
             self.say(line, colour=_COLOURS.get(line[:1]), even_if_quiet=True)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-        """A table for people; where it is piped, its lines are as long as they need to be. Nothing with --json or --quiet."""
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = (), long: str = ""
+    ) -> None:
+        """A table for people, its numbers to the `right`. Nothing with --json or --quiet.
+
+        The column `long` is the one that gives way on a narrow terminal; piped, lines are as long as they need to be.
+        """
         if self.json or self.quiet:
             return
         from rich.box import SIMPLE_HEAD
@@ -104,7 +111,7 @@ class Output:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for column in columns:
             table.add_column(
-                column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in right
+                column, justify="right" if column in right else "left", overflow="fold", no_wrap=column != long
             )
         for row in rows:
             table.add_row(*(Text(visible(cell)) for cell in row))
@@ -155,6 +162,17 @@ def _tell(text: str) -> None:
         click.echo(text, file=sys.stderr)
     except OSError:
         _let_go(sys.stderr)
+
+
+def _wrapped(text: str, stream: TextIO) -> str:
+    """`text` with its sentences broken between words on a terminal. What is indented is to be copied, and stays."""
+    width = shutil.get_terminal_size().columns
+    if len(text) <= width or not stream.isatty():
+        return text
+    return "\n".join(
+        line if line.startswith(" ") else textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )
 
 
 def _let_go(stream: TextIO) -> None:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from malsync import files
 from malsync.interchange import snapshot_file
 from malsync.snapshot import Snapshot
 
@@ -23,6 +24,7 @@ class Latest:
         stem = safe_name(snapshot.user.name) + (f"-{place + 1}" if place else "")
         doubtful = self.folder / f"{stem}.suspicious.json.gz"
         target = self.folder / f"{stem}.json.gz" if is_good else doubtful
+        files.make_folder(self.folder)
         snapshot_file.write(target, snapshot)
         if is_good:
             doubtful.unlink(missing_ok=True)

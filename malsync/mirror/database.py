@@ -15,7 +15,8 @@ VERSION = 1
 BUSY_SECONDS = 5.0
 
 _IN_THE_WAY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+# All our SQL is constant, so where it is an error the tables are not those that the file's version promises.
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR}
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
@@ -26,6 +27,9 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise _in_words(path, error) from error
+    except UnicodeDecodeError as error:
+        # A damaged schema's own words, inside SQLite's message.
+        raise damaged(path, "its text is not UTF-8") from error
 
 
 def _in_words(path: Path, error: sqlite3.DatabaseError) -> MirrorError | Busy:
@@ -94,7 +98,13 @@ def _open(path: Path, mode: str, wait: float = BUSY_SECONDS) -> sqlite3.Connecti
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=wait
     )
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.text_factory = _text
     return connection
+
+
+def _text(stored: bytes) -> str:
+    # A damaged byte must not hide every other row: the text comes out wrong, and then its snapshot's digest says so.
+    return stored.decode(errors="replace")
 
 
 def _checked_version(path: Path, wait: float) -> int:

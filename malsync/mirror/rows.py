@@ -38,7 +38,7 @@ class RowCodec:
         return (*values, orjson.dumps(misfits, option=orjson.OPT_SORT_KEYS).decode())
 
     def decode(self, row: Row) -> ListStatus:
-        """The `list_status` that `encode` was given."""
+        """The `list_status` that `encode` was given. Raises ValueError or TypeError for a row that it did not make."""
         list_status: ListStatus = {name: item for name, item in zip(self.columns, row, strict=True) if item is not None}
         for name in self._flags:
             if name in list_status:

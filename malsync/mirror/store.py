@@ -21,6 +21,11 @@ from malsync.snapshot import Covers, Snapshot, Source, User, digest_of, member, 
 
 _CODECS = {name: RowCodec(medium) for name, medium in MEDIA.items()}
 _KINDS: dict[Source, str] = {"public": "public", "import": "import"}
+_HEADERS = (
+    "SELECT snapshot.id, series, origin, mal_id, name, taken_at, source, digest, covers, anime, manga,"
+    " added, updated, removed, suspicious, note"
+    " FROM snapshot JOIN series ON series.id = snapshot.series JOIN mal_user ON mal_user.id = series.user"
+)
 _VALID_AT = "series = :series AND since <= :snapshot AND (until IS NULL OR until > :snapshot)"
 
 
@@ -81,20 +86,13 @@ class Mirror:
 
     def infos(self, user: User | None = None) -> list[Info]:
         """Every snapshot, or those of one user, oldest first."""
-        rows = self._rows(
-            "SELECT snapshot.id, series, origin, mal_id, name, taken_at, source, digest, covers, anime, manga,"
-            " added, updated, removed, suspicious, note"
-            " FROM snapshot JOIN series ON series.id = snapshot.series JOIN mal_user ON mal_user.id = series.user"
-            " ORDER BY taken_at, snapshot.id"
-        )
-        found = [_info(row) for row in rows]
+        found = [_info(row) for row in self._rows(f"{_HEADERS} ORDER BY taken_at, snapshot.id")]
         return found if user is None else [info for info in found if info.user.key == user.key]
 
     def info(self, number: int) -> Info:
         """The snapshot of that number. Raises KeyError when there is none."""
-        for info in self.infos():
-            if info.number == number:
-                return info
+        for row in self._rows(f"{_HEADERS} WHERE snapshot.id = ?", number):
+            return _info(row)
         raise KeyError(number)
 
     def find(self, snapshot: Snapshot) -> Info | None:
@@ -121,7 +119,9 @@ class Mirror:
                 None if statuses is None else {id: Entry(id, titles.get(id, ""), data) for id, data in statuses.items()}
             )
         found = Snapshot(info.user, info.taken_at, info.source, info.covers, lists, info.note)
-        if found.digest != info.digest:
+        with self._understood(f"snapshot {number}"):
+            its_digest = found.digest
+        if its_digest != info.digest:
             raise _unlike(self.path, number)
         return found
 
@@ -132,7 +132,8 @@ class Mirror:
             f" FROM {medium.name}_version WHERE media_id = ? AND series IN (SELECT DISTINCT series FROM snapshot)",
             id,
         )
-        spans = [(row[0], row[1], row[2], _CODECS[medium.name].decode(row[3:])) for row in rows]
+        with self._understood(f"the history of {medium.name} {id}"):
+            spans = [(row[0], row[1], row[2], _CODECS[medium.name].decode(row[3:])) for row in rows]
         versions: list[Version] = []
         for info in self.infos(user):
             if info.counts[medium.name] is None:
@@ -200,10 +201,18 @@ class Mirror:
         ]
         problems: dict[int, str | None] = {}
         by_series: dict[int, list[Info]] = {}
-        for info in self.infos():
-            by_series.setdefault(info.series, []).append(info)
+        for row in self._rows(f"{_HEADERS} ORDER BY snapshot.id"):
+            try:
+                info = _info(row)
+                by_series.setdefault(info.series, []).append(info)
+            except Damaged as error:
+                problems[row[0]] = error.message
         for infos in by_series.values():
-            problems |= self._verify_series(sorted(infos, key=lambda info: info.number))
+            try:
+                problems |= self._verify_series(infos)
+            except (TypeError, ValueError):
+                # A row that nobody can read: each snapshot for itself then, so that only those that hold it are not whole.
+                problems |= {info.number: self._problem(info) for info in infos}
         return sorted(problems.items()), "; ".join(complaints) or "ok"
 
     def _verify_series(self, infos: list[Info]) -> dict[int, str | None]:
@@ -216,18 +225,30 @@ class Mirror:
             counts = {name: None if found is None else len(found) for name, found in known.items()}
             if digest_of(known) != info.digest:
                 problems[info.number] = "its digest differs: it does not rebuild to what was stored"
-            elif counts != info.counts:
-                problems[info.number] = f"it says {info.counts} entries and holds {counts}"
             else:
-                problems[info.number] = None
+                problems[info.number] = _miscounted(info, counts)
         return problems
 
+    def _problem(self, info: Info) -> str | None:
+        """What is wrong with one snapshot; None when it is whole."""
+        try:
+            return _miscounted(info, self.load(info.number).counts)
+        except Damaged as error:
+            return error.message
+
     def _spans(self, medium: Medium, series: int) -> Iterator[tuple[int, int, int | None, bytes]]:
+        """Each version's interval and canonical form. Raises ValueError or TypeError for rows that we did not write."""
         codec = _CODECS[medium.name]
+        before: tuple[int, int | None] | None = None
         for media_id, since, until, *row in self._rows(
-            f"SELECT media_id, since, until, {', '.join(codec.columns)} FROM {medium.name}_version WHERE series = ?",
+            f"SELECT media_id, since, until, {', '.join(codec.columns)} FROM {medium.name}_version WHERE series = ?"
+            " ORDER BY media_id, since",
             series,
         ):
+            overlaps = before is not None and before[0] == media_id and (before[1] is None or before[1] > since)
+            if overlaps or (until is not None and until <= since):
+                raise ValueError(f"{medium.name} {media_id}: not one version at a time")
+            before = media_id, until
             yield media_id, since, until, member(media_id, codec.decode(tuple(row)))
 
     # -- inside
@@ -241,6 +262,14 @@ class Mirror:
     def _execute(self, sql: str, *values: Any) -> int:
         with translated(self.path):
             return self._connection.execute(sql, values).lastrowid or 0
+
+    @contextmanager
+    def _understood(self, what: str) -> Iterator[None]:
+        """Turn the failure to understand rows that we did not write into Damaged."""
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            raise damaged(self.path, f"{what} cannot be read ({error})") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -264,7 +293,8 @@ class Mirror:
                 found[name] = None
                 continue
             rows = self._rows(f"SELECT media_id, {', '.join(codec.columns)} FROM {name}_version WHERE {_VALID_AT}", at)
-            found[name] = {row[0]: codec.decode(row[1:]) for row in rows}
+            with self._understood(f"snapshot {info.number}"):
+                found[name] = {row[0]: codec.decode(row[1:]) for row in rows}
         return found
 
     def _prove(self, number: int) -> None:
@@ -357,7 +387,8 @@ class Mirror:
                 ((series, id, number, *rows[id]) for id in sorted(begun)),
             )
         # Nobody reads these titles: what is compared is the user's data.
-        was = {id: Entry(id, "", codec.decode(open_rows[id])) for id in ended}
+        with self._understood("the snapshot before"):
+            was = {id: Entry(id, "", codec.decode(open_rows[id])) for id in ended}
         return was, {id: titles[id] for id in begun}
 
     def _keep_titles(self, medium: Medium, titles: TitleList, *, overwrite: bool) -> None:
@@ -399,6 +430,10 @@ class _Sweep:
         return self._now.values()
 
 
+def _miscounted(info: Info, counts: dict[str, int | None]) -> str | None:
+    return None if counts == info.counts else f"it says {info.counts} entries and holds {counts}"
+
+
 def _seen(info: Info, series: int, since: int, until: int | None) -> bool:
     return series == info.series and since <= info.number and (until is None or until > info.number)
 
@@ -407,6 +442,7 @@ def _info(row: Row) -> Info:
     number, series, origin, mal_id, name, taken_at, source, its_digest, covers, *rest = row
     try:
         anime, manga, added, updated, removed, suspicious, note = rest
+        told = orjson.loads(covers)
         return Info(
             number=number,
             series=series,
@@ -414,13 +450,13 @@ def _info(row: Row) -> Info:
             taken_at=parse_timestamp(taken_at),
             source=source,
             digest=its_digest,
-            covers={key: None if names is None else tuple(names) for key, names in orjson.loads(covers).items()},
+            covers={name: None if told[name] is None else tuple(told[name]) for name in MEDIA},
             counts={"anime": anime, "manga": manga},
             changes={"add": added, "update": updated, "remove": removed},
             suspicious=tuple(orjson.loads(suspicious)),
             note=note,
         )
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise Damaged(
             f"The mirror is damaged: snapshot {number} has a header that cannot be read ({error}).",
             "Make a new one from exported snapshots: malsync mirror rebuild FILES",
