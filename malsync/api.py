@@ -218,9 +218,9 @@ class Client:
             except Transient as error:
                 wait = self._wait_before(tries, error)
                 if tries == TRIES or self._clock.monotonic() - started + wait > BUDGET_SECONDS:
-                    error.message += f" (tried {tries} times)" if tries > 1 else ""
+                    error.message += f" Tried {tries} times." if tries > 1 else ""
                     raise
-                self._waiting(f"{error.message} Trying again in {wait:.0f} s.")
+                self._waiting(f"{error.message} Trying again in {wait:.1f} s.")
                 self._clock.sleep(wait)
 
     def _wait_before(self, tries: int, error: Transient) -> float:

@@ -61,7 +61,7 @@ def test_a_failure_that_stays_ends_with_4_after_five_tries(malsync: Malsync, box
     error = malsync.error("backup", exit_code=4)
 
     assert error["message"].startswith(f"{ANIME}: ")
-    assert error["message"].endswith("(tried 5 times)")
+    assert error["message"].endswith("Tried 5 times.")
     assert malsync.time.slept == BACK_OFF
     assert asked(box, "animelist") == 5
     assert stored(malsync) == []
