@@ -1,9 +1,11 @@
 """`python -m malsync` and the `malsync` command."""
 
 import gc
+import io
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from malsync.cli import run
 
@@ -12,6 +14,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     # A list is a hundred thousand objects that all live on; looking through them for garbage again and again finds none.
     gc.disable()
+    _complete_streams()
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
@@ -19,6 +22,16 @@ def main() -> None:
     # Without the interpreter's tidying up: a thread that still waits for MAL's answer must not hold up a Ctrl-C, and
     # taking a list apart entry by entry costs a tenth of a backup.
     os._exit(code)
+
+
+def _complete_streams() -> None:
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # Closed by whoever started us. The number must be taken, or the mirror is opened under it and printed into.
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal without Unicode still gets each line.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,16 @@ class Tokens:
     client_id: str
     origin: str
 
+    @classmethod
+    def restored(cls, found: Any) -> "Tokens":
+        """The tokens that `asdict` made `found` of. Raises TypeError for anything else."""
+        tokens = cls(**found)
+        texts = (tokens.access_token, tokens.refresh_token, tokens.client_id, tokens.origin)
+        times = (tokens.issued_at, tokens.expires_at)
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, int | float) for one in times):
+            raise TypeError("a member of another type")
+        return tokens
+
     def headers(self) -> dict[str, str]:
         """What proves to the API who asks."""
         return {"Authorization": f"Bearer {self.access_token}"}
@@ -68,11 +78,19 @@ def _lock(home: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     files.make_folder(home)
+    lock = FileLock(home / "tokens.lock", timeout=_LOCK_SECONDS, mode=0o600)
     try:
-        with FileLock(home / "tokens.lock", timeout=_LOCK_SECONDS, mode=0o600):
-            yield
+        lock.acquire()
     except Timeout as error:
         raise Busy("Another malsync is refreshing the token and does not come to an end.", "Try again.") from error
+    except OSError as error:
+        raise UsageError(
+            f"{lock.lock_file} cannot be used: {error.strerror or error}.", "Check the home folder and its rights."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class FileStore:
@@ -85,7 +103,10 @@ class FileStore:
     def load(self, account: str) -> Tokens | None:
         """The account's tokens. Raises UsageError when the file cannot be read."""
         found = self._all().get(account)
-        return None if found is None else self._tokens(found)
+        try:
+            return None if found is None else Tokens.restored(found)
+        except TypeError as error:
+            raise self._unreadable(error) from error
 
     def save(self, account: str, tokens: Tokens) -> None:
         """Keep the account's tokens; they are on disk when this returns."""
@@ -110,12 +131,6 @@ class FileStore:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise self._unreadable(error) from error
 
-    def _tokens(self, found: Any) -> Tokens:
-        try:
-            return Tokens(**found)
-        except TypeError as error:
-            raise self._unreadable(error) from error
-
     def _unreadable(self, error: Exception) -> UsageError:
         return UsageError(f"{self._path} cannot be read ({type(error).__name__}).", f"Move it away. {_LOG_IN}")
 
@@ -134,7 +149,10 @@ class KeyringStore:
     def load(self, account: str) -> Tokens | None:
         """The account's tokens, if the keyring has them."""
         found = self._call("get_password", account)
-        return None if found is None else Tokens(**orjson.loads(found))
+        try:
+            return None if found is None else Tokens.restored(orjson.loads(found))
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"What the keyring holds for {account!r} are no tokens.", _LOG_IN) from error
 
     def save(self, account: str, tokens: Tokens) -> None:
         """Keep the account's tokens in the keyring."""

@@ -53,11 +53,18 @@ class Settings:
 
 def load(home: Path, environment: Mapping[str, str]) -> Settings:
     """The settings for the home folder `home`. Raises UsageError for a file that cannot be read or says something unknown."""
-    if home.exists() and not home.is_dir():
+    try:
+        is_file = home.exists() and not home.is_dir()
+        has_settings = (home / FILE_NAME).exists()
+    except OSError as error:
+        raise UsageError(
+            f"The home folder {home} cannot be used: {error.strerror or error}.", "Choose another with --home."
+        ) from error
+    if is_file:
         raise UsageError(
             f"The home folder {home} is a file.", "Choose a folder with --home or MALSYNC_HOME, or move that file away."
         )
-    values = _from_file(home / FILE_NAME)
+    values = _from_file(home / FILE_NAME) if has_settings else {}
     for key, name in FROM_ENVIRONMENT.items():
         if environment.get(name):
             values[key] = environment[name]
@@ -65,8 +72,6 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
 
 
 def _from_file(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
     import tomllib
 
     try:

@@ -141,7 +141,7 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def encode(snapshot: Snapshot) -> Iterator[bytes]:
-    """The JSON snapshot, in pieces: sorted by id, one entry a line, so that `git diff` of two of them reads well."""
+    """The JSON snapshot, in pieces: entries by id, members by name, one entry a line: `git diff` of two of them reads well."""
     head = {
         "format": "malsync-snapshot",
         "version": 1,
@@ -158,26 +158,23 @@ def encode(snapshot: Snapshot) -> Iterator[bytes]:
         yield b'"%b": %b,\n' % (name.encode(), orjson.dumps(item))
     for place, medium in enumerate(MEDIA.values()):
         yield b'"%b": ' % medium.name.encode()
-        yield from _encode_list(medium, snapshot.lists.get(medium.name))
+        yield from _encode_list(snapshot.lists.get(medium.name))
         yield b",\n" if place + 1 < len(MEDIA) else b"\n"
     yield b"}\n"
 
 
-def _encode_list(medium: Medium, titles: TitleList | None) -> Iterator[bytes]:
+def _encode_list(titles: TitleList | None) -> Iterator[bytes]:
     if titles is None:
         yield b"null"
         return
     yield b"["
     between = b"\n"
     for entry in sorted(titles.values(), key=_by_id):
-        yield between + orjson.dumps(as_item(medium, entry))
+        node = orjson.dumps({"id": entry.id, "title": entry.title})
+        data = orjson.dumps(entry.list_status, option=orjson.OPT_SORT_KEYS)
+        yield b'%b{"node":%b,"list_status":%b}' % (between, node, data)
         between = b",\n"
     yield b"\n]" if titles else b"]"
-
-
-def as_item(medium: Medium, entry: Entry) -> dict[str, Json]:
-    """One entry in the API's own shape, its members in the table's order."""
-    return {"node": {"id": entry.id, "title": entry.title}, "list_status": medium.arranged(entry.list_status)}
 
 
 def _by_id(entry: Entry) -> int:

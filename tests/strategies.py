@@ -37,7 +37,20 @@ HOSTILE_TEXTS = (
     "x" * 200,
 )
 DATES = ("2017", "2017-10", "2017-10-23", "2026-11-01", "1917-00-00")
-UNKNOWN_NAMES = ("notes", "extra", "since", "media_id", "éclair", "\u20ac", "\ufb33", "\U0001f600", "", "A", "a\0b", "\r")
+UNKNOWN_NAMES = (
+    "notes",
+    "extra",
+    "since",
+    "media_id",
+    "éclair",
+    "\u20ac",
+    "\ufb33",
+    "\U0001f600",
+    "",
+    "A",
+    "a\0b",
+    "\r",
+)
 IDS = (1, 2, 9, 10, 11, 100, 5114, 2**31, SAFE)
 
 texts = st.sampled_from(HOSTILE_TEXTS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -125,7 +138,11 @@ def evolved(draw: Callable[..., Any], before: Snapshot, **options: bool) -> Snap
     covers: Covers = {}
     for name, medium in MEDIA.items():
         now = dict(before.lists[name] or {})
-        kind = draw(st.sampled_from(["same", "same", "edit", "edit", "drop", "add", "touch", "clear", "lose sight", "know less"]))
+        kind = draw(
+            st.sampled_from(
+                ["same", "same", "edit", "edit", "drop", "add", "touch", "clear", "lose sight", "know less"]
+            )
+        )
         if kind == "clear":
             now.clear()
         elif kind == "add":

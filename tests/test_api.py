@@ -163,7 +163,7 @@ def test_one_call_never_takes_more_than_five_minutes(malsync: Malsync, box: Sand
 
     error = malsync.error("backup", exit_code=4)
 
-    assert error["message"].endswith("(tried 2 times)")
+    assert error["message"].endswith("Tried 2 times.")
     assert malsync.time.slept == [200.0]
 
 

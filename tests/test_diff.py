@@ -38,7 +38,9 @@ def readable(made: Snapshot, medium: Medium) -> dict[int, dict[str, Any]]:
     """A list as a person sees it: every field that a user can set, blanks where nothing was."""
     return {
         id: {
-            field.name: BLANKS[field.kind] if entry.list_status.get(field.name) in (None, "") else entry.list_status[field.name]
+            field.name: BLANKS[field.kind]
+            if entry.list_status.get(field.name) in (None, "")
+            else entry.list_status[field.name]
             for field in medium.writable
         }
         for id, entry in made.entries(medium).items()

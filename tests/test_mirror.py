@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,9 @@ def test_snapshots_of_any_time_and_source_in_any_order_rebuild_to_what_was_store
 
         for info, one in zip(infos, made, strict=True):
             assert data(mirror.load(info.number)) == data(one)
-        assert [info.taken_at for info in mirror.infos()] == sorted({info.number: info.taken_at for info in infos}.values())
+        assert [info.taken_at for info in mirror.infos()] == sorted(
+            {info.number: info.taken_at for info in infos}.values()
+        )
         assert_whole(mirror)
 
 
@@ -141,7 +144,7 @@ def test_changes_are_those_from_the_snapshot_before(history: list[Snapshot]) -> 
         infos = [mirror.add(made) for made in history]
 
         assert infos[0].changes == {"add": 0, "update": 0, "remove": 0}
-        for before, after, info in zip(history, history[1:], infos[1:], strict=False):
+        for (before, after), info in zip(pairwise(history), infos[1:], strict=True):
             assert info.changes == count(diff(before, after))
 
 
@@ -200,7 +203,9 @@ def test_a_quiet_day_costs_one_row(path: Path) -> None:
     store(path, made)
     before = total(path)
 
-    store(path, snapshot(many(30, score=5), {id: {"status": "reading"} for id in range(1, 9)}, at="2026-11-02T12:00:00Z"))
+    store(
+        path, snapshot(many(30, score=5), {id: {"status": "reading"} for id in range(1, 9)}, at="2026-11-02T12:00:00Z")
+    )
 
     after = total(path)
     assert {name: after[name] - before[name] for name in after} == dict.fromkeys(after, 0) | {"snapshot": 1}
@@ -237,7 +242,7 @@ def test_no_entry_has_two_versions_at_once(made: list[Snapshot]) -> None:
         for intervals in spans.values():
             intervals.sort()
             assert all(since < until for since, until in intervals)
-            assert all(one[1] <= two[0] for one, two in zip(intervals, intervals[1:], strict=False))
+            assert all(one[1] <= two[0] for one, two in pairwise(intervals))
 
 
 def test_the_same_snapshot_again_changes_nothing(path: Path) -> None:
@@ -382,9 +387,7 @@ def test_the_history_of_an_entry_has_a_version_wherever_it_changed_came_or_went(
         {},
         {1: watched(2)},
     ]
-    store(
-        path, *(snapshot(anime, {}, at=f"2026-11-{day:02}T12:00:00Z") for day, anime in enumerate(days, 1))
-    )
+    store(path, *(snapshot(anime, {}, at=f"2026-11-{day:02}T12:00:00Z") for day, anime in enumerate(days, 1)))
 
     with Mirror.open(path) as mirror:
         found = mirror.history(MIKA, ANIME, 1)
@@ -410,7 +413,7 @@ def test_history_tells_what_the_snapshots_hold(history: list[Snapshot]) -> None:
                 now = None
                 for number, made in zip(numbers, history, strict=True):
                     if made.lists[medium.name] is not None:
-                        now = versions.get(number, now) if number in versions else now
+                        now = versions.get(number, now)
                         entry = made.entries(medium).get(id)
                         assert exact(now) == exact(None if entry is None else entry.list_status)
 
@@ -509,7 +512,9 @@ def test_the_views_have_one_row_for_each_entry_of_each_users_newest_list(made: l
             for info in mirror.infos():
                 if info.counts[name] is not None:
                     newest[info.user.key] = info
-            expected = {(info.number, id) for info in newest.values() for id in mirror.load(info.number).lists[name] or ()}
+            expected = {
+                (info.number, id) for info in newest.values() for id in mirror.load(info.number).lists[name] or ()
+            }
             found = rows(mirror.path, f"SELECT snapshot, id FROM {name}_list")
             assert len(found) == len(expected)
             assert set(found) == expected

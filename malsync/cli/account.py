@@ -1,6 +1,7 @@
 """login, logout, accounts."""
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -51,7 +52,6 @@ def login(app: App, no_browser: bool) -> None:
 
 def _listen(app: App, request: "Request") -> str:
     import threading
-    import webbrowser
 
     from malsync.auth import code_from
     from malsync.callback import Listener
@@ -61,8 +61,16 @@ def _listen(app: App, request: "Request") -> str:
             f"Sign in to MyAnimeList in your browser. If none opens, open this address:\n\n  {request.url}\n"
         )
         # A text browser does not come back before it is left, so it must not hold the listener up.
-        threading.Thread(target=webbrowser.open, args=(request.url,), daemon=True).start()
+        threading.Thread(target=_open, args=(request.url,), daemon=True).start()
         return listener.wait(lambda path: code_from(path, request))
+
+
+def _open(url: str) -> None:
+    import webbrowser
+
+    # BROWSER may hold anything; without a browser there is still the address, which was shown.
+    with suppress(webbrowser.Error, OSError, ValueError):
+        webbrowser.open(url)
 
 
 def _paste(app: App, request: "Request") -> str:

@@ -34,7 +34,13 @@ def translated(path: Path) -> Iterator[None]:
 
 def _in_words(path: Path, error: sqlite3.DatabaseError) -> MirrorError | Busy:
     # The low byte is the kind, the rest says which sort of it (https://www.sqlite.org/rescode.html).
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_READONLY_DIRECTORY:
+        return MirrorError(
+            f"The mirror {path} cannot be used: its folder cannot be written to, and SQLite keeps files of its own there.",
+            "Give yourself the right to write to the folder, or put what `malsync mirror copy` makes there instead.",
+        )
+    code &= 0xFF
     if code in _IN_THE_WAY:
         return Busy(f"Another program holds the mirror {path}.", "Close it, or wait, and run the same command again.")
     if code in _DAMAGED:

@@ -13,7 +13,7 @@ import orjson
 
 from malsync.diff import OPS, Op, count, diff
 from malsync.entry import Entry, TitleList
-from malsync.errors import Damaged
+from malsync.errors import Damaged, UsageError
 from malsync.medium import MEDIA, ListStatus, Medium
 from malsync.mirror.database import BUSY_SECONDS, connect, damaged, in_memory, translated
 from malsync.mirror.rows import Row, RowCodec
@@ -182,10 +182,22 @@ class Mirror:
         return self.info(number)
 
     def copy(self, target: Path) -> None:
-        """A compact copy of the whole mirror at `target`, which must not exist, safe while others read and write."""
-        with translated(target):
+        """A compact copy of the whole mirror at `target`, which must not exist, safe while others read and write.
+
+        Raises UsageError when there can be no such file, and leaves none behind when it cannot be filled.
+        """
+        try:
             target.touch(mode=0o600, exist_ok=False)
-            self._connection.execute("VACUUM INTO ?", (str(target),))
+        except OSError as error:
+            raise UsageError(
+                f"{target} cannot be written: {error.strerror or error}.", "Name a file that is not there yet."
+            ) from error
+        try:
+            with translated(target):
+                self._connection.execute("VACUUM INTO ?", (str(target),))
+        except BaseException as error:
+            target.unlink(missing_ok=True)
+            raise damaged(self.path, str(error.__cause__)) if isinstance(error, Damaged) else error from error
 
     # -- verifying
 

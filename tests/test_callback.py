@@ -1,0 +1,225 @@
+"""The listener that a browser comes back to: what ends the waiting, and what must not."""
+
+import http.client
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+import pytest
+
+from malsync.auth import Request, authorization_request, code_from
+from malsync.callback import Listener
+from malsync.errors import AuthError, MalsyncError, UsageError
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Waiting:
+    """A listener that waits in a thread, and what came of it."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.request: Request = authorization_request(
+            "http://127.0.0.1/oauth", "client", f"http://localhost:{self.port}/callback"
+        )
+        self.code: str | None = None
+        self.error: MalsyncError | None = None
+        self.listener = Listener(self.request.redirect_uri)
+        self.thread = threading.Thread(target=self._wait)
+
+    def _wait(self) -> None:
+        with self.listener as listener:
+            try:
+                self.code = listener.wait(lambda path: code_from(path, self.request), seconds=20)
+            except MalsyncError as error:
+                self.error = error
+
+    def answer(self, **query: str) -> str:
+        """The path that the browser is sent to."""
+        return f"/callback?{urlencode({'state': self.request.state, **query})}"
+
+    def get(self, path: str, host: str | None = None, method: str = "GET") -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.putrequest(method, path, skip_host=True)
+        connection.putheader("Host", f"localhost:{self.port}" if host is None else host)
+        connection.endheaders()
+        response = connection.getresponse()
+        page = response.read().decode()
+        connection.close()
+        return response.status, page
+
+
+@contextmanager
+def waiting() -> Iterator[Waiting]:
+    one = Waiting()
+    one.thread.start()
+    try:
+        yield one
+    finally:
+        one.thread.join(2)
+        if one.thread.is_alive():
+            one.get(one.answer(code="the end"))
+            one.thread.join()
+
+
+def test_the_code_ends_the_waiting() -> None:
+    with waiting() as one:
+        status, text = one.get(one.answer(code="the-code"))
+
+    assert (status, one.code, one.error) == (200, "the-code", None)
+    assert "Signed in" in text
+    assert "the-code" not in text
+
+
+def test_both_names_of_this_machine_are_answered() -> None:
+    with waiting() as one:
+        assert one.get("/elsewhere", f"127.0.0.1:{one.port}")[0] == 404
+        one.get(one.answer(code="x"), f"127.0.0.1:{one.port}")
+
+    assert one.code == "x"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 404),
+        ("/favicon.ico", 404),
+        ("/callback/deeper?code=x&state={state}", 404),
+        ("/callback", 400),
+        ("/callback?", 400),
+        ("/callback?state={state}", 400),
+        ("/callback?code=x", 400),
+        ("/callback?code=x&state=", 400),
+        ("/callback?code=x&state=forged", 400),
+        ("/callback?code=x&state={state}x", 400),
+        ("/callback?code=x&state=%E2%98%83", 400),
+        ("/callback?error=access_denied", 400),
+        ("/callback?error=access_denied&state=forged", 400),
+        ("/callback?code=%1b[31m&state=x", 400),
+        ("http://[/callback?code=x", 404),
+    ],
+)
+def test_a_stray_or_forged_answer_does_not_end_the_waiting(
+    path: str, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with waiting() as one:
+        assert one.get(path.replace("{state}", one.request.state))[0] == status
+        assert one.thread.is_alive()
+        one.get(one.answer(code="right"))
+
+    assert (one.code, one.error) == ("right", None)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "localhost", "127.0.0.1:1", "[::1]:{port}", ""]
+)
+def test_another_host_name_is_answered_with_421(host: str) -> None:
+    with waiting() as one:
+        assert one.get(one.answer(code="x"), host.format(port=one.port))[0] == 421
+        assert one.thread.is_alive()
+        one.get(one.answer(code="right"))
+
+    assert one.code == "right"
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET", b"GET /callback?code=1 HTTP/1.1\r\nHost: x", b"\x16\x03\x01\x02\x00", b"\r\n\r\n"]
+)
+def test_a_connection_that_breaks_does_not_end_the_waiting_and_says_nothing(
+    sent: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with waiting() as one:
+        with socket.create_connection(("127.0.0.1", one.port), timeout=5) as stray:
+            stray.sendall(sent)
+            # Gone at once, so that writing the answer fails too.
+            stray.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        one.get(one.answer(code="right"))
+
+    assert one.code == "right"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "OPTIONS"])
+def test_other_methods_are_refused(method: str) -> None:
+    with waiting() as one:
+        assert one.get(one.answer(code="x"), method=method)[0] == 501
+        one.get(one.answer(code="right"))
+
+    assert one.code == "right"
+
+
+def test_no_is_an_answer_too() -> None:
+    with waiting() as one:
+        status, text = one.get(one.answer(error="access_denied"))
+
+    assert status == 400
+    assert "Not signed in" in text
+    assert isinstance(one.error, AuthError)
+    assert "access_denied" in one.error.message
+
+
+def test_what_an_answer_says_is_text_on_the_page() -> None:
+    with waiting() as one:
+        _, text = one.get(one.answer(error="<script>alert(1)</script>"))
+
+    assert "<script" not in text
+    assert one.error is not None
+
+
+def test_the_page_keeps_the_address_to_itself() -> None:
+    with waiting() as one:
+        connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=10)
+        connection.request("GET", one.answer(code="x"), headers={"Host": f"localhost:{one.port}"})
+        headers = connection.getresponse().headers
+        connection.close()
+
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+def test_waiting_ends_by_itself() -> None:
+    with (
+        Listener(f"http://localhost:{free_port()}/callback") as listener,
+        pytest.raises(AuthError, match="Nobody came"),
+    ):
+        listener.wait(lambda path: path, seconds=0)
+
+
+def test_a_port_that_is_taken_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UsageError) as refused:
+            Listener(f"http://localhost:{port}/callback")
+
+    assert f"Port {port}" in refused.value.message
+    assert "--no-browser" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://localhost:8765/callback",
+        "http://example.org:8765/callback",
+        "http://localhost/callback",
+        "http://localhost:0/callback",
+        "http://localhost:99999/callback",
+        "http://localhost:port/callback",
+        "http://0.0.0.0:8765/callback",
+        "http://[::1/callback",
+        "callback",
+        "",
+    ],
+)
+def test_an_address_that_cannot_be_listened_at_is_refused(address: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Listener(address)
+
+    assert address in refused.value.message
+    assert refused.value.hint

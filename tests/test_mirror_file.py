@@ -1,0 +1,345 @@
+"""The mirror's file where the world is against it: other programs, other versions, locks, full disks, rights."""
+
+import ctypes
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from malsync.errors import Busy, MirrorError, UsageError
+from malsync.interchange import snapshot_file
+from malsync.mirror import FILE_NAME, Mirror
+from tests.harness import Malsync
+from tests.lists import many, snapshot, watched
+
+APPLICATION_ID = int.from_bytes(b"mals")
+DAYS = [snapshot({1: watched(day)}, {2: {}}, at=f"2026-11-{day:02}T12:00:00Z") for day in (1, 2)]
+BIG = snapshot(many(2000, comments="word " * 40), {}, at="2026-11-09T12:00:00Z")
+
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+PR_CAPBSET_DROP = 24
+
+
+@pytest.fixture
+def path(home: Path) -> Path:
+    """A mirror of two days."""
+    home.mkdir(mode=0o700)
+    with Mirror.open(home / FILE_NAME, write=True) as mirror:
+        for made in DAYS:
+            mirror.add(made)
+    return home / FILE_NAME
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A snapshot that is larger than the mirror."""
+    snapshot_file.write(tmp_path / "big.json.gz", BIG)
+    return tmp_path / "big.json.gz"
+
+
+def assert_still_whole(path: Path) -> None:
+    """That the mirror holds the two days, and nothing else."""
+    with Mirror.open(path) as mirror:
+        assert mirror.verify() == ([(1, None), (2, None)], "ok")
+        assert [mirror.load(number).digest for number in (1, 2)] == [made.digest for made in DAYS]
+
+
+def as_somebody() -> None:
+    """In a child before it becomes malsync: let the rights of files bind, even where tests run as root."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def small_files_only(limit: int) -> Callable[[], None]:
+    """In a child: no file may grow beyond `limit` bytes, which is what a full disk looks like to SQLite."""
+
+    def prepare() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return prepare
+
+
+def in_a_process(malsync: Malsync, *arguments: str | Path, prepare: Callable[[], None]) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command line in a process of its own, `prepare` run in it first."""
+    process: subprocess.Popen[str] = malsync.process(*arguments, preexec_fn=prepare)
+    stdout, stderr = process.communicate(timeout=60)
+    assert "Traceback" not in stderr, stderr
+    assert not (malsync.home / "last-error.txt").exists()
+    return process.returncode, stdout, stderr
+
+
+# -- ours, and nobody else's
+
+
+def test_the_file_is_its_owners_alone_and_says_whose_it_is(path: Path) -> None:
+    with Mirror.open(path, write=True) as mirror:
+        mirror.add(BIG)
+        modes = {found.name: found.stat().st_mode & 0o777 for found in path.parent.iterdir()}
+
+    assert modes == dict.fromkeys([FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"], 0o600)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert connection.execute("PRAGMA user_version").fetchone()[0] >= 1
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_reading_writes_nothing(path: Path) -> None:
+    before = path.read_bytes()
+
+    with Mirror.open(path) as mirror:
+        mirror.load(1)
+        mirror.verify()
+        with pytest.raises(MirrorError, match="read-only"):
+            mirror.add(BIG)
+
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_another_program_is_left_alone(offline: Malsync, file: Path) -> None:
+    offline.home.mkdir()
+    path = offline.home / FILE_NAME
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+        connection.commit()
+    before = path.read_bytes()
+
+    for command in (["snapshots"], ["verify"], ["import", file], ["mirror", "rebuild", file], ["show", "1"]):
+        error = offline.error(*command, exit_code=6)
+        assert f"{path} is a database of another program" in error["message"]
+        assert "--home" in error["hint"]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("pragma", ["application_id = 1196444487", "user_version = 7"])
+def test_an_empty_database_that_is_marked_as_anothers_is_left_alone(tmp_path: Path, pragma: str) -> None:
+    path = tmp_path / FILE_NAME
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA {pragma}")
+    before = path.read_bytes()
+
+    with pytest.raises(MirrorError, match="another program"):
+        Mirror.open(path, write=True)
+
+    assert path.read_bytes() == before
+
+
+def test_a_mirror_of_a_newer_malsync_is_left_alone(offline: Malsync, path: Path, file: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 1000")
+    before = path.read_bytes()
+
+    for command in (["snapshots"], ["verify"], ["import", file], ["mirror", "rebuild", file], ["show", "1"]):
+        error = offline.error(*command, exit_code=6)
+        assert "made by a newer malsync (its version is 1000" in error["message"]
+        assert "pip install --upgrade malsync" in error["hint"]
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_becomes_a_mirror(offline: Malsync, file: Path) -> None:
+    """What a process that was killed at the very start leaves behind."""
+    offline.home.mkdir()
+    (offline.home / FILE_NAME).touch(mode=0o600)
+
+    assert offline.json("snapshots") == []
+    assert offline.json("import", file)["snapshot"] == 1
+    assert offline.json("verify")["ok"] is True
+
+
+def test_a_folder_in_the_mirrors_place_is_no_mirror(offline: Malsync) -> None:
+    (offline.home / FILE_NAME).mkdir(parents=True)
+
+    for command in ("snapshots", "verify"):
+        assert str(offline.home / FILE_NAME) in offline.error(command, exit_code=6)["message"]
+
+
+# -- locked
+
+
+def test_a_mirror_that_another_program_holds_is_busy(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with Mirror.open(path, write=True, wait=0) as mirror:
+            with pytest.raises(Busy) as caught:
+                mirror.add(BIG)
+            assert mirror.load(1).digest == DAYS[0].digest
+        other.execute("ROLLBACK")
+
+    assert caught.value.exit == 7
+    assert f"Another program holds the mirror {path}" in caught.value.message
+    assert_still_whole(path)
+
+
+def test_a_command_that_would_write_to_a_mirror_that_is_held_ends_with_7(
+    offline: Malsync, path: Path, file: Path
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        error = offline.error("import", file, "--wait", "0", exit_code=7)
+        assert len(offline.json("snapshots")) == 2
+
+    assert "Another program holds the mirror" in error["message"]
+    assert "run the same command again" in error["hint"]
+    assert_still_whole(path)
+    assert offline.json("import", file)["snapshot"] == 3
+
+
+def test_where_there_is_no_write_ahead_log_a_locked_mirror_is_busy_for_readers_too(path: Path) -> None:
+    """A network disk: the journal is a file beside the database, and who writes holds everyone else off."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        for write in (False, True):
+            with pytest.raises(Busy):
+                Mirror.open(path, write=write, wait=0)
+        other.execute("ROLLBACK")
+
+    assert_still_whole(path)
+
+
+# -- no room
+
+
+@pytest.mark.parametrize("room", [0, 30_000, 200_000])
+def test_a_full_disk_costs_nothing_that_was_stored(offline: Malsync, path: Path, file: Path, room: int) -> None:
+    limit = path.stat().st_size + room
+
+    code, stdout, stderr = in_a_process(offline, "import", file, "--json", prepare=small_files_only(limit))
+
+    assert code == 6, (stdout, stderr)
+    assert f"The mirror {path} could not be read or written" in stderr
+    assert "What was stored before is whole." in stderr
+    assert "Make room" in stderr
+    assert_still_whole(path)
+    assert offline.json("import", file)["snapshot"] == 3
+    assert offline.json("verify")["ok"] is True
+
+
+def test_a_copy_that_does_not_fit_leaves_no_file(offline: Malsync, path: Path, tmp_path: Path) -> None:
+    with Mirror.open(path, write=True) as mirror:
+        mirror.add(BIG)
+    target = tmp_path / "copy.db"
+
+    code, _, stderr = in_a_process(offline, "mirror", "copy", target, prepare=small_files_only(100_000))
+
+    assert code == 6, stderr
+    assert str(target) in stderr
+    assert not target.exists()
+
+
+# -- rights
+
+
+def test_a_file_that_may_only_be_read_is_read_and_not_written(offline: Malsync, path: Path, file: Path) -> None:
+    path.chmod(0o400)
+
+    code, _, stderr = in_a_process(offline, "import", file, prepare=as_somebody)
+    assert code == 6, stderr
+    assert f"The mirror {path} cannot be written: it is read-only. Nothing was stored." in stderr
+    assert "--home" in stderr
+    code, stdout, stderr = in_a_process(offline, "verify", "--json", prepare=as_somebody)
+    assert code == 0, stderr
+    assert '"ok": true' in stdout
+    assert_still_whole(path)
+
+
+def test_a_file_that_may_not_be_read_cannot_be_opened(offline: Malsync, path: Path) -> None:
+    path.chmod(0)
+
+    code, _, stderr = in_a_process(offline, "snapshots", prepare=as_somebody)
+
+    assert code == 6, stderr
+    assert f"The mirror {path} cannot be opened" in stderr
+    assert "Check the rights" in stderr
+
+
+def test_a_folder_that_may_not_be_written_is_said_so(offline: Malsync, path: Path, file: Path) -> None:
+    path.parent.chmod(0o500)
+    try:
+        stored, _, why_not_stored = in_a_process(offline, "import", file, prepare=as_somebody)
+        read, _, why_not_read = in_a_process(offline, "snapshots", prepare=as_somebody)
+    finally:
+        path.parent.chmod(0o700)
+
+    assert stored == 2, why_not_stored
+    assert f"The home folder {path.parent} cannot be used" in why_not_stored
+    assert read == 6, why_not_read
+    assert f"The mirror {path} cannot be used: its folder cannot be written to" in why_not_read
+    assert "mirror copy" in why_not_read
+    assert_still_whole(path)
+
+
+def test_a_copy_can_be_read_where_nothing_can_be_written(offline: Malsync, path: Path, tmp_path: Path) -> None:
+    """On a disk that is read-only there is no room for what a write-ahead log needs; a copy has none."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    offline.ok("mirror", "copy", shelf / FILE_NAME)
+    shelf.chmod(0o500)
+    try:
+        code, stdout, stderr = in_a_process(offline, "--home", shelf, "verify", "--json", prepare=as_somebody)
+    finally:
+        shelf.chmod(0o700)
+
+    assert code == 0, stderr
+    assert stdout.count('"ok": true') == 3
+
+
+@pytest.mark.parametrize("command", ["snapshots", "verify", "show 1", "import FILE", "mirror rebuild FILE"])
+def test_a_folder_that_may_not_be_entered_is_said_so(offline: Malsync, path: Path, file: Path, command: str) -> None:
+    arguments = [file if word == "FILE" else word for word in command.split()]
+    path.parent.chmod(0)
+    try:
+        code, _, stderr = in_a_process(offline, *arguments, prepare=as_somebody)
+    finally:
+        path.parent.chmod(0o700)
+
+    assert code == 2, stderr
+    assert f"The home folder {path.parent} cannot be used" in stderr
+    assert "--home" in stderr
+    assert_still_whole(path)
+
+
+@pytest.mark.parametrize("place", ["missing/copy.db", ".", "file/copy.db"])
+def test_a_copy_to_a_place_that_cannot_be_is_refused(offline: Malsync, path: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+
+    error = offline.error("mirror", "copy", tmp_path / place, exit_code=2)
+
+    assert str(tmp_path / place) in error["message"]
+
+
+def test_a_copy_never_writes_over_a_file(offline: Malsync, path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "mine.txt"
+    target.write_text("mine")
+
+    assert "exists already" in offline.error("mirror", "copy", target, exit_code=2)["message"]
+    with Mirror.open(path) as mirror, pytest.raises(UsageError):
+        mirror.copy(target)
+    assert target.read_text() == "mine"
+
+
+def test_a_process_that_was_killed_while_it_stored_leaves_what_was_there(offline: Malsync, path: Path) -> None:
+    """Its write-ahead log stays behind, without the end of the transaction."""
+    script = (
+        "import os, sqlite3, sys\n"
+        "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute('PRAGMA cache_size = 1')\n"
+        "c.execute('BEGIN IMMEDIATE')\n"
+        "c.executemany('INSERT INTO anime (id, title) VALUES (?, ?)', ((i, 'x' * 500) for i in range(10, 3000)))\n"
+        "c.execute('DELETE FROM anime_version')\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", script, str(path)], check=False, cwd=path.parent)
+
+    assert ended.returncode == -9
+    assert path.with_name(f"{FILE_NAME}-wal").stat().st_size > 100_000
+    assert_still_whole(path)
+    assert offline.json("verify")["ok"] is True
