@@ -1,6 +1,6 @@
 """The backup: read both lists, judge them beside the last good ones, store them whole."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,10 +32,17 @@ class Backup:
 
 
 def read(
-    client: "Client", user: User, *, public: bool, note: str, clock: Clock, progress: Progress = untold
+    client: "Client",
+    user: User,
+    *,
+    public: bool,
+    note: str,
+    clock: Clock,
+    progress: Progress = untold,
+    meanwhile: Callable[[], object] = bool,
 ) -> Snapshot:
-    """The lists as `store` takes them. Nothing is stored until the last answer is in."""
-    snapshot = read_snapshot(client, user, "public" if public else "backup", clock, progress)
+    """The lists as `store` takes them. Nothing is stored until the last answer is in; `meanwhile` is done while MAL works."""
+    snapshot = read_snapshot(client, user, "public" if public else "backup", clock, progress, meanwhile)
     return replace(snapshot, note=note)
 
 

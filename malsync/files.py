@@ -19,7 +19,7 @@ _PIECE = 2**20
 
 def packed(pieces: Iterable[bytes]) -> bytes:
     """`pieces` gzipped, with no name and no time inside: the same list gives the same bytes."""
-    return gzip.compress(b"".join(pieces), compresslevel=6, mtime=0)
+    return gzip.compress(b"".join(pieces), compresslevel=4, mtime=0)
 
 
 def make_folder(path: Path) -> None:

@@ -34,14 +34,21 @@ class Pass:
     full: bool
 
 
-def read_snapshot(client: "Client", user: User, source: Source, clock: Clock, progress: Progress = untold) -> Snapshot:
-    """Both lists of `user`, read at the same time. Raises what the client raises, and Unsteady.
+def read_snapshot(
+    client: "Client",
+    user: User,
+    source: Source,
+    clock: Clock,
+    progress: Progress = untold,
+    meanwhile: Callable[[], object] = bool,
+) -> Snapshot:
+    """Both lists of `user`, read at the same time, while this thread does `meanwhile`. Raises what either raises, and Unsteady.
 
     A public list is read by its owner's name; a half that is private is left out of what the snapshot covers, and where
     both are, PrivateList is raised.
     """
     name = user.name if source == "public" else ME
-    found = _side_by_side(client, lambda medium: read_list(client, medium, name, progress))
+    found = _side_by_side(client, lambda medium: read_list(client, medium, name, progress), meanwhile)
     lists: dict[str, TitleList | None] = {}
     for medium in MEDIA.values():
         outcome = found[medium.name]
@@ -103,7 +110,9 @@ def _agreed(a: Pass, b: Pass) -> TitleList | None:
     return rich if same else None
 
 
-def _side_by_side(client: "Client", read: Callable[[Medium], TitleList]) -> dict[str, TitleList | PrivateList]:
+def _side_by_side(
+    client: "Client", read: Callable[[Medium], TitleList], meanwhile: Callable[[], object]
+) -> dict[str, TitleList | PrivateList]:
     """Both lists in a thread each. An error that is no private half stops the other thread at its next request."""
     found: dict[str, TitleList | PrivateList] = {}
     failures: list[BaseException] = []
@@ -122,6 +131,7 @@ def _side_by_side(client: "Client", read: Callable[[Medium], TitleList]) -> dict
     try:
         for thread in threads:
             thread.start()
+        meanwhile()
         for thread in threads:
             thread.join()
     except BaseException:

@@ -114,7 +114,8 @@ def end_of(text: str, now: datetime) -> datetime:
     Raises UsageError for anything that is none of them.
     """
     if text == "yesterday":
-        return now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+        # Without its offset: on the day on which the clocks change, midnight had another one.
+        return _local(now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None))
     for form, step in _FORMS.items():
         if match := re.fullmatch(form, text):
             try:
@@ -147,7 +148,8 @@ _FORMS: dict[str, Callable[[re.Match[str]], datetime]] = {
 
 
 def _local(moment: datetime) -> datetime:
-    return moment.astimezone().astimezone(UTC)
+    # Not by astimezone(): for a time that the clocks skip, it answers with one an hour before the skip.
+    return datetime.fromtimestamp(moment.timestamp(), UTC)
 
 
 def _by_number(reference: Reference, sources: Sources) -> "Info":

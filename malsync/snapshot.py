@@ -17,6 +17,7 @@ Covers = dict[str, tuple[str, ...] | None]
 """By medium, the names of the fields that a snapshot knows; None where it does not know the list at all."""
 
 _SAFE_INTEGER = 2**53 - 1
+_DEEPEST = 100  # what writes JSON for us stops at 254, and nothing that a list says is nested at all
 _PLAIN_TYPES = frozenset({str, bool, int, list, type(None)})
 _TEXT_ONLY = frozenset({str})
 
@@ -79,7 +80,8 @@ def canonical(list_status: ListStatus) -> bytes:
     """RFC 8785 (JCS) of one entry's data.
 
     orjson with sorted keys writes the same bytes for strings, booleans and integers within 2^53 under ASCII names; anything
-    else takes the exact path, where an integer beyond 2^53 is, as the RFC has it, the nearest IEEE double.
+    else takes the exact path, where an integer beyond 2^53 is, as the RFC has it, the nearest IEEE double. Raises ValueError
+    for data that is nested too deep to be written.
     """
     if _is_plain(list_status):
         try:
@@ -117,11 +119,13 @@ def _is_plain(list_status: ListStatus) -> bool:
     )
 
 
-def _as_doubles(item: Json) -> Json:
+def _as_doubles(item: Json, room: int = _DEEPEST) -> Json:
+    if not room:
+        raise ValueError(f"a value is nested more than {_DEEPEST} deep")
     if isinstance(item, dict):
-        return {name: _as_doubles(part) for name, part in item.items()}
+        return {name: _as_doubles(part, room - 1) for name, part in item.items()}
     if isinstance(item, list):
-        return [_as_doubles(part) for part in item]
+        return [_as_doubles(part, room - 1) for part in item]
     if isinstance(item, int) and not -_SAFE_INTEGER <= item <= _SAFE_INTEGER:
         return float(item)
     return item

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from malsync.backup import newest_good
 from malsync.errors import UsageError
 from malsync.medium import MEDIA
 from malsync.snapshot import Snapshot
@@ -35,7 +34,9 @@ def as_one(snapshots: Sequence[Snapshot]) -> Snapshot:
         together = replace(
             together,
             taken_at=max(together.taken_at, other.taken_at),
-            covers={name: together.covers[name] or other.covers[name] for name in MEDIA},
+            covers={
+                name: other.covers[name] if together.covers[name] is None else together.covers[name] for name in MEDIA
+            },
             lists={name: other.lists[name] if together.lists[name] is None else together.lists[name] for name in MEDIA},
             note="; ".join(note for note in (together.note, other.note) if note),
         )
@@ -57,8 +58,6 @@ def rebuild(mirror: "Mirror", snapshots: Sequence[Snapshot]) -> "list[Info]":
 
 
 def _again(mirror: "Mirror", snapshot: Snapshot) -> "Info":
-    good = newest_good(mirror, snapshot.user) if snapshot.source in {"backup", "public"} else None
-    comparable = good is not None and good.taken_at <= snapshot.taken_at
-    return mirror.add(
-        snapshot, suspicious=suspicious(mirror.load(good.number), snapshot) if good is not None and comparable else ()
-    )
+    good = [info for info in mirror.infos(snapshot.user) if not info.suspicious and info.taken_at <= snapshot.taken_at]
+    judged = good and snapshot.source in {"backup", "public"}
+    return mirror.add(snapshot, suspicious=suspicious(mirror.load(good[-1].number), snapshot) if judged else ())

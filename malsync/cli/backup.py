@@ -1,5 +1,6 @@
 """backup and snapshots."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from malsync.errors import Exit, MalsyncError, UsageError
 if TYPE_CHECKING:
     from malsync.api import Client
     from malsync.backup import Backup
-    from malsync.mirror import Info
+    from malsync.mirror import Info, Mirror
     from malsync.snapshot import Snapshot, User
 
 WAIT = click.option(
@@ -59,16 +60,25 @@ def _backup(
     app: App, public: str | None, file: str | None, note: str, *, accept: bool, wait: float
 ) -> tuple[dict[str, Any], int]:
     from malsync import backup as service
-    from malsync.interchange.shelf import Latest
 
     file_for = _file_pattern(file)
-    with app.at_work(wait), app.mirror(write=True, wait=wait) as mirror:
+    with app.at_work(wait), ExitStack() as stack:
         client, user, account = _whose(app, public)
         app.output.note(f"Reading the lists of {user.name} from {client.origin} ...")
+        opened: list[Mirror] = []
         with app.output.reading() as progress:
             snapshot = service.read(
-                client, user, public=public is not None, note=note, clock=app.world.clock, progress=progress
+                client,
+                user,
+                public=public is not None,
+                note=note,
+                clock=app.world.clock,
+                progress=progress,
+                meanwhile=lambda: opened.append(stack.enter_context(app.mirror(write=True, wait=wait))),
             )
+        (mirror,) = opened
+        from malsync.interchange.shelf import Latest
+
         if account is not None:
             app.accounts.bind(account, user)
         result = service.store(mirror, Latest(app.home / "latest"), snapshot, accept=accept)

@@ -115,11 +115,10 @@ class Output:
             )
         for row in rows:
             table.add_row(*(Text(visible(cell)) for cell in row))
+        if not console.is_terminal:
+            console.width = max(80, console.measure(table, options=console.options.update(width=100_000)).maximum)
         with writing():
-            if console.is_terminal:
-                console.print(table)
-            else:
-                console.print(table, width=max(80, console.measure(table, options=_unbounded(console)).maximum))
+            console.print(table)
 
     @contextmanager
     def reading(self) -> "Iterator[Progress]":
@@ -150,10 +149,6 @@ class Output:
                 bars.update(tasks[medium.name], description=what, completed=entries)
 
             yield told
-
-
-def _unbounded(console: Any) -> Any:
-    return console.options.update(width=100_000)
 
 
 def _tell(text: str) -> None:

@@ -45,7 +45,11 @@ def decode(content: bytes, name: str) -> Snapshot:
         lists={medium: _titles(document[medium], medium, name) for medium in MEDIA},
         note=document["note"],
     )
-    if snapshot.digest != document["digest"]:
+    try:
+        its_digest = snapshot.digest
+    except ValueError as error:
+        raise UsageError(f"{name} is not a whole snapshot: {error}.", _ANOTHER_COPY) from error
+    if its_digest != document["digest"]:
         raise UsageError(
             f"{name} was edited or damaged: its digest does not fit what it holds.",
             f"{_ANOTHER_COPY} malsync takes no list that it cannot prove to be whole.",
