@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from malsync.clock import Clock
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from malsync.api import Client
 
 MOST_PASSES = 4
+_PARTING_SECONDS = 0.5
 ME = "@me"
 Progress = Callable[[Medium, int, int], object]
 """Told after each page: the medium, which pass this is, and how many entries it has brought."""
@@ -113,30 +115,43 @@ def _agreed(a: Pass, b: Pass) -> TitleList | None:
 def _side_by_side(
     client: "Client", read: Callable[[Medium], TitleList], meanwhile: Callable[[], object]
 ) -> dict[str, TitleList | PrivateList]:
-    """Both lists in a thread each. An error that is no private half stops the other thread at its next request."""
-    found: dict[str, TitleList | PrivateList] = {}
-    failures: list[BaseException] = []
+    """Both lists in a thread each. An error that is no private half ends both."""
+    outcomes: SimpleQueue[tuple[str, TitleList | BaseException]] = SimpleQueue()
 
     def work(medium: Medium) -> None:
         try:
-            found[medium.name] = read(medium)
-        except PrivateList as error:
-            found[medium.name] = error
+            outcomes.put((medium.name, read(medium)))
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
-            failures.append(error)
-            client.close()
+            outcomes.put((medium.name, error))
 
     # Daemons: after Ctrl-C the program ends, and what they were still waiting for is of no use to anyone.
     threads = [threading.Thread(target=work, args=(medium,), daemon=True) for medium in MEDIA.values()]
+    found: dict[str, TitleList | PrivateList] = {}
     try:
         for thread in threads:
             thread.start()
         meanwhile()
-        for thread in threads:
-            thread.join()
-    except BaseException:
+        for _ in threads:
+            name, outcome = outcomes.get()
+            found[name] = _no_failure(outcome)
+    except BaseException as error:
         client.close()
+        if isinstance(error, Exception):
+            # The other one ends at its next request, or, where it waits minutes before another try, is left behind.
+            for thread in threads:
+                if thread.is_alive():
+                    thread.join(_PARTING_SECONDS)
         raise
-    if failures:
-        raise failures[0]
     return found
+
+
+def _no_failure(outcome: TitleList | BaseException) -> TitleList | PrivateList:
+    if isinstance(outcome, BaseException) and not isinstance(outcome, PrivateList):
+        raise outcome
+    return outcome
+
+
+def _unless_failed(outcome: TitleList | BaseException) -> TitleList | PrivateList:
+    if isinstance(outcome, BaseException) and not isinstance(outcome, PrivateList):
+        raise outcome
+    return outcome

@@ -123,7 +123,7 @@ def backups() -> None:
         with sandbox(10_900, latency) as environment, tempfile.TemporaryDirectory() as place:
             homes = iter(Path(place) / str(number) for number in range(100))
             backup(environment, next(homes))
-            bare = best(lambda: run(PYTHON, "-c", BARE_LOOP, env=environment), rounds)  # noqa: B023
+            bare = best(lambda: run(PYTHON, "-c", BARE_LOOP, env=environment), rounds)
             ours = best(lambda: backup(environment, next(homes)), rounds)  # noqa: B023
             report(
                 f"backup of 10,900 / bare loop, {latency} ms latency",
@@ -165,7 +165,7 @@ def a_year() -> None:
 
 def _live_a_year(path: Path) -> tuple[list[float], int]:
     lists = _lists()
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     start = datetime(2026, 1, 1, tzinfo=UTC)
     seconds = []
     with Mirror.open(path, write=True) as mirror:

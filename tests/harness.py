@@ -119,7 +119,9 @@ class Malsync:
         assert error["hint"].strip()
         return error
 
-    def process(self, *arguments: str | Path, env: Mapping[str, str | None] | None = None, **named: Any) -> subprocess.Popen[str]:
+    def process(
+        self, *arguments: str | Path, env: Mapping[str, str | None] | None = None, **named: Any
+    ) -> subprocess.Popen[str]:
         """Start a command line as a process of its own, its pipes open, in real time."""
         settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(

@@ -7,6 +7,7 @@ no text holds a lone surrogate, because the parser refuses it.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import orjson
@@ -81,6 +82,7 @@ def _values(field: Field, medium: Medium) -> st.SearchStrategy[Any]:
     return by_kind[field.kind] | st.none()
 
 
+@cache
 def list_statuses(medium: Medium, *, misfits: bool = False, unknowns: bool = True) -> st.SearchStrategy[ListStatus]:
     """An entry's data: any of its members absent, null or blank, and some that malsync does not know."""
     known = {field.name: _values(field, medium) | (json_values if misfits else st.nothing()) for field in medium.fields}
@@ -94,11 +96,13 @@ def list_statuses(medium: Medium, *, misfits: bool = False, unknowns: bool = Tru
     return st.tuples(realistic | hostile, more).map(lambda parts: {**parts[0], **parts[1]})
 
 
+@cache
 def entries(medium: Medium, **options: bool) -> st.SearchStrategy[Entry]:
     """A title on a list."""
     return st.builds(Entry, ids, texts, list_statuses(medium, **options))
 
 
+@cache
 def title_lists(medium: Medium, **options: bool) -> st.SearchStrategy[TitleList]:
     """A list of a few titles."""
     return st.lists(entries(medium, **options), max_size=4, unique_by=lambda entry: entry.id).map(

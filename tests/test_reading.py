@@ -335,3 +335,14 @@ def test_a_failure_in_one_list_stores_nothing_of_the_other(malsync: Malsync, box
     box.clear_faults()
     assert [row["snapshot"] for row in malsync.json("snapshots")] == [1]
     assert malsync.json("diff")["counts"] == {"add": 0, "update": 1, "remove": 0}
+
+
+def test_a_list_that_is_refused_does_not_wait_for_the_other_one(home: Path, world: World) -> None:
+    """In real time: the manga list is to be asked for again in some minutes, the anime list never."""
+    with Sandbox(world, latency=0.05, faults="429:on=mangalist,retry_after=200;redirect:on=animelist,nth=2") as box:
+        box.add_faults("503:on=animelist,nth=1,retry_after=0")
+        process = Malsync(home, box).process("backup")
+        _, err = process.communicate(timeout=10)
+
+    assert process.returncode == 4
+    assert "GET /users/@me/animelist: the API redirects" in err

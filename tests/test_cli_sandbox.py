@@ -1,0 +1,142 @@
+"""`sandbox` and `demo` as commands: a process that serves until Ctrl-C, and a story that is told to its end."""
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.harness import Malsync
+
+
+@contextmanager
+def serving(malsync: Malsync, *arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """`malsync sandbox` as a process, and its ready line; it is ended when the block is left."""
+    process = malsync.process("sandbox", *arguments)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, process.communicate(timeout=5)
+        yield process, json.loads(line)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+
+
+def beside(home: Path, ready: dict[str, Any]) -> Malsync:
+    """malsync that talks to a sandbox by what its ready line says, and by nothing else."""
+    return Malsync(
+        home,
+        MALSYNC_API_URL=ready["api_url"],
+        MALSYNC_AUTH_URL=ready["auth_url"],
+        MALSYNC_CLIENT_ID=ready["client_id"],
+        MALSYNC_ACCESS_TOKEN=ready["access_token"],
+    )
+
+
+def test_the_ready_line_is_all_that_a_client_needs(offline: Malsync, tmp_path: Path) -> None:
+    with serving(offline) as (process, ready):
+        assert ready.keys() >= {"api_url", "auth_url", "client_id", "access_token", "user"}
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v2", ready["api_url"])
+        malsync = beside(tmp_path / "client", ready)
+        document = malsync.json("backup")
+        assert document["user"] == ready["user"]
+        log = requests.get(ready["api_url"].removesuffix("/v2") + "/_sandbox/requests", timeout=10).json()
+        assert log["counts"] == document["requests"]
+
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+
+    assert process.returncode == 0
+    assert out == ""
+    assert "Traceback" not in err
+    assert not offline.home.exists()
+
+
+def test_sigterm_ends_it_as_well(offline: Malsync) -> None:
+    with serving(offline) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+
+    assert process.returncode == 0
+
+
+def test_its_options_reach_the_sandbox(offline: Malsync, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    arguments = ("--entries", "120", "--seed", "7", "--faults", "503:on=@me,times=1", "--set", "default_limit=100")
+    with serving(offline, *arguments, "--state", state, "--latency", "5") as (_, ready):
+        first = beside(tmp_path / "one", ready)
+        document = first.json("backup")
+        assert sum(document["counts"].values()) == 120
+        assert document["requests"] == {"GET": 4}
+        assert first.time.slept == [1.0]
+    assert json.loads(state.read_text())["format"] == "malsync-sandbox-state"
+    assert state.stat().st_mode & 0o777 == 0o600
+
+    with serving(offline, "--state", state) as (_, ready):
+        assert beside(tmp_path / "two", ready).json("backup")["digest"] == document["digest"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--faults", "nonsense"), "nonsense"),
+        (("--set", "nonsense"), "NAME=VALUE"),
+        (("--set", "nonsense=1"), "nonsense"),
+        (("--set", "default_limit=7"), "default_limit"),
+        (("--entries", "0"), "0"),
+        (("--port", "70000"), "70000"),
+    ],
+)
+def test_options_that_are_wrong_end_with_2(offline: Malsync, arguments: tuple[str, ...], words: str) -> None:
+    assert words in offline.error("sandbox", *arguments, exit_code=2)["message"]
+
+
+def test_a_state_that_is_none_ends_with_2_and_stays(offline: Malsync, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    state.write_text("{")
+
+    assert "cannot be loaded" in offline.error("sandbox", "--state", state, exit_code=2)["message"]
+    assert state.read_text() == "{"
+    offline.error("sandbox", "--state", tmp_path / "missing" / "state.json", exit_code=2)
+
+
+def test_a_port_that_is_taken_ends_with_2(offline: Malsync) -> None:
+    with serving(offline) as (_, ready):
+        port = re.findall(r":(\d+)/", ready["api_url"])[0]
+        assert port in offline.error("sandbox", "--port", port, exit_code=2)["message"]
+
+
+# -- demo
+
+
+def test_the_demo_tells_its_story_to_the_end_and_leaves_nothing(offline: Malsync, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    # Somebody's own settings are none of the demo's business.
+    own = {"MALSYNC_ACCESS_TOKEN": "own-token", "MALSYNC_API_URL": "http://127.0.0.1:9/v2", "TMPDIR": str(scratch)}
+    process = offline.process("demo", env=own)
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 0, out + err
+    commands = [line for line in out.splitlines() if line.startswith("$ malsync ")]
+    names = [line.split()[2] for line in commands]
+    for name in ("login", "backup", "verify", "show", "diff", "snapshots", "history", "export", "import"):
+        assert name in names
+    assert out.index("$ malsync login") < out.index("Signed in as sandbox_mika") < out.index("$ malsync backup")
+    assert "1 added, 2 updated, 1 removed" in out
+    assert "own-token" not in out + err
+    assert "Traceback" not in err
+    assert list(scratch.iterdir()) == []
+    assert not offline.home.exists()
+
+
+def test_the_demo_has_no_json(offline: Malsync) -> None:
+    offline.error("demo", exit_code=2)

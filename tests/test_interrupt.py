@@ -1,0 +1,108 @@
+"""Ctrl-C: nothing half done, exit 130, and the last line is what to type to go on."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from malsync.sandbox import Sandbox, World
+from tests.harness import Malsync
+
+
+def until(condition: object) -> None:
+    """Wait until `condition()` holds, for ten seconds at most."""
+    end = time.monotonic() + 10
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.005)
+
+
+@contextmanager
+def started(malsync: Malsync, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """A command line as a process that does not outlive the block."""
+    process = malsync.process(*arguments)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def interrupted(process: subprocess.Popen[str], typed: str) -> tuple[str, str]:
+    """Press Ctrl-C: what was printed, after the process has ended soon and well."""
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert time.monotonic() - began < 2
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == f"To go on: {typed}"
+    return out, err
+
+
+def told(process: subprocess.Popen[str], words: str) -> None:
+    """Wait until it says so on stderr."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return
+    raise AssertionError(f"it ended without saying {words!r}")
+
+
+@pytest.mark.parametrize("requests", [1, 2, 3])
+def test_ctrl_c_while_the_lists_are_read_stores_nothing(home: Path, requests: int) -> None:
+    with Sandbox(World.generated(entries=2_500, seed=1), latency=0.3) as box:
+        malsync = Malsync(home, box)
+        with started(malsync, "backup", "--note", "a note") as process:
+            until(lambda: len(box.requests) >= requests)
+            interrupted(process, "malsync backup --note 'a note'")
+
+        assert malsync.json("snapshots") == []
+        assert not (home / "latest").exists()
+
+
+def test_what_to_type_does_go_on(home: Path, world: World) -> None:
+    with Sandbox(world, latency=0.2) as box:
+        malsync = Malsync(home, box)
+        with started(malsync, "--home", home, "-q", "backup") as process:
+            until(lambda: box.requests)
+            _, err = interrupted(process, f"malsync --home {home} -q backup")
+
+        words = err.splitlines()[-1].removeprefix("To go on: malsync ").split()
+        assert malsync.ok(*words).exit_code == 0
+        assert len(malsync.json("snapshots")) == 1
+
+
+def test_ctrl_c_is_told_as_json_too(home: Path, world: World) -> None:
+    with Sandbox(world, latency=0.3) as box, started(Malsync(home, box), "backup", "--json") as process:
+        until(lambda: box.requests)
+        out, _ = interrupted(process, "malsync backup --json")
+
+    assert json.loads(out)["error"]["exit"] == 130
+
+
+def test_ctrl_c_while_waiting_for_another_malsync(malsync: Malsync, box: Sandbox) -> None:
+    malsync.home.mkdir()
+    with FileLock(malsync.home / "malsync.lock"), started(malsync, "backup") as process:
+        told(process, "waiting up to 60 s")
+        interrupted(process, "malsync backup")
+
+    assert box.requests == []
+    malsync.ok("backup", "--wait", "0")
+
+
+@pytest.mark.parametrize("path", ["users/@me", "mangalist"])
+def test_ctrl_c_while_waiting_before_another_try(home: Path, world: World, path: str) -> None:
+    with (
+        Sandbox(world, faults=f"429:retry_after=200,on={path}") as box,
+        started(Malsync(home, box), "backup") as process,
+    ):
+        told(process, "Trying again in 200")
+        interrupted(process, "malsync backup")
