@@ -204,16 +204,21 @@ class ClientId:
 
 @dataclass(frozen=True, slots=True)
 class FixedToken:
-    """A token from elsewhere: used as it is, never stored, never refreshed."""
+    """A token from elsewhere: used as it is, never stored, never refreshed. `source` is what it was read from, if anything."""
 
     access_token: str = field(repr=False)
+    source: str = ""
 
     def headers(self) -> dict[str, str]:
         """The token's header."""
         return {"Authorization": f"Bearer {self.access_token}"}
 
     def renew(self, refused: dict[str, str]) -> bool:  # noqa: ARG002
-        """It is not ours to refresh."""
+        """It is not ours to refresh. Raises AuthError that names its source: logging in would not replace it."""
+        if self.source:
+            raise AuthError(
+                f"MAL refused the token in {self.source}.", f"Put a fresh one there, or unset it. {_LOG_IN}"
+            )
         return False
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from malsync.clock import Clock
@@ -9,7 +10,7 @@ from malsync.errors import UsageError
 from malsync.medium import MEDIA
 from malsync.reading import Progress, read_snapshot, untold
 from malsync.snapshot import Snapshot, User
-from malsync.suspicion import suspicious
+from malsync.suspicion import doubt
 
 if TYPE_CHECKING:
     from malsync.api import Client
@@ -48,9 +49,7 @@ def read(
 
 def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -> Backup:
     """Store `snapshot` in one transaction, then beside the mirror. A suspicious one is stored and marked, unless accepted."""
-    good = newest_good(mirror, snapshot.user)
-    is_quiet = good is None or good.digest == snapshot.digest
-    reasons = [] if accept or is_quiet or good is None else suspicious(mirror.load(good.number), snapshot)
+    reasons = [] if accept else doubts(mirror, snapshot, mirror.infos(snapshot.user))
     info = mirror.add(snapshot, suspicious=reasons)
     try:
         shelf.put(snapshot, place_of(mirror, snapshot.user), is_good=not reasons)
@@ -62,9 +61,18 @@ def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -
     )
 
 
-def newest_good(mirror: "Mirror", user: User) -> "Info | None":
-    """The newest snapshot of `user` that is not suspicious."""
-    return next((info for info in reversed(mirror.infos(user)) if not info.suspicious), None)
+def doubts(mirror: "Mirror", snapshot: Snapshot, before: "Sequence[Info]") -> list[str]:
+    """Why `snapshot` is not to be trusted: each list beside the newest good one of `before` (oldest first) that holds it.
+
+    List by list, because the newest good snapshot may hold one alone: an import, or a public half.
+    """
+    load = cache(mirror.load)
+    reasons = []
+    for medium in MEDIA.values():
+        good = [info for info in before if not info.suspicious and info.counts[medium.name] is not None]
+        if good and good[-1].digest != snapshot.digest:
+            reasons.append(doubt(medium, load(good[-1].number), snapshot))
+    return [reason for reason in reasons if reason is not None]
 
 
 def place_of(mirror: "Mirror", user: User) -> int:

@@ -17,6 +17,14 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE = 2**20
 
 
+def place(text: str) -> Path:
+    """The path that `text` names, its `~` filled in. Raises UsageError where that is nobody's home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{text}: there is no such home folder.", "Write the path in full.") from error
+
+
 def packed(pieces: Iterable[bytes]) -> bytes:
     """`pieces` gzipped, with no name and no time inside: the same list gives the same bytes."""
     return gzip.compress(b"".join(pieces), compresslevel=4, mtime=0)
@@ -33,9 +41,15 @@ def make_folder(path: Path) -> None:
 def write(path: Path, pieces: Iterable[bytes]) -> None:
     """Put `pieces` at `path`, readable by its owner alone (comments are private). Raises UsageError, with `path` as it was.
 
-    Its folder must be there: one that is not may be a disk that is not mounted, or a slip.
+    Its folder must be there: one that is not may be a disk that is not mounted, or a slip. A link stays one, and a pipe or
+    a device is written to: renamed over, /dev/null would be a file for every program on this machine.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            with path.open("wb") as file:
+                file.writelines(pieces)
+            return
+        path = Path(os.path.realpath(path))
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error

@@ -17,10 +17,11 @@ def suspicious(good: Snapshot, now: Snapshot) -> list[str]:
     of the entries that it had were changed or removed. Members that malsync does not know do not count: a field that MAL
     adds one day would make every list suspicious.
     """
-    return [reason for medium in MEDIA.values() if (reason := _reason(medium, good, now))]
+    return [reason for medium in MEDIA.values() if (reason := doubt(medium, good, now))]
 
 
-def _reason(medium: Medium, good: Snapshot, now: Snapshot) -> str | None:
+def doubt(medium: Medium, good: Snapshot, now: Snapshot) -> str | None:
+    """Why one list of `now` is not to be trusted beside that of `good`; None when nothing is wrong with it."""
     had = len(good.entries(medium))
     if not had or now.lists.get(medium.name) is None:
         return None

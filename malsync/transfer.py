@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from malsync.backup import doubts
 from malsync.errors import UsageError
 from malsync.medium import MEDIA
 from malsync.snapshot import Snapshot
-from malsync.suspicion import suspicious
 
 if TYPE_CHECKING:
     from malsync.mirror import Info, Mirror
@@ -58,6 +58,6 @@ def rebuild(mirror: "Mirror", snapshots: Sequence[Snapshot]) -> "list[Info]":
 
 
 def _again(mirror: "Mirror", snapshot: Snapshot) -> "Info":
-    good = [info for info in mirror.infos(snapshot.user) if not info.suspicious and info.taken_at <= snapshot.taken_at]
-    judged = good and snapshot.source in {"backup", "public"}
-    return mirror.add(snapshot, suspicious=suspicious(mirror.load(good[-1].number), snapshot) if judged else ())
+    before = [info for info in mirror.infos(snapshot.user) if info.taken_at <= snapshot.taken_at]
+    is_judged = snapshot.source in {"backup", "public"}
+    return mirror.add(snapshot, suspicious=doubts(mirror, snapshot, before) if is_judged else ())

@@ -201,7 +201,9 @@ def test_an_expired_token_from_elsewhere_ends_with_3_at_once(malsync: Malsync, b
 
     error = malsync.error("backup", exit_code=3)
 
-    assert "GET /users/@me" in error["message"]
+    # Logging in alone would not help: the variable goes before what is stored.
+    assert "MALSYNC_ACCESS_TOKEN" in error["message"]
+    assert "unset it" in error["hint"]
     assert "malsync login" in error["hint"]
     assert box.counts == {"GET": 1}
     assert malsync.time.slept == []
@@ -217,7 +219,6 @@ def test_an_expired_token_from_elsewhere_ends_with_3_at_once(malsync: Malsync, b
         (404, {"message": "", "error": "not_found"}, 4, "404"),
         (418, {"message": "teapot"}, 4, "418: teapot"),
         (204, {}, 4, "204"),
-        (401, {"error": "invalid_token"}, 3, "invalid_token"),
     ],
 )
 def test_a_refusal_is_not_tried_again(

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,33 @@ def test_a_file_that_cannot_be_written_ends_with_2(
 
     assert str(place) in malsync.error("export", "1", "--output", place, exit_code=2)["message"]
     assert list(tmp_path.glob("*.json*")) == []
+
+
+def test_a_link_stays_a_link(malsync: Malsync, stored: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "kept elsewhere").mkdir()
+    target, link = tmp_path / "kept elsewhere" / "list.json", tmp_path / "list.json"
+    link.symlink_to(target)
+
+    for _ in range(2):
+        malsync.ok("export", "1", "--output", link)
+
+    assert link.is_symlink()
+    assert target.read_text() == malsync.ok("export", "1").stdout
+    assert len(list(target.parent.iterdir())) == 1
+
+
+def test_a_pipe_is_written_to_and_stays_one(malsync: Malsync, stored: dict[str, Any], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+
+    malsync.ok("export", "1", "--output", pipe)
+
+    reader.join()
+    assert pipe.is_fifo()
+    assert read == [malsync.ok("export", "1").stdout]
 
 
 @pytest.mark.parametrize("arguments", [(), ("nowhere",), ("1", "--format", "pdf"), ("2",)])

@@ -159,6 +159,26 @@ def test_a_home_with_a_name_too_long_ends_with_2(malsync: Malsync, tmp_path: Pat
     malsync.error("backup", "--home", str(tmp_path / ("x" * 300)), exit_code=2)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--home", "~nobody-here/x", "backup"),
+        ("backup", "--home", "~nobody-here/x"),
+        ("backup", "--file", "~nobody-here/{user}.json"),
+        ("import", "~nobody-here/list.json"),
+        ("show", "~nobody-here/list.json"),
+        ("mirror", "rebuild", "~nobody-here/list.json"),
+    ],
+)
+def test_the_home_of_nobody_ends_with_2_before_anything_is_read(
+    malsync: Malsync, box: Sandbox, words: tuple[str, ...]
+) -> None:
+    error = malsync.error(*words, exit_code=2)
+
+    assert "~nobody-here" in error["message"]
+    assert box.requests == []
+
+
 def test_a_home_may_have_blanks_and_any_letters(malsync: Malsync, tmp_path: Path) -> None:
     home = tmp_path / "my lists ünd マンガ"
 

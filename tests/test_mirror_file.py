@@ -6,7 +6,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -167,14 +169,33 @@ def test_a_mirror_that_another_program_holds_is_busy(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with Mirror.open(path, write=True, wait=0) as mirror:
+            began = time.monotonic()
             with pytest.raises(Busy) as caught:
                 mirror.add(BIG)
+            assert time.monotonic() - began < 2
             assert mirror.load(1).digest == DAYS[0].digest
         other.execute("ROLLBACK")
 
     assert caught.value.exit == 7
     assert f"Another program holds the mirror {path}" in caught.value.message
     assert_still_whole(path)
+
+
+def test_two_that_write_wait_for_each_other(path: Path) -> None:
+    """What is here already is looked up in the same transaction, so neither can build on what the other replaces."""
+
+    def write(day: int) -> int:
+        with Mirror.open(path, write=True, wait=30) as mirror:
+            return mirror.add(snapshot({1: watched(day)}, {}, at=f"2026-11-{day:02}T12:00:00Z")).number
+
+    with ThreadPoolExecutor(2) as threads:
+        numbers = list(threads.map(write, range(5, 29)))
+
+    assert sorted(numbers) == list(range(3, 27))
+    with Mirror.open(path) as mirror:
+        checked, database = mirror.verify()
+    assert (len(checked), database) == (26, "ok")
+    assert not [problem for _, problem in checked if problem]
 
 
 def test_a_command_that_would_write_to_a_mirror_that_is_held_ends_with_7(

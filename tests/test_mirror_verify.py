@@ -86,6 +86,7 @@ def assert_rest_is_whole(path: Path, numbers: list[int]) -> None:
         (ANIME_1.format("until = 3"), [3]),
         (ANIME_1.format("since = 3"), [2]),
         (ANIME_1.format("media_id = 99"), [2, 3]),
+        (ANIME_2.format("until = 1"), [1, 2, 3]),
         (ANIME_2.format("is_rewatching = 0"), [1, 2, 3]),
         (ANIME_2.format('tags = \'["b","a"]\''), [1, 2, 3]),
         (ANIME_2.format("comments = 'a'"), [1, 2, 3]),
@@ -115,6 +116,43 @@ def test_an_edit_of_the_file_is_found_in_exactly_the_snapshots_that_it_changes(
 
     assert bad(path) == numbers
     assert_rest_is_whole(path, numbers)
+
+
+def test_a_version_that_outlives_the_one_after_it_is_found(path: Path) -> None:
+    """It comes back from the dead once the one after it has ended."""
+    with Mirror.open(path, write=True) as mirror:
+        mirror.add(snapshot({}, {}, at="2026-11-04T12:00:00Z"))
+    tamper(path, "UPDATE anime_version SET until = NULL WHERE media_id = 1 AND since = 1")
+
+    with Mirror.open(path) as mirror:
+        assert [number for number, problem in mirror.verify()[0] if problem] == [4]
+        with pytest.raises(Damaged):
+            mirror.load(4)
+
+
+def test_a_file_that_does_not_keep_what_is_written_takes_nothing(path: Path) -> None:
+    """A snapshot is rebuilt before it is committed. Here a trigger changes each row behind malsync's back."""
+    tamper(path, "CREATE TRIGGER t AFTER INSERT ON anime_version BEGIN UPDATE anime_version SET score = 1; END")
+
+    with Mirror.open(path, write=True) as mirror, pytest.raises(Damaged, match="does not rebuild to what was stored"):
+        mirror.add(snapshot({5: watched(1)}, {}, at="2026-11-04T12:00:00Z"))
+
+    assert bad(path) == []
+
+
+def test_a_copy_of_a_damaged_mirror_names_the_mirror_and_is_not_left_behind(
+    offline: Malsync, path: Path, tmp_path: Path
+) -> None:
+    big(path)
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 9000)
+    target = tmp_path / "copy.db"
+
+    error = offline.error("mirror", "copy", target, exit_code=6)
+
+    assert f"The mirror {path} is damaged" in error["message"]
+    assert not target.exists()
 
 
 def test_a_count_that_differs_from_what_a_snapshot_holds_is_found(path: Path) -> None:
@@ -225,15 +263,15 @@ def test_a_rebuild_carries_over_what_is_still_whole(
 
 
 def big(path: Path) -> list[Snapshot]:
-    """A mirror of many pages, and what is in it."""
+    """A mirror of many pages, and what was put there."""
     days = [
         snapshot(
             many(60, comments="said " * 20),
             {id: {"status": "reading"} for id in range(1, 40)},
-            at="2026-11-01T12:00:00Z",
+            at="2026-11-11T12:00:00Z",
         ),
-        snapshot(many(80, comments="said " * 20, score=1), {}, at="2026-11-02T12:00:00Z"),
-        snapshot(many(50), {5: {"status": "dropped"}}, at="2026-11-03T12:00:00Z"),
+        snapshot(many(80, comments="said " * 20, score=1), {}, at="2026-11-12T12:00:00Z"),
+        snapshot(many(50), {5: {"status": "dropped"}}, at="2026-11-13T12:00:00Z"),
     ]
     with Mirror.open(path, write=True) as mirror:
         for made in days:

@@ -1,12 +1,19 @@
 """The guard of backups, at the edge of every threshold."""
 
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 
+from malsync.interchange import snapshot_file
 from malsync.medium import ANIME, MEDIA
+from malsync.sandbox import Sandbox
 from malsync.snapshot import Snapshot
 from malsync.suspicion import suspicious
-from tests.lists import many, snapshot, watched
+from tests.harness import Malsync
+from tests.lists import many, snapshot, watched, write
 from tests.strategies import snapshots
 
 
@@ -136,3 +143,26 @@ def test_what_is_gone_is_told_before_what_changed() -> None:
     """One sentence a list is enough, and losing entries is the worse of the two."""
     assert suspicious(made(200), made(99, changed=99)) == ["anime: 101 of 200 entries are gone"]
     assert [len(made(200).entries(ANIME)), len(made(99, changed=99).entries(ANIME))] == [200, 99]
+
+
+def test_an_import_of_one_list_does_not_blind_the_guard_to_the_other(
+    malsync: Malsync, box: Sandbox, tmp_path: Path
+) -> None:
+    """The newest good snapshot knows nothing of the manga list then; the one before it does."""
+    malsync.ok("backup")
+    malsync.ok("export", "latest", "--output", tmp_path / "both.json")
+    both = snapshot_file.read(tmp_path / "both.json")
+    anime_only = replace(
+        both,
+        taken_at=both.taken_at + timedelta(milliseconds=1),
+        covers=both.covers | {"manga": None},
+        lists={**both.lists, "manga": None},
+    )
+    malsync.ok("import", write(tmp_path / "anime.json", anime_only))
+    for id in box.entries(box.user, "manga"):
+        box.remove(box.user, "manga", id)
+
+    document = malsync.json("backup", exit_code=8)
+
+    assert document["suspicious"] == ["manga: the list is empty, and had 90 entries"]
+    assert malsync.json("show", "good")["from"]["counts"]["manga"] is None

@@ -192,27 +192,35 @@ def suspicions(malsync: Malsync) -> list[bool]:
 
 def test_a_rebuild_judges_each_backup_beside_those_before_it(offline: Malsync, tmp_path: Path) -> None:
     """A file does not say whether its list was suspicious, and an emptied list must not pass for a good one."""
-    lists = [many(100), {}, many(100), many(40), many(101)]
+    lists = [many(100), {}, {}, many(100), many(40), many(40), many(101)]
     made = [snapshot(anime, {}, at=f"2026-11-{day:02}T12:00:00Z") for day, anime in enumerate(lists, 1)]
 
     offline.ok("mirror", "rebuild", *files_of(tmp_path, *made))
 
-    assert suspicions(offline) == [False, True, False, True, False]
-    assert offline.json("show", "good")["from"]["snapshot"] == 5
+    assert suspicions(offline) == [False, True, True, False, True, True, False]
+    assert offline.json("show", "good")["from"]["snapshot"] == 7
 
 
-def test_a_backup_that_comes_late_is_judged_beside_those_before_it(offline: Malsync, tmp_path: Path) -> None:
-    first, emptied, last = files_of(
+@pytest.mark.parametrize(
+    ("first", "late", "last", "doubtful"),
+    [
+        (many(100), {}, many(100), True),
+        (many(100), {}, {}, True),  # the last is suspicious itself
+        (many(4), many(4), many(100), False),  # the list was short once
+    ],
+)
+def test_a_backup_that_comes_late_is_judged_beside_those_before_it(
+    offline: Malsync, tmp_path: Path, first: Any, late: Any, last: Any, doubtful: bool
+) -> None:
+    files = files_of(
         tmp_path,
-        snapshot(many(100), {}, at="2026-11-01T12:00:00Z"),
-        snapshot({}, {}, at="2026-11-02T12:00:00Z"),
-        snapshot(many(100), {}, at="2026-11-03T12:00:00Z"),
+        *(snapshot(anime, {}, at=f"2026-11-{day:02}T12:00:00Z") for day, anime in enumerate([first, late, last], 1)),
     )
-    offline.ok("mirror", "rebuild", first, last)
+    offline.ok("mirror", "rebuild", files[0], files[2])
 
-    offline.ok("mirror", "rebuild", emptied)
+    offline.ok("mirror", "rebuild", files[1])
 
-    assert suspicions(offline) == [False, True, False]
+    assert suspicions(offline)[1] is doubtful
 
 
 @pytest.mark.parametrize("source", ["before-run", "after-run", "import"])
@@ -231,3 +239,18 @@ def test_the_same_list_comes_through_a_file_and_a_mirror_as_it_was(offline: Mals
     offline.ok("mirror", "rebuild", file)
 
     assert offline.ok("export", "1").stdout.encode() == b"".join(encode(made))
+
+
+def test_each_list_is_judged_beside_the_newest_good_one_that_holds_it(offline: Malsync, tmp_path: Path) -> None:
+    """A file of one list alone, or a backup of a public half, knows nothing of the other list."""
+    both = snapshot(many(10), many(90))
+    anime_only = snapshot(many(10), None, at="2026-11-02T12:00:00Z", source="import")
+    emptied = snapshot(many(10), {}, at="2026-11-03T12:00:00Z")
+
+    offline.ok("mirror", "rebuild", *files_of(tmp_path, both, anime_only, emptied))
+
+    assert [row["suspicious"] for row in offline.json("snapshots")] == [
+        [],
+        [],
+        ["manga: the list is empty, and had 90 entries"],
+    ]

@@ -41,7 +41,9 @@ class App:
         """The home folder; it need not exist."""
         named = self._home or self.world.environment.get("MALSYNC_HOME")
         if named:
-            return Path(named).expanduser()
+            from malsync.files import place
+
+            return place(named)
         from platformdirs import user_data_path
 
         return user_data_path("malsync", appauthor=False)
@@ -158,11 +160,11 @@ class App:
 
         settings = self.settings
         if settings.access_token and account in {None, self.named_account}:
-            return FixedToken(settings.access_token)
+            return FixedToken(settings.access_token, "MALSYNC_ACCESS_TOKEN")
         store = store_of(self.home, settings.token_store)
         if settings.access_token and store.load(account or self.account) is None:
             # Whose it is, the caller checks.
-            return FixedToken(settings.access_token)
+            return FixedToken(settings.access_token, "MALSYNC_ACCESS_TOKEN")
         return StoredToken(
             store, account or self.account, origin_of(self.api_url), self.token_endpoint(), self.world.clock
         )
@@ -236,13 +238,14 @@ class App:
         return origin_of(self.settings.api_url)
 
     def _sources(self, mirror: "Mirror") -> "Sources":
+        from malsync.files import place
         from malsync.interchange import snapshot_file
         from malsync.refs import Sources
 
         def file(text: str) -> "Snapshot":
             if ".xml" in Path(text).suffixes:
                 raise UsageError(f"{text}: this version reads JSON snapshots, not XML.", "Name a JSON snapshot.")
-            return snapshot_file.read(Path(text).expanduser())
+            return snapshot_file.read(place(text))
 
         return Sources(
             mirror=mirror,

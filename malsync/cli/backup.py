@@ -115,6 +115,7 @@ def _file_pattern(pattern: str | None) -> Any:
     """What writes `--file`; a pattern that cannot be filled in is refused before anything is read."""
     if pattern is None:
         return None
+    from malsync.files import place
     from malsync.interchange import shelf, snapshot_file
 
     try:
@@ -123,10 +124,11 @@ def _file_pattern(pattern: str | None) -> Any:
         blanks = {(pattern,)}
     if not blanks <= {("user", "", None), ("date", "", None)}:
         raise UsageError(f"--file {pattern!r} cannot be filled in.", "It may hold {user} and {date}.")
+    place(pattern)
 
     def write(snapshot: "Snapshot") -> Path:
         user, date = shelf.safe_name(snapshot.user.name), f"{snapshot.taken_at.astimezone():%Y-%m-%d}"
-        path = Path(pattern.format(user=user, date=date)).expanduser()
+        path = place(pattern.format(user=user, date=date))
         snapshot_file.write(path, snapshot)
         return path
 

@@ -84,14 +84,14 @@ def _bug(output: Output, world: World, arguments: Sequence[str], error: Exceptio
     report = _masked("".join(traceback.format_exception(error)))
     for secret in _known_secrets(world):
         report = report.replace(secret, "***")
-    path = app.home / "last-error.txt"
     try:
+        path = app.home / "last-error.txt"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(f"malsync {__version__}, Python {sys.version}\n\n{report}", encoding="utf-8")
         hint = f"The details are in {path}; they hold no token. Please report them."
-    except OSError:
-        hint = f"The details could not be written to {path}."
+    except (OSError, MalsyncError):
+        hint = "The details could not be written down."
     return _failed(output, Exit.BUG, f"This is a bug in malsync ({type(error).__name__}).", hint)
 
 

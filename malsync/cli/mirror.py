@@ -73,11 +73,12 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
     A mirror that is whole is kept and added to. A damaged one is set aside under another name, and what can still be
     proven whole in it is carried over.
     """
+    from malsync.files import place
     from malsync.interchange import snapshot_file
     from malsync.mirror import Mirror
     from malsync.transfer import rebuild as rebuild_from
 
-    snapshots = [snapshot_file.read(Path(file).expanduser()) for file in files]
+    snapshots = [snapshot_file.read(place(file)) for file in files]
     path, aside = app.mirror_path, None
     with app.at_work(wait):
         saved = _saved_from_damage(app, wait)

@@ -1,7 +1,6 @@
 """export and import: lists out of the mirror and into it."""
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -26,6 +25,7 @@ from malsync.cli.output import writing
 @pass_app
 def export(app: App, ref: str, kind: str, target: str) -> None:
     """Write the list that REF names to a file that stands on its own and comes back through import."""
+    from malsync.files import place
     from malsync.interchange import snapshot_file
     from malsync.render import list_document
     from malsync.snapshot import encode
@@ -37,7 +37,7 @@ def export(app: App, ref: str, kind: str, target: str) -> None:
             sys.stdout.buffer.write(b"".join(encode(chosen.snapshot)))
             sys.stdout.buffer.flush()
         return
-    path = Path(target).expanduser()
+    path = place(target)
     snapshot_file.write(path, chosen.snapshot)
     described = list_document(chosen.reference, chosen.number, chosen.snapshot)
     app.output.document({"file": str(path), "format": kind, "from": described})
@@ -58,11 +58,12 @@ def import_(app: App, files: tuple[str, ...], wait: float) -> None:
 
     Several files must complete each other (one list each, of one MAL user); for many whole snapshots use mirror rebuild.
     """
+    from malsync.files import place
     from malsync.interchange import snapshot_file
     from malsync.render import counted, summary, visible
     from malsync.transfer import as_one, take_in
 
-    snapshot = as_one([snapshot_file.read(Path(file).expanduser()) for file in files])
+    snapshot = as_one([snapshot_file.read(place(file)) for file in files])
     with app.at_work(wait), app.mirror(write=True, wait=wait) as mirror:
         known = len(mirror.infos())
         info = take_in(mirror, snapshot)
