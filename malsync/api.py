@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import orjson
 import requests
+import urllib3
 
 from malsync.clock import Clock
 from malsync.entry import Entry
@@ -34,6 +35,7 @@ LONGEST_WAIT = 60.0
 LONGEST_RETRY_AFTER = 300.0
 _TIMEOUT = (10.0, 60.0)
 _MAX_ANSWER = 64 * 2**20
+_PIECE = 2**20
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _USER_NAME = re.compile(r"@me|[A-Za-z0-9_-]{1,64}")
 _ANOTHERS_LIST = re.compile(r"GET /users/(?!@me/)")
@@ -68,6 +70,10 @@ def is_loopback(url: str) -> bool:
 
 def check_url(url: str, name: str) -> str:
     """`url` without its last slash. Raises UsageError unless it is https, or http on this machine."""
+    if "@" in url:
+        raise UsageError(
+            f"{name} holds a user name or a password.", "Take it out; malsync signs in with its own tokens."
+        )
     if not _is_safe(url):
         raise UsageError(
             f"{name} is {url!r}: malsync sends tokens over https only (http on this machine's own addresses).",
@@ -145,6 +151,7 @@ class Client:
         self._local = threading.local()
         self._counting = threading.Lock()
         self._closed = False
+        self._name = ""
 
     @property
     def origin(self) -> str:
@@ -160,6 +167,7 @@ class Client:
     def me(self) -> User:
         """GET /users/@me: whose token this is."""
         document = self._get("/users/@me", schema="api-user")
+        self._name = document["name"]
         return User(self.origin, document["id"], document["name"])
 
     def user_list(self, medium: Medium, user: str, fields: tuple[str, ...]) -> Iterator[list[Entry]]:
@@ -171,26 +179,49 @@ class Client:
         if not _USER_NAME.fullmatch(user):
             raise UsageError(f"{user!r} is no MAL user's name.", "Names are of letters, digits, - and _.")
         endpoint = f"/users/{user}/{medium.list_endpoint}"
-        query = {"fields": f"list_status{{{','.join(fields)}}}", "limit": PAGE, "nsfw": "true"}
+        query = {"fields": f"list_status{{{','.join(fields)}}}", "limit": str(PAGE), "nsfw": "true"}
         address: str | None = f"{self.api_url}{endpoint}?{urlencode(query)}"
         seen: set[str] = set()
         while address is not None:
+            try:
+                document = self._get(endpoint, schema=f"api-{medium.list_endpoint}", address=address)
+            except PrivateList as error:
+                if not seen:
+                    raise
+                # The first page was shown, so this is no private list; half a list must not pass for one.
+                raise ApiError(
+                    f"{error.message} It had shown {len(seen)} pages.", "Nothing was stored. " + _REACH
+                ) from error
             seen.add(address)
-            document = self._get(endpoint, schema=f"api-{medium.list_endpoint}", address=address)
             yield [_entry(item) for item in document["data"]]
             address = document["paging"].get("next")
             if address is not None:
-                self._check_next(endpoint, address, seen)
+                self._check_next(endpoint, address, query["fields"], seen)
 
     # -- inside
 
-    def _check_next(self, endpoint: str, address: str, seen: set[str]) -> None:
+    def _check_next(self, endpoint: str, address: str, fields: str, seen: set[str]) -> None:
         # A token sent to wherever an answer points would be a token given away.
         if origin_of(address) != self.origin or not address.startswith(self.api_url + "/"):
             raise ApiError(
                 f"GET {endpoint}: the next page is said to be at {origin_of(address)}, which is not the API's address "
                 f"{self.api_url}. Nothing was sent there.",
                 "Check MALSYNC_API_URL and the network you are in; nothing was stored.",
+            )
+        # Another list, or less of this one, would be taken for the rest of it.
+        parts = urlsplit(address)
+        query = parse_qs(parts.query)
+        home = urlsplit(self.api_url).path
+        same = {f"{home}{endpoint}", f"{home}{endpoint.replace('@me', self._name or '@me')}"}
+        if (
+            parts.path not in same
+            or query.get("nsfw") != ["true"]
+            or query.get("fields") != [fields]
+            or "status" in query
+        ):
+            raise ApiError(
+                f"GET {endpoint}: the next page is said to be at {parts.path}?{parts.query}, which is not the same list.",
+                "MAL answered in a form that malsync does not know; nothing was stored. A newer malsync may know it.",
             )
         if address in seen or len(seen) == MOST_PAGES:
             raise ApiError(
@@ -254,18 +285,31 @@ class Client:
             response = self._session().request(
                 method, address, auth=_Bearer(headers), timeout=_TIMEOUT, allow_redirects=False, stream=True
             )
-            body = _read(response, call)
+            body = self._read(response, call, started + BUDGET_SECONDS)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ContentDecodingError) as error:
             self._log(f"{call} -> {type(error).__name__}")
             raise Transient(f"{call}: no whole answer ({_cause(error)}).", _REACH) from error
-        except requests.exceptions.ChunkedEncodingError as error:
-            self._log(f"{call} -> cut off")
+        except urllib3.exceptions.HTTPError as error:
+            self._log(f"{call} -> {type(error).__name__}")
             raise Transient(f"{call}: the answer was cut off.", _REACH) from error
         except (requests.RequestException, ValueError) as error:
             raise UsageError(f"{call}: {type(error).__name__} for {self.api_url}.", "Check MALSYNC_API_URL.") from error
         spent = self._clock.monotonic() - started
         self._log(f"{call}{_query(address)} -> {response.status_code}, {len(body)} bytes, {spent:.2f} s")
         return _understood(call, response, body)
+
+    def _read(self, response: requests.Response, call: str, until: float) -> bytes:
+        """The whole body. Piece by piece as it comes: an answer that drips would otherwise never run out of time."""
+        body = bytearray()
+        while piece := response.raw.read1(_PIECE, decode_content=True):
+            body += piece
+            if len(body) > _MAX_ANSWER:
+                response.close()
+                raise ApiError(f"{call}: the answer is larger than {_MAX_ANSWER >> 20} MB.", "Check MALSYNC_API_URL.")
+            if self._clock.monotonic() > until:
+                response.close()
+                raise Transient(f"{call}: no whole answer within {BUDGET_SECONDS:.0f} s.", _REACH)
+        return bytes(body)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -282,16 +326,6 @@ _REACH = "Check the network, and whether MyAnimeList is up; then run the same co
 
 class _TokenRefused(AuthError):
     """401: the token expired or was revoked."""
-
-
-def _read(response: requests.Response, call: str) -> bytes:
-    body = bytearray()
-    for piece in response.iter_content(2**20):
-        body += piece
-        if len(body) > _MAX_ANSWER:
-            response.close()
-            raise ApiError(f"{call}: the answer is larger than {_MAX_ANSWER >> 20} MB.", "Check MALSYNC_API_URL.")
-    return bytes(body)
 
 
 def _understood(call: str, response: requests.Response, body: bytes) -> Any:

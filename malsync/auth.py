@@ -43,12 +43,13 @@ class Tokens:
     expires_at: float
     client_id: str
     origin: str
+    auth_url: str = ""
 
     @classmethod
     def restored(cls, found: Any) -> "Tokens":
         """The tokens that `asdict` made `found` of. Raises TypeError for anything else."""
         tokens = cls(**found)
-        texts = (tokens.access_token, tokens.refresh_token, tokens.client_id, tokens.origin)
+        texts = (tokens.access_token, tokens.refresh_token, tokens.client_id, tokens.origin, tokens.auth_url)
         times = (tokens.issued_at, tokens.expires_at)
         if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, int | float) for one in times):
             raise TypeError("a member of another type")
@@ -115,6 +116,7 @@ class FileStore:
     def forget(self, account: str) -> None:
         """Keep no tokens of the account any more."""
         kept = self._all()
+        files.sweep(self._path)
         if kept.pop(account, None) is not None:
             self._write(kept)
 
@@ -137,6 +139,7 @@ class FileStore:
     def _write(self, accounts: dict[str, Any]) -> None:
         document = {"version": 1, "accounts": accounts}
         files.make_folder(self._home)
+        files.sweep(self._path)
         files.write(self._path, [orjson.dumps(document, option=orjson.OPT_INDENT_2)])
 
 
@@ -228,14 +231,12 @@ class StoredToken:
     def __init__(self, store: Store, account: str, origin: str, endpoint: "TokenEndpoint", clock: Clock) -> None:
         tokens = store.load(account)
         if tokens is None:
-            raise AuthError(
-                f"Not logged in: there is no token for the account {account!r}.", _command("login", account)
-            )
+            raise AuthError(f"Not logged in: there is no token for the account {account!r}.", command("login", account))
         if tokens.origin != origin:
             # A token goes only to where it was issued for; anywhere else it would be given away.
             raise AuthError(
                 f"The token of the account {account!r} is for {tokens.origin}, and the API's address is at {origin}.",
-                f"Set MALSYNC_API_URL back, or give the other one an account of its own: {_command('login', 'NAME')}",
+                f"Set MALSYNC_API_URL back, or give the other one an account of its own: {command('login', 'NAME')}",
             )
         self._store, self._account, self._endpoint, self._clock = store, account, endpoint, clock
         self._tokens = tokens
@@ -293,6 +294,12 @@ class TokenEndpoint:
         Raises AuthError when MAL refuses it (401: mihon's interceptor reads it so), ApiError for anything else, which
         leaves the old pair as good as it was.
         """
+        if tokens.auth_url and tokens.auth_url != self._url:
+            # Like the access token, it goes only to where it was issued.
+            raise AuthError(
+                f"The refresh token was issued by {tokens.auth_url}, and MALSYNC_AUTH_URL leads to {self._url}.",
+                f"Set MALSYNC_AUTH_URL back. {_LOG_IN}",
+            )
         form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token}
         # A refresh token is bound to the client id that it was issued to (mangayomi#534).
         return self._post(form, tokens.client_id, tokens.origin)
@@ -333,6 +340,7 @@ class TokenEndpoint:
             expires_at=now + document["expires_in"],
             client_id=client_id,
             origin=origin,
+            auth_url=self._url,
         )
 
     def _refusal(self, status: int, document: Any) -> AuthError | ApiError:
@@ -348,7 +356,8 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _command(name: str, account: str) -> str:
+def command(name: str, account: str) -> str:
+    """The command line that does `name` for `account`."""
     return f"malsync {name}" if account == "default" else f"malsync --account {account} {name}"
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from malsync.clock import Clock
 from malsync.errors import UsageError
-from malsync.medium import MEDIA
+from malsync.medium import MEDIA, Medium
 from malsync.reading import Progress, read_snapshot, untold
-from malsync.snapshot import Snapshot, User
+from malsync.snapshot import Snapshot, Source, User
 from malsync.suspicion import doubt
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Shelf(Protocol):
     """Where the newest list of each user stands as a file, for the day on which the mirror is lost."""
 
-    def put(self, snapshot: Snapshot, place: int, *, is_good: bool) -> object: ...
+    def last(self, user: User) -> Snapshot | None: ...
+    def put(self, snapshot: Snapshot) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,18 @@ def read(
     meanwhile: Callable[[], object] = bool,
 ) -> Snapshot:
     """The lists as `store` takes them. Nothing is stored until the last answer is in; `meanwhile` is done while MAL works."""
-    snapshot = read_snapshot(client, user, "public" if public else "backup", clock, progress, meanwhile)
-    return replace(snapshot, note=note)
+    source: Source = "public" if public else "backup"
+    return read_snapshot(client, user, source, clock, progress, note=note, meanwhile=meanwhile)
 
 
 def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -> Backup:
     """Store `snapshot` in one transaction, then beside the mirror. A suspicious one is stored and marked, unless accepted."""
-    reasons = [] if accept else doubts(mirror, snapshot, mirror.infos(snapshot.user))
-    info = mirror.add(snapshot, suspicious=reasons)
+    reasons = () if accept else doubts(mirror, shelf, snapshot)
+    if reasons:
+        snapshot = replace(snapshot, suspicious=tuple(reasons))
+    info = mirror.add(snapshot)
     try:
-        shelf.put(snapshot, place_of(mirror, snapshot.user), is_good=not reasons)
+        shelf.put(snapshot)
     except UsageError as error:
         raise UsageError(f"Snapshot {info.number} is stored in the mirror, but {error.message}", error.hint) from error
     private = [name for name in MEDIA if snapshot.lists.get(name) is None]
@@ -61,21 +64,32 @@ def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -
     )
 
 
-def doubts(mirror: "Mirror", snapshot: Snapshot, before: "Sequence[Info]") -> list[str]:
-    """Why `snapshot` is not to be trusted: each list beside the newest good one of `before` (oldest first) that holds it.
+def doubts(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot) -> list[str]:
+    """Why `snapshot` is not to be trusted: each list beside the newest good one that knows all of it.
 
-    List by list, because the newest good snapshot may hold one alone: an import, or a public half.
+    List by list, because the newest good snapshot may hold one alone: an import, or a public half. Where the mirror knows
+    none, since it was lost, the file on the shelf is the measure.
     """
     load = cache(mirror.load)
     reasons = []
     for medium in MEDIA.values():
-        good = [info for info in before if not info.suspicious and info.counts[medium.name] is not None]
-        if good and good[-1].digest != snapshot.digest:
-            reasons.append(doubt(medium, load(good[-1].number), snapshot))
+        good = measure(medium, mirror.infos(snapshot.user))
+        if good is None:
+            last = shelf.last(snapshot.user)
+            reasons.append(None if last is None else doubt(medium, last, snapshot))
+        elif good.digest != snapshot.digest:
+            reasons.append(doubt(medium, load(good.number), snapshot))
     return [reason for reason in reasons if reason is not None]
 
 
-def place_of(mirror: "Mirror", user: User) -> int:
-    """Which of the mirror's users of that name `user` is, from 0: names need not be unique, files must."""
-    namesakes = [one.key for one in mirror.users() if one.name.lower() == user.name.lower()]
-    return namesakes.index(user.key)
+def measure(medium: Medium, infos: "Sequence[Info]") -> "Info | None":
+    """The snapshot that a new list of `medium` is judged by: the newest good one that knows every field of it.
+
+    The newest is the one stored last, not the one with the latest time: a clock that was wrong once must not freeze it.
+    Lists from files are taken only where nothing was ever read from MAL. `infos` are oldest first.
+    """
+    whole = [info for info in infos if not info.suspicious and set(info.covers[medium.name] or ()) >= set(medium.names)]
+    read = [info for info in whole if info.source != "import"]
+    if read:
+        return max(read, key=lambda info: info.number)
+    return whole[-1] if whole else None

@@ -68,7 +68,12 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
     for key, name in FROM_ENVIRONMENT.items():
         if environment.get(name):
             values[key] = environment[name]
-    return Settings(home=home, access_token=environment.get("MALSYNC_ACCESS_TOKEN", ""), **values)
+    values["access_token"] = environment.get("MALSYNC_ACCESS_TOKEN", "")
+    for key in ("access_token", "client_id", "client_secret", "user_agent"):
+        if not (text := str(values.get(key, ""))).isascii() or not text.isprintable():
+            name = FROM_ENVIRONMENT.get(key, "MALSYNC_ACCESS_TOKEN" if key == "access_token" else key)
+            raise UsageError(f"{name} holds a character that no such value has.", "Copy it again, without line ends.")
+    return Settings(home=home, **values)
 
 
 def _from_file(path: Path) -> dict[str, Any]:

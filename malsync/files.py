@@ -90,6 +90,13 @@ def read(path: Path) -> bytes:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.") from error
 
 
+def sweep(path: Path) -> None:
+    """Take away what a `write` to `path` left behind when it was killed. Nobody else may be writing there."""
+    for stray in path.parent.glob(f".{path.name}.*"):
+        with suppress(OSError):
+            stray.unlink()
+
+
 def _sync_folder(folder: Path) -> None:
     # The rename itself is on disk only once the folder is; not every system lets a folder be opened.
     with suppress(OSError):

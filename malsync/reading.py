@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from malsync.clock import Clock
 from malsync.entry import Entry, TitleList
-from malsync.errors import PrivateList, Unsteady
+from malsync.errors import ApiError, PrivateList, Unsteady
 from malsync.medium import MEDIA, Medium
 from malsync.snapshot import Snapshot, Source, User, whole
 
@@ -42,9 +42,13 @@ def read_snapshot(
     source: Source,
     clock: Clock,
     progress: Progress = untold,
+    *,
+    note: str = "",
     meanwhile: Callable[[], object] = bool,
 ) -> Snapshot:
     """Both lists of `user`, read at the same time, while this thread does `meanwhile`. Raises what either raises, and Unsteady.
+
+    Raises ApiError for data that has no digest.
 
     A public list is read by its owner's name; a half that is private is left out of what the snapshot covers, and where
     both are, PrivateList is raised.
@@ -59,7 +63,14 @@ def read_snapshot(
         lists[medium.name] = None if isinstance(outcome, PrivateList) else outcome
     if all(titles is None for titles in lists.values()):
         raise PrivateList(f"Both lists of {user.name} are private.", "Their owner can back them up: malsync login")
-    return Snapshot(user, clock.now(), source, whole(lists), lists)
+    snapshot = Snapshot(user, clock.now(), source, whole(lists), lists, note)
+    try:
+        _ = snapshot.digest
+    except ValueError as error:
+        raise ApiError(
+            f"MAL's answer cannot be kept as it is: {error}.", "Nothing was stored. Please report it."
+        ) from error
+    return snapshot
 
 
 def read_list(client: "Client", medium: Medium, name: str, progress: Progress = untold) -> TitleList:

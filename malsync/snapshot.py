@@ -46,6 +46,8 @@ class Snapshot:
     covers: Covers
     lists: Mapping[str, TitleList | None]
     note: str = ""
+    suspicious: tuple[str, ...] = ()
+    """Why the list is not to be trusted, as it was judged when it was read."""
 
     @property
     def counts(self) -> dict[str, int | None]:
@@ -157,6 +159,8 @@ def encode(snapshot: Snapshot) -> Iterator[bytes]:
         "digest": snapshot.digest,
         "note": snapshot.note,
     }
+    if snapshot.suspicious:
+        head["suspicious"] = snapshot.suspicious
     yield b"{\n"
     for name, item in head.items():
         yield b'"%b": %b,\n' % (name.encode(), orjson.dumps(item))

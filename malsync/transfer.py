@@ -1,10 +1,11 @@
 """Lists from files into the mirror."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from malsync.backup import doubts
 from malsync.errors import UsageError
 from malsync.medium import MEDIA
 from malsync.snapshot import Snapshot
@@ -48,16 +49,10 @@ def take_in(mirror: "Mirror", snapshot: Snapshot) -> "Info":
     return mirror.add(snapshot.known_as("import"))
 
 
-def rebuild(mirror: "Mirror", snapshots: Sequence[Snapshot]) -> "list[Info]":
-    """Store `snapshots` in the order of their time, each with the source, time, covers and note that it has.
+def rebuild(mirror: "Mirror", sources: Iterable[tuple[datetime, Callable[[], Snapshot]]]) -> None:
+    """Store snapshots in the order of their time, each as it is: source, time, covers, note, and why it was suspicious.
 
-    A file does not say whether its list was suspicious, so each backup is judged again beside those before it: better a
-    warning twice than an emptied list taken for a good one.
+    `sources` are each one's time and what reads it, so that one is in memory at a time and not a year of them.
     """
-    return [_again(mirror, snapshot) for snapshot in sorted(snapshots, key=lambda one: one.taken_at)]
-
-
-def _again(mirror: "Mirror", snapshot: Snapshot) -> "Info":
-    before = [info for info in mirror.infos(snapshot.user) if info.taken_at <= snapshot.taken_at]
-    is_judged = snapshot.source in {"backup", "public"}
-    return mirror.add(snapshot, suspicious=doubts(mirror, snapshot, before) if is_judged else ())
+    for _, read in sorted(sources, key=itemgetter(0)):
+        mirror.add(read())

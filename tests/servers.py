@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 JSON_TYPE = "application/json; charset=UTF-8"
 
@@ -38,6 +39,12 @@ def told(document: Any, status: int = 200) -> Reply:
 def page(*entries: dict[str, Any], then: str | None = None) -> Reply:
     """A page of a list, and the address of the one after it."""
     return told({"data": list(entries), "paging": {} if then is None else {"next": then}})
+
+
+def rest_of(heard: Heard) -> str:
+    """The query of a request for a page, without its offset: what MAL carries over into `next`."""
+    query = parse_qsl(urlsplit(heard.target).query)
+    return urlencode([pair for pair in query if pair[0] != "offset"])
 
 
 def entry(id: int, **list_status: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from malsync import __version__
 from malsync.api import Pace
 from malsync.sandbox import Sandbox
 from tests.harness import Malsync, TestTime
-from tests.servers import FarSide, Heard, Reply, entry, mal, page, told
+from tests.servers import FarSide, Heard, Reply, entry, mal, page, rest_of, told
 
 PASSING = ["500", "502", "503", "504", "429", "403", "cut:at=before", "cut:at=middle", "truncated", "empty", "html"]
 BACK_OFF = [1.0, 2.0, 4.0, 8.0]
@@ -356,7 +356,7 @@ def test_a_page_that_names_itself_as_the_next_ends_with_4(malsync: Malsync, box:
 @pytest.mark.slow
 def test_ever_new_next_pages_come_to_an_end(offline: Malsync) -> None:
     def one_more(heard: Heard) -> Reply:
-        return page(entry(1), then=f"{far.api_url}/users/@me/animelist?offset={len(far.heard)}")
+        return page(entry(1), then=f"{far.api_url}/users/@me/animelist?{rest_of(heard)}&offset={len(far.heard)}")
 
     with FarSide(mal(anime=one_more)) as far:
         error = offline.error("backup", exit_code=4, env=far.environment())

@@ -91,7 +91,7 @@ def test_a_suspicious_backup_is_a_failure_to_be_told(malsync: Malsync, box: Sand
 
 @pytest.mark.parametrize(
     ("words", "exit_code"),
-    [(("--file", "{nothing}"), 2), (("--wait", "0"), 7), (("--user", "nobody_at_all"), 4)],
+    [(("--file", "{nothing}"), 2), (("--wait", "0"), 7), (("--user", "nobody_at_all"), 2)],
 )
 def test_every_failure_is_told(malsync: Malsync, hooks: Hooks, words: tuple[str, ...], exit_code: int) -> None:
     from filelock import FileLock

@@ -65,7 +65,7 @@ def _suspicious(malsync: Malsync, box: Sandbox, folder: Path) -> int:
 
 def _bug(malsync: Malsync, box: Sandbox, folder: Path) -> int:
     broken = broken_installation(
-        folder / "broken", "cli/backup.py", "    file_for = _file_pattern(file)\n", "    1 / 0\n"
+        folder / "broken", "cli/backup.py", "    file_for = _file_pattern(app, file)\n", "    1 / 0\n"
     )
     process = malsync.process("backup", env=broken)
     process.communicate(timeout=30)

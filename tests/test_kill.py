@@ -92,7 +92,16 @@ def test_a_backup_that_is_killed_at_any_moment_harms_nothing(home: Path) -> None
         beside = home / "latest" / f"{box.user}.json.gz"
         assert malsync.json("show", beside)["from"]["digest"] == list(stored.values())[-1]
         strays = {path.name for path in home.rglob("*")} - {
-            *("mirror.db", "mirror.db-wal", "mirror.db-shm", "malsync.lock", "accounts.json", "latest", beside.name),
+            *(
+                "mirror.db",
+                "mirror.db-wal",
+                "mirror.db-shm",
+                "malsync.lock",
+                "tokens.lock",
+                "accounts.json",
+                "latest",
+                beside.name,
+            ),
         }
         # A file that was being written when its writer was killed stays under a name of its own.
         assert all(name.startswith(".") for name in strays), strays

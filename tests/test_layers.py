@@ -58,7 +58,7 @@ THIRD_PARTY: dict[str, set[str] | None] = {
     "words": set(),
     "core": {"orjson", "rfc8785"},
     "border": {"orjson", "jsonschema_rs"},
-    "shell": {"orjson", "requests", "sqlite_utils", "filelock", "keyring"},
+    "shell": {"orjson", "requests", "urllib3", "sqlite_utils", "filelock", "keyring"},
     "services": set(),
     "cli": None,  # whatever it takes to talk to a person
     "sandbox": {"starlette", "uvicorn", "multipart", "python_multipart"},

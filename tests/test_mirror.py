@@ -4,6 +4,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -453,7 +454,7 @@ def test_a_number_that_is_no_snapshots_is_an_error(path: Path) -> None:
 
 def test_reasons_for_suspicion_are_kept(path: Path) -> None:
     with Mirror.open(path, write=True) as mirror:
-        mirror.add(snapshot({}, {}), suspicious=["anime: the list is empty", "two"])
+        mirror.add(replace(snapshot({}, {}), suspicious=("anime: the list is empty", "two")))
 
     with Mirror.open(path) as mirror:
         assert mirror.info(1).suspicious == ("anime: the list is empty", "two")

@@ -8,7 +8,7 @@ import pytest
 
 from malsync.sandbox import Sandbox, World
 from tests.harness import Malsync
-from tests.servers import FarSide, Heard, Reply, entry, mal, page
+from tests.servers import FarSide, Heard, Reply, entry, mal, page, rest_of
 
 # Typed again from mal-api.md, section 2: what the far side must be asked for by name.
 ANIME_FIELDS = (
@@ -299,7 +299,7 @@ def test_an_id_twice_with_other_data_each_time_ends_with_4(offline: Malsync) -> 
 
 def test_the_end_is_where_no_next_page_is_named_whatever_the_pages_hold(offline: Malsync) -> None:
     def three_pages(heard: Heard) -> Reply:
-        there = f"{far.api_url}/users/@me/animelist?offset="
+        there = f"{far.api_url}/users/@me/animelist?{rest_of(heard)}&offset="
         if "offset=2" in heard.target:
             return page(entry(3))
         if "offset=1" in heard.target:

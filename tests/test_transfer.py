@@ -1,5 +1,6 @@
 """Lists from files into the mirror: as one snapshot, or each as it was."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,47 +191,29 @@ def suspicions(malsync: Malsync) -> list[bool]:
     return [bool(row["suspicious"]) for row in malsync.json("snapshots")]
 
 
-def test_a_rebuild_judges_each_backup_beside_those_before_it(offline: Malsync, tmp_path: Path) -> None:
-    """A file does not say whether its list was suspicious, and an emptied list must not pass for a good one."""
-    lists = [many(100), {}, {}, many(100), many(40), many(40), many(101)]
-    made = [snapshot(anime, {}, at=f"2026-11-{day:02}T12:00:00Z") for day, anime in enumerate(lists, 1)]
+def test_a_rebuild_keeps_why_a_list_was_suspicious(offline: Malsync, tmp_path: Path) -> None:
+    """The file says so itself; a list that was accepted is not doubted again."""
+    reasons = ("anime: the list is empty, and had 100 entries",)
+    made = [
+        snapshot(many(100), {}),
+        replace(snapshot({}, {}, at="2026-11-02T12:00:00Z"), suspicious=reasons),
+        snapshot({}, {}, at="2026-11-03T12:00:00Z"),
+        replace(snapshot({}, {}, at="2026-11-04T12:00:00Z"), suspicious=reasons),
+    ]
 
     offline.ok("mirror", "rebuild", *files_of(tmp_path, *made))
 
-    assert suspicions(offline) == [False, True, True, False, True, True, False]
-    assert offline.json("show", "good")["from"]["snapshot"] == 7
+    assert [row["suspicious"] for row in offline.json("snapshots")] == [[], list(reasons), [], list(reasons)]
+    assert offline.json("show", "good")["from"]["snapshot"] == 3
 
 
-@pytest.mark.parametrize(
-    ("first", "late", "last", "doubtful"),
-    [
-        (many(100), {}, many(100), True),
-        (many(100), {}, {}, True),  # the last is suspicious itself
-        (many(4), many(4), many(100), False),  # the list was short once
-    ],
-)
-def test_a_backup_that_comes_late_is_judged_beside_those_before_it(
-    offline: Malsync, tmp_path: Path, first: Any, late: Any, last: Any, doubtful: bool
-) -> None:
-    files = files_of(
-        tmp_path,
-        *(snapshot(anime, {}, at=f"2026-11-{day:02}T12:00:00Z") for day, anime in enumerate([first, late, last], 1)),
-    )
-    offline.ok("mirror", "rebuild", files[0], files[2])
+def test_an_import_keeps_why_a_list_was_suspicious(offline: Malsync, tmp_path: Path) -> None:
+    doubtful = replace(snapshot({}, {}), suspicious=("anime: 100 of 100 entries are gone",))
 
-    offline.ok("mirror", "rebuild", files[1])
+    (file,) = files_of(tmp_path, doubtful)
 
-    assert suspicions(offline)[1] is doubtful
-
-
-@pytest.mark.parametrize("source", ["before-run", "after-run", "import"])
-def test_only_backups_are_judged(offline: Malsync, tmp_path: Path, source: Any) -> None:
-    """The list after a run is what somebody chose, and an import is whatever it is."""
-    full, empty = snapshot(many(100), {}), snapshot({}, {}, at="2026-11-02T12:00:00Z", source=source)
-
-    offline.ok("mirror", "rebuild", *files_of(tmp_path, full, empty))
-
-    assert suspicions(offline) == [False, False]
+    assert offline.json("import", file)["suspicious"] == ["anime: 100 of 100 entries are gone"]
+    assert "suspicious" in offline.error("show", "good", exit_code=2)["message"]
 
 
 def test_the_same_list_comes_through_a_file_and_a_mirror_as_it_was(offline: Malsync, tmp_path: Path) -> None:
@@ -239,18 +222,3 @@ def test_the_same_list_comes_through_a_file_and_a_mirror_as_it_was(offline: Mals
     offline.ok("mirror", "rebuild", file)
 
     assert offline.ok("export", "1").stdout.encode() == b"".join(encode(made))
-
-
-def test_each_list_is_judged_beside_the_newest_good_one_that_holds_it(offline: Malsync, tmp_path: Path) -> None:
-    """A file of one list alone, or a backup of a public half, knows nothing of the other list."""
-    both = snapshot(many(10), many(90))
-    anime_only = snapshot(many(10), None, at="2026-11-02T12:00:00Z", source="import")
-    emptied = snapshot(many(10), {}, at="2026-11-03T12:00:00Z")
-
-    offline.ok("mirror", "rebuild", *files_of(tmp_path, both, anime_only, emptied))
-
-    assert [row["suspicious"] for row in offline.json("snapshots")] == [
-        [],
-        [],
-        ["manga: the list is empty, and had 90 entries"],
-    ]

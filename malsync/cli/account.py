@@ -27,7 +27,7 @@ def login(app: App, no_browser: bool) -> None:
     Needs a client id of your own: register one at MAL (README, "Your client id") and set MALSYNC_CLIENT_ID.
     """
     from malsync.api import check_url, origin_of
-    from malsync.auth import FixedToken, authorization_request, store_of
+    from malsync.auth import FixedToken, authorization_request, command, store_of
 
     settings = app.settings
     if not settings.client_id:
@@ -47,7 +47,7 @@ def login(app: App, no_browser: bool) -> None:
         store.save(app.account, tokens)
     app.output.document({"account": app.account, "user": {"id": user.id, "name": user.name}, "logged_in": True})
     app.output.say(f"Signed in as {user.name} (account {app.account}).", colour="green")
-    app.output.note("Next: malsync backup")
+    app.output.note(f"Next: {command('backup', app.account)}")
 
 
 def _listen(app: App, request: "Request") -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from malsync.snapshot import Snapshot, User
 
 LOCK_NAME = "malsync.lock"
+_OWN_NAMES = {"mirror", "tokens", "accounts", "config", "malsync", "last-error"}
 
 
 class App:
@@ -61,6 +62,17 @@ class App:
         from malsync.accounts import Accounts
 
         return Accounts.of(self.home)
+
+    def target(self, text: str) -> Path:
+        """The path of a file to write. Raises UsageError where malsync keeps something of its own."""
+        from malsync.files import place
+
+        path = place(text)
+        home, there = self.home.resolve(), path.resolve()
+        is_own = there.parent == home and there.name.partition(".")[0] in _OWN_NAMES
+        if is_own or there.is_relative_to(home / "latest"):
+            raise UsageError(f"{path} is a place of malsync's own.", "Write to another file.")
+        return path
 
     # -- the mirror
 
@@ -211,6 +223,9 @@ class App:
         Raises UsageError when there is no such account and no such user in the mirror.
         """
         bound, users = self.accounts.all(), mirror.users()
+        if who is None and self.named_account is None and self.settings.access_token and len(bound) > 1:
+            # The token says whose lists are meant, and with several accounts only MAL knows whose token it is.
+            return self._token_user
         if who is None and self.account in bound:
             return bound[self.account]
         if who is None and self.named_account is None:
@@ -230,6 +245,10 @@ class App:
         raise UsageError(
             f"There is no account and no MAL user {name!r} here.", f"Known: {_names(bound, users) or 'nobody yet'}"
         )
+
+    @cached_property
+    def _token_user(self) -> "User":
+        return self.client(self.credentials()).me()
 
     @property
     def _origin(self) -> str:

@@ -60,14 +60,19 @@ def _backup(
     app: App, public: str | None, file: str | None, note: str, *, accept: bool, wait: float
 ) -> tuple[dict[str, Any], int]:
     from malsync import backup as service
+    from malsync.auth import store_of
 
-    file_for = _file_pattern(file)
+    file_for = _file_pattern(app, file)
+    try:
+        note.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("--note holds bytes that are no text.", "Write it in UTF-8.") from error
     with app.at_work(wait), ExitStack() as stack:
         client, user, account = _whose(app, public)
         app.output.note(f"Reading the lists of {user.name} from {client.origin} ...")
         opened: list[Mirror] = []
         with app.output.reading() as progress:
-            snapshot = service.read(
+            snapshot = _read(
                 client,
                 user,
                 public=public is not None,
@@ -80,11 +85,12 @@ def _backup(
         from malsync.interchange.shelf import Latest
 
         if account is not None:
-            app.accounts.bind(account, user)
+            with store_of(app.home, app.settings.token_store).locked():
+                app.accounts.bind(account, user)
         result = service.store(mirror, Latest(app.home / "latest"), snapshot, accept=accept)
         before = _one_before(mirror.infos(user), result.info)
     try:
-        written = file_for(snapshot) if file_for else None
+        written = file_for(result.snapshot) if file_for else None
     except UsageError as error:
         raise UsageError(
             f"Snapshot {result.info.number} is stored in the mirror, but {error.message}", error.hint
@@ -94,6 +100,20 @@ def _backup(
     _report(app, result, before, written)
     document = {**info_document(result.info, account), "requests": dict(client.requests)}
     return document, Exit.SUSPICIOUS if result.info.suspicious else Exit.OK
+
+
+def _read(client: "Client", user: "User", **named: Any) -> "Snapshot":
+    from malsync.backup import read
+    from malsync.errors import NotFound
+
+    try:
+        return read(client, user, **named)
+    except NotFound as error:
+        if not named["public"]:
+            raise
+        raise UsageError(
+            f"MAL knows no user {user.name!r}.", "Check the name: it is in the address of their profile."
+        ) from error
 
 
 def _whose(app: App, public: str | None) -> "tuple[Client, User, str | None]":
@@ -111,11 +131,10 @@ def _whose(app: App, public: str | None) -> "tuple[Client, User, str | None]":
     return client, user, app.account_for(user)
 
 
-def _file_pattern(pattern: str | None) -> Any:
+def _file_pattern(app: App, pattern: str | None) -> Any:
     """What writes `--file`; a pattern that cannot be filled in is refused before anything is read."""
     if pattern is None:
         return None
-    from malsync.files import place
     from malsync.interchange import shelf, snapshot_file
 
     try:
@@ -124,11 +143,15 @@ def _file_pattern(pattern: str | None) -> Any:
         blanks = {(pattern,)}
     if not blanks <= {("user", "", None), ("date", "", None)}:
         raise UsageError(f"--file {pattern!r} cannot be filled in.", "It may hold {user} and {date}.")
-    place(pattern)
+    app.target(pattern)
 
     def write(snapshot: "Snapshot") -> Path:
         user, date = shelf.safe_name(snapshot.user.name), f"{snapshot.taken_at.astimezone():%Y-%m-%d}"
-        path = place(pattern.format(user=user, date=date))
+        path = app.target(pattern.format(user=user, date=date))
+        if snapshot.suspicious and path.exists():
+            # It may be what is left of a list, and what stands there already the last whole one.
+            stem, dot, ending = path.name.partition(".")
+            path = path.with_name(f"{stem}.suspicious{dot}{ending}")
         snapshot_file.write(path, snapshot)
         return path
 

@@ -52,6 +52,8 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
 
     with app.mirror() as mirror:
         chosen = app.choose(ref, mirror)
+    if only is not None and chosen.snapshot.lists.get(only) is None:
+        raise UsageError(f"{ref} holds no {only} list.", "Show the other one, or name another snapshot.")
     found = list(_entries(chosen.snapshot, only, status, search))
     app.output.document({"from": _describe(chosen), "entries": [entry_document(*pair) for pair in found]})
     app.output.table(
@@ -111,6 +113,7 @@ def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], ex
     with app.mirror() as mirror:
         before, after = app.choose(a, mirror), app.choose(b, mirror)
     _check_fields(fields, before.snapshot, after.snapshot)
+    _check_comparable(before, after, only)
     changes = changes_of(before.snapshot, after.snapshot, media=[only] if only else [], fields=fields)
     app.output.document(diff_document(_describe(before), _describe(after), changes))
     for change in changes:
@@ -132,11 +135,23 @@ def _check_fields(fields: Iterable[str], *snapshots: "Snapshot") -> None:
             raise UsageError(f"There is no field {name!r} to compare.", f"Fields: {', '.join(sorted(known))}.")
 
 
+def _check_comparable(before: "Chosen", after: "Chosen", only: str | None) -> None:
+    """Lists that nobody can compare are not lists without a difference."""
+    for name in before.snapshot.lists:
+        if only in {None, name} and all(one.snapshot.lists.get(name) is not None for one in (before, after)):
+            return
+    what = f"{only} lists" if only else "lists of one medium"
+    raise UsageError(
+        f"{before.reference} and {after.reference} have no {what} to compare.",
+        "Name snapshots that hold the same list.",
+    )
+
+
 def _uncovered(app: App, before: "Chosen", after: "Chosen", only: str | None) -> None:
     for name in before.snapshot.lists:
         missing = [one.reference for one in (before, after) if one.snapshot.lists.get(name) is None]
         if missing and only in {None, name}:
-            app.output.note(f"The {name} lists were not compared: {' and '.join(missing)} does not hold one.")
+            app.output.note(f"The {name} lists were not compared: {' and '.join(missing)} lacks one.")
 
 
 @click.command(
@@ -211,20 +226,15 @@ def _print_versions(app: App, medium: "Medium", versions: "list[Version]") -> No
 
 
 def _matches(mirror: "Mirror", medium: "Medium", text: str) -> list[tuple[int, str]]:
-    """The titles that `text` may mean: an id, or a part of a title; digits alone are an id or a whole title ("86")."""
+    """The titles that `text` may mean: an id (with or without its medium), a whole title ("86"), else a part of a title."""
+    titles = mirror.titles(medium)
     prefix, colon, rest = text.partition(":")
     if colon and rest.isdecimal() and prefix in {"anime", "manga"}:
-        return [
-            (int(rest), title)
-            for title in [mirror.titles(medium).get(int(rest))]
-            if title is not None and prefix == medium.name
-        ]
+        return [(id, title) for id, title in titles.items() if prefix == medium.name and str(id) == rest]
     wanted = text.casefold()
-    return [
-        (id, title)
-        for id, title in sorted(mirror.titles(medium).items(), key=lambda pair: (pair[1].casefold(), pair[0]))
-        if (str(id) == text or title.casefold() == wanted if text.isdecimal() else wanted in title.casefold())
-    ]
+    found = sorted(titles.items(), key=lambda pair: (pair[1].casefold(), pair[0]))
+    exact = [(id, title) for id, title in found if str(id) == text or (text.isdecimal() and title.casefold() == wanted)]
+    return exact or [(id, title) for id, title in found if wanted in title.casefold()]
 
 
 COMMANDS = (show, diff, history)

@@ -6,6 +6,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -59,6 +60,12 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
         # "different". The interpreter must not trip over it again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
+    except OSError as error:
+        if error.filename is not None:
+            return _bug(output, world, arguments, error)
+        return _failed(
+            output, Exit.USAGE, f"Standard output cannot be written: {error.strerror or error}.", "Make room there."
+        )
     except Exception as error:  # noqa: BLE001 - the last resort, and it says so
         return _bug(output, world, arguments, error)
     return int(code or 0)
@@ -68,7 +75,9 @@ def _failed(output: Output, code: int, message: str, hint: str) -> int:
     from malsync.render import visible
 
     message, hint = _masked(message), _masked(hint)
-    output.document({"error": {"exit": int(code), "message": message, "hint": hint}})
+    with suppress(MalsyncError, OSError):
+        # Where stdout is what failed, stderr still says so.
+        output.document({"error": {"exit": int(code), "message": message, "hint": hint}})
     output.warn(f"Error: {visible(message)}", colour="red")
     if hint:
         output.warn(visible(hint))

@@ -1,5 +1,10 @@
 """verify, mirror rebuild, mirror copy: the mirror's own health."""
 
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +18,8 @@ from malsync.errors import Damaged, Exit, UsageError
 if TYPE_CHECKING:
     from malsync.snapshot import Snapshot
 
+    Source = tuple[datetime, Callable[[], Snapshot]]
+
 
 @click.command(
     cls=Command, short_help="Prove that every snapshot is whole.", examples=["malsync verify", "malsync verify --json"]
@@ -21,7 +28,7 @@ if TYPE_CHECKING:
 def verify(app: App) -> int:
     """Recompute every digest, check the database, and say what is whole. Exit code 6 when something is not."""
     path = app.mirror_path
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         raise UsageError(f"There is nothing to verify: no mirror at {path}.", "Make one: malsync backup")
     with app.mirror() as mirror:
         checked, database = mirror.verify()
@@ -73,63 +80,101 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
     A mirror that is whole is kept and added to. A damaged one is set aside under another name, and what can still be
     proven whole in it is carried over.
     """
-    from malsync.files import place
-    from malsync.interchange import snapshot_file
-    from malsync.mirror import Mirror
-    from malsync.transfer import rebuild as rebuild_from
-
-    snapshots = [snapshot_file.read(place(file)) for file in files]
-    path, aside = app.mirror_path, None
+    sources = _checked(files)
+    aside, saved = None, 0
     with app.at_work(wait):
-        saved = _saved_from_damage(app, wait)
-        if saved is None:
-            with app.mirror(write=True, wait=wait) as mirror:
-                rebuild_from(mirror, snapshots)
-                total = len(mirror.infos())
+        if _is_whole(app, wait):
+            total = _add(app.mirror_path, sources, wait)
         else:
-            fresh = path.with_name(f"{path.name}.new")
-            fresh.unlink(missing_ok=True)
-            with Mirror.open(fresh, write=True) as mirror:
-                rebuild_from(mirror, [*saved, *snapshots])
-                total = len(mirror.infos())
-            aside = _set_aside(path)
-            fresh.rename(path)
+            total, saved, aside = _replace(app, sources, wait)
+    path = app.mirror_path
     app.output.document({"mirror": str(path), "snapshots": total, "set_aside": None if aside is None else str(aside)})
     app.output.say(f"{path} holds {total} snapshots.", colour="green")
     if aside is not None:
-        app.output.say(f"  {len(saved or [])} of them were still whole in the damaged one, which is now {aside}")
+        app.output.say(f"  {saved} of them were still whole in the damaged one, which is now {aside}")
 
 
-def _saved_from_damage(app: App, wait: float) -> "list[Snapshot] | None":
-    """None when the mirror is whole or not there; else the snapshots in it that can still be proven whole."""
+def _checked(files: "Iterable[str]") -> "list[Source]":
+    """Each file's time and what reads it again. Every one is read and checked before anything is written."""
+    from malsync.files import place
+    from malsync.interchange import snapshot_file
+
+    paths = [place(file) for file in files]
+    return [(snapshot_file.read(path).taken_at, partial(snapshot_file.read, path)) for path in paths]
+
+
+def _is_whole(app: App, wait: float) -> bool:
+    """Whether the mirror can be added to: it is whole, or not there yet."""
     if not app.mirror_path.exists():
-        return None
-    saved: list[Snapshot] = []
+        return True
     try:
         with app.mirror(wait=wait) as mirror:
             checked, database = mirror.verify()
-            if database == "ok" and all(problem is None for _, problem in checked):
-                return None
-            for number, _ in checked:
-                try:
-                    saved.append(mirror.load(number))
-                except Damaged:
-                    app.output.warn(f"Snapshot {number} could not be saved.")
     except Damaged as error:
         app.output.warn(error.message)
+        return False
+    return database == "ok" and all(problem is None for _, problem in checked)
+
+
+def _add(path: Path, sources: "list[Source]", wait: float) -> int:
+    from malsync.mirror import Mirror
+    from malsync.transfer import rebuild as rebuild_from
+
+    with Mirror.open(path, write=True, wait=wait) as mirror:
+        rebuild_from(mirror, sources)
+        return len(mirror.numbers())
+
+
+def _replace(app: App, sources: "list[Source]", wait: float) -> tuple[int, int, Path]:
+    """Build a new mirror beside the damaged one, of the files and of all that is still whole in it, and put it in its place.
+
+    Returns how many snapshots the new one holds, how many of them were saved, and where the damaged one is now.
+    """
+    path = app.mirror_path
+    fresh = path.with_name(f"{path.name}.new")
+    for leftover in (fresh, *_beside(fresh)):
+        leftover.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        saved = _saved(app, stack, wait)
+        total = _add(fresh, [*saved, *sources], wait)
+    return total, len(saved), _swap(path, fresh)
+
+
+def _saved(app: App, stack: ExitStack, wait: float) -> "list[Source]":
+    """What reads each snapshot of the damaged mirror that can still be proven whole, for as long as `stack` is open."""
+    try:
+        mirror = stack.enter_context(app.mirror(wait=wait))
+        numbers = mirror.numbers()
+    except Damaged:
+        return []
+    saved: list[Source] = []
+    for number in numbers:
+        try:
+            saved.append((mirror.load(number).taken_at, partial(mirror.load, number)))
+        except Damaged:
+            app.output.warn(f"Snapshot {number} could not be saved.")
     return saved
 
 
-def _set_aside(path: Path) -> Path:
+def _swap(path: Path, fresh: Path) -> Path:
+    """Put `fresh` in the place of `path` and return where that is now. At every moment there is a mirror at `path`."""
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
-    path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
+    try:
+        aside.hardlink_to(path)
+    except OSError:
+        # No hard links on this disk.
+        shutil.copy2(path, aside)
+    for beside, name in zip(_beside(path), _beside(aside), strict=True):
         if beside.exists():
-            beside.rename(aside.with_name(aside.name + suffix))
+            beside.rename(name)
+    fresh.replace(path)
     return aside
+
+
+def _beside(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
 
 
 @mirror_group.command(

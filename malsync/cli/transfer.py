@@ -25,7 +25,6 @@ from malsync.cli.output import writing
 @pass_app
 def export(app: App, ref: str, kind: str, target: str) -> None:
     """Write the list that REF names to a file that stands on its own and comes back through import."""
-    from malsync.files import place
     from malsync.interchange import snapshot_file
     from malsync.render import list_document
     from malsync.snapshot import encode
@@ -37,7 +36,7 @@ def export(app: App, ref: str, kind: str, target: str) -> None:
             sys.stdout.buffer.write(b"".join(encode(chosen.snapshot)))
             sys.stdout.buffer.flush()
         return
-    path = place(target)
+    path = app.target(target)
     snapshot_file.write(path, chosen.snapshot)
     described = list_document(chosen.reference, chosen.number, chosen.snapshot)
     app.output.document({"file": str(path), "format": kind, "from": described})

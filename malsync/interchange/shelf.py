@@ -2,33 +2,61 @@
 
 import re
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from malsync import files
+from malsync.errors import UsageError
 from malsync.interchange import snapshot_file
-from malsync.snapshot import Snapshot
+from malsync.snapshot import Snapshot, User
+
+_ENDING = ".json.gz"
 
 
 @dataclass(frozen=True)
 class Latest:
-    """The folder `latest` of a home folder."""
+    """The folder `latest` of a home folder: `USER.json.gz`, and `USER~2.json.gz` for another user of that name."""
 
     folder: Path
 
-    def put(self, snapshot: Snapshot, place: int, *, is_good: bool) -> Path:
-        """Write `snapshot` as `USER.json.gz` and return its path; `place` tells users of one name apart.
+    def last(self, user: User) -> Snapshot | None:
+        """The newest good list of `user` that stands here; None when there is none, or none that can be read."""
+        try:
+            return snapshot_file.read(self._stem(user).with_suffix(_ENDING))
+        except UsageError:
+            return None
 
-        A suspicious one goes to `USER.suspicious.json.gz` until a good one follows, so that it never replaces the last
-        list that can be trusted. Raises UsageError, with the files as they were.
+    def put(self, snapshot: Snapshot) -> Path:
+        """Write `snapshot` and return its path. Raises UsageError, with the files as they were.
+
+        A suspicious list goes to `USER.suspicious.json.gz`, one that lacks a list that stands here to
+        `USER.partial.json.gz`, until a whole and good one follows: neither replaces the last one that can be trusted.
         """
-        stem = safe_name(snapshot.user.name) + (f"-{place + 1}" if place else "")
-        doubtful = self.folder / f"{stem}.suspicious.json.gz"
-        target = self.folder / f"{stem}.json.gz" if is_good else doubtful
         files.make_folder(self.folder)
+        stem = self._stem(snapshot.user)
+        whole, suspicious, partial = (stem.with_suffix(mark + _ENDING) for mark in ("", ".suspicious", ".partial"))
+        target = suspicious if snapshot.suspicious else partial if _is_less(snapshot, whole) else whole
+        files.sweep(target)
         snapshot_file.write(target, snapshot)
-        if is_good:
-            doubtful.unlink(missing_ok=True)
+        if target == whole:
+            for doubtful in (suspicious, partial):
+                doubtful.unlink(missing_ok=True)
         return target
+
+    def _stem(self, user: User) -> Path:
+        """The first name that is free or this user's own: names need not be unique, and no list replaces another's."""
+        for number in count(1):
+            stem = self.folder / f"{safe_name(user.name)}{f'~{number}' if number > 1 else ''}.x"
+            path = stem.with_suffix(_ENDING)
+            if not path.exists() or snapshot_file.owner(path) == user.key:
+                return stem
+        raise AssertionError
+
+
+def _is_less(snapshot: Snapshot, path: Path) -> bool:
+    """Whether the file at `path` holds a list that `snapshot` does not."""
+    covered = snapshot_file.head(path).get("covers", {}) if path.exists() else {}
+    return any(snapshot.lists.get(name) is None and names is not None for name, names in covered.items())
 
 
 def safe_name(name: str) -> str:

@@ -1,5 +1,7 @@
 """The JSON snapshot: the file that outlives the mirror, this program and MAL's API."""
 
+import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from malsync.snapshot import Covers, Snapshot, User, encode, parse_timestamp
 from malsync.validation import problem
 
 VERSION = 1
+_HEAD = 2**20
 _ANOTHER_COPY = "Use another copy of the file."
 
 
@@ -30,6 +33,27 @@ def read(path: Path) -> Snapshot:
     return decode(files.read(path), str(path))
 
 
+def head(path: Path) -> dict[str, Any]:
+    """What a file that malsync wrote says before its lists, unproven; empty for any other file. Cheap: it reads no list."""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            lines = file.read(_HEAD).split(b"\n")
+        end = next(place for place, line in enumerate(lines) if line.startswith(b'"anime": '))
+        found = orjson.loads(b"\n".join(lines[:end]).rstrip(b",") + b"}")
+    except (OSError, EOFError, zlib.error, StopIteration, orjson.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def owner(path: Path) -> tuple[str, int | str] | None:
+    """The key of the MAL user whose lists the file at `path` says it holds."""
+    try:
+        said = head(path)
+        return User(said["origin"], said["user"]["id"], said["user"]["name"]).key
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
 def decode(content: bytes, name: str) -> Snapshot:
     """The snapshot in `content`; `name` is what an error calls it."""
     document = _document(content, name)
@@ -44,6 +68,7 @@ def decode(content: bytes, name: str) -> Snapshot:
         covers=_covers(document, name),
         lists={medium: _titles(document[medium], medium, name) for medium in MEDIA},
         note=document["note"],
+        suspicious=tuple(document.get("suspicious", ())),
     )
     try:
         its_digest = snapshot.digest
@@ -85,9 +110,13 @@ def _covers(document: dict[str, Any], name: str) -> Covers:
 
 def _moment(text: str, name: str) -> Any:
     try:
-        return parse_timestamp(text)
+        moment = parse_timestamp(text)
     except ValueError as error:
         raise UsageError(f"{name} is not a whole snapshot: taken_at: {error}.", _ANOTHER_COPY) from error
+    if not 1970 <= moment.year < 9000:
+        # Beyond that, no local time can be made of it.
+        raise UsageError(f"{name} is not a whole snapshot: taken_at: nobody was there in {moment.year}.", _ANOTHER_COPY)
+    return moment
 
 
 def _titles(items: list[dict[str, Any]] | None, medium: str, name: str) -> TitleList | None:

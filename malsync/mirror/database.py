@@ -82,7 +82,7 @@ def connect(path: Path, *, write: bool, wait: float = BUSY_SECONDS) -> sqlite3.C
         is_new = not path.exists()
         if is_new:
             # Comments are private, so the file is nobody else's from its first byte on.
-            path.touch(mode=0o600)
+            _create(path)
         version = _checked_version(path, wait)
         if version < VERSION:
             _migrate(path, wait)
@@ -90,6 +90,15 @@ def connect(path: Path, *, write: bool, wait: float = BUSY_SECONDS) -> sqlite3.C
         if write:
             _make_durable(connection)
         return connection
+
+
+def _create(path: Path) -> None:
+    try:
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise MirrorError(
+            f"The mirror {path} cannot be made: {error.strerror or error}.", "Check the rights of its folder."
+        ) from error
 
 
 def in_memory() -> sqlite3.Connection:

@@ -1,7 +1,7 @@
 """Snapshots in the mirror: stored whole in one transaction, rebuilt exactly, verified by recomputing every digest."""
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +65,7 @@ class Mirror:
     @classmethod
     def open(cls, path: Path, *, write: bool = False, wait: float = BUSY_SECONDS) -> Self:
         """The mirror at `path`: for reading (an empty one where there is no file) or, with `write`, made when missing."""
-        if not write and not path.exists():
+        if not write and (not path.exists() or not path.stat().st_size):
             return cls(path, in_memory())
         return cls(path, connect(path, write=write, wait=wait))
 
@@ -95,6 +95,10 @@ class Mirror:
             return _info(row)
         raise KeyError(number)
 
+    def numbers(self) -> list[int]:
+        """The number of every snapshot, even of those whose headers cannot be read."""
+        return [number for (number,) in self._rows("SELECT id FROM snapshot ORDER BY id")]
+
     def find(self, snapshot: Snapshot) -> Info | None:
         """The same snapshot, if it is here already: its user, its time and its digest."""
         moment = timestamp(snapshot.taken_at)
@@ -118,7 +122,7 @@ class Mirror:
             lists[name] = (
                 None if statuses is None else {id: Entry(id, titles.get(id, ""), data) for id, data in statuses.items()}
             )
-        found = Snapshot(info.user, info.taken_at, info.source, info.covers, lists, info.note)
+        found = Snapshot(info.user, info.taken_at, info.source, info.covers, lists, info.note, info.suspicious)
         with self._understood(f"snapshot {number}"):
             its_digest = found.digest
         if its_digest != info.digest:
@@ -149,20 +153,23 @@ class Mirror:
 
     # -- writing
 
-    def add(self, snapshot: Snapshot, *, suspicious: Sequence[str] = ()) -> Info:
+    def add(self, snapshot: Snapshot) -> Info:
         """Store `snapshot` whole, in one transaction, and rebuild it before that is committed.
 
-        A snapshot that is here already is not stored again. Raises MirrorError and leaves the mirror as it was when
+        A snapshot that is here already is not stored again. The one before it in its series is proven first: on a damaged
+        one, the damage would be stored as the user's own change. Raises MirrorError and leaves the mirror as it was when
         anything fails, a rebuilt digest that differs included.
         """
         with self._transaction():
             found = self.find(snapshot)
             if found is not None:
                 return found
-            user = self._user_row(snapshot.user)
+            user = self._user_row(snapshot.user, may_rename=snapshot.source != "import")
             series = self._series_for(user, snapshot)
             previous = self._newest_of(series)
-            number = self._insert_snapshot(series, snapshot, suspicious)
+            if previous is not None:
+                self._prove(previous.number)
+            number = self._insert_snapshot(series, snapshot)
             before, after = self._write_versions(series, number, snapshot)
             if previous is not None:
                 # A list that the one before did not cover was kept from an earlier one: it can neither come nor go.
@@ -194,7 +201,7 @@ class Mirror:
             ) from error
         try:
             with translated(target):
-                self._connection.execute("VACUUM INTO ?", (str(target),))
+                self._connection.execute("VACUUM INTO ?", (str(target.absolute()),))
         except BaseException as error:
             target.unlink(missing_ok=True)
             raise damaged(self.path, str(error.__cause__)) if isinstance(error, Damaged) else error from error
@@ -319,7 +326,7 @@ class Mirror:
         if digest_of(members) != info.digest:
             raise _unlike(self.path, number)
 
-    def _user_row(self, user: User) -> int:
+    def _user_row(self, user: User, *, may_rename: bool) -> int:
         # Compared here: SQLite's lower() knows ASCII alone.
         rows = self._rows("SELECT id, mal_id, name FROM mal_user WHERE origin = ?", user.origin)
         found = next((row for row in rows if User(user.origin, *row[1:]).key == user.key), None)
@@ -327,7 +334,7 @@ class Mirror:
             return self._execute(
                 "INSERT INTO mal_user (origin, mal_id, name) VALUES (?, ?, ?)", user.origin, user.id, user.name
             )
-        if found[2] != user.name and user.name:
+        if found[2] != user.name and user.name and may_rename:
             self._execute("UPDATE mal_user SET name = ? WHERE id = ?", user.name, found[0])
         return int(found[0])
 
@@ -348,7 +355,7 @@ class Mirror:
     def _newest_of(self, series: int) -> Info | None:
         return max((info for info in self.infos() if info.series == series), key=lambda info: info.number, default=None)
 
-    def _insert_snapshot(self, series: int, snapshot: Snapshot, suspicious: Collection[str]) -> int:
+    def _insert_snapshot(self, series: int, snapshot: Snapshot) -> int:
         counts = snapshot.counts
         return self._execute(
             "INSERT INTO snapshot (series, taken_at, source, digest, covers, anime, manga, added, updated, removed,"
@@ -359,7 +366,7 @@ class Mirror:
             snapshot.digest,
             orjson.dumps(snapshot.covers).decode(),
             *(counts.get(name) for name in MEDIA),
-            orjson.dumps(list(suspicious)).decode(),
+            orjson.dumps(list(snapshot.suspicious)).decode(),
             snapshot.note,
         )
 
