@@ -316,8 +316,10 @@ class Client:
         if session is None:
             session = self._local.session = requests.Session()
             session.headers["User-Agent"] = self._user_agent
-            # On this machine's own addresses a proxy from the environment would only carry the token elsewhere.
-            session.trust_env = not is_loopback(self.api_url)
+            if is_loopback(self.api_url):
+                # A proxy from the environment would only carry the token elsewhere, and packing costs more than it saves.
+                session.trust_env = False
+                session.headers["Accept-Encoding"] = "identity"
         return session
 
 

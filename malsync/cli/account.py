@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -84,8 +84,17 @@ def _paste(app: App, request: "Request") -> str:
     if stdin.isatty():
         pasted = click.prompt("Paste that whole address here (it stays hidden)", hide_input=True, err=True)
     else:
-        pasted = stdin.readline()
+        pasted = _line(stdin)
     return code_from(str(pasted), request)
+
+
+def _line(stdin: TextIO) -> str:
+    try:
+        return stdin.readline()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            "What came on standard input is no text.", "Paste the address that the browser landed on."
+        ) from error
 
 
 @click.command(
