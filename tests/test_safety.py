@@ -279,3 +279,31 @@ def test_with_several_accounts_a_token_says_whose_lists_are_meant(malsync: Malsy
 
     assert document["from"]["user"] == document["to"]["user"] == "sandbox_theo"
     assert document["changes"] == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE anime_version SET until = 99 WHERE media_id = 1",
+        "UPDATE anime_version SET until = NULL WHERE media_id = 20",
+        "DROP TABLE anime",
+    ],
+)
+def test_damage_that_would_stop_the_next_backup_is_found_and_mended(
+    malsync: Malsync, box: Sandbox, damage: str
+) -> None:
+    import sqlite3
+
+    malsync.ok("backup")
+    box.edit(box.user, "anime", 20, score=2)
+    malsync.ok("backup")
+    with sqlite3.connect(malsync.home / FILE_NAME) as connection:
+        connection.execute(damage)
+    connection.close()
+
+    assert malsync("verify").exit_code == 6
+    malsync.ok("mirror", "rebuild", malsync.home / "latest" / "sandbox_mika.json.gz")
+
+    malsync.ok("verify")
+    box.remove(box.user, "anime", 1)
+    assert malsync.json("backup")["changes"]["remove"] == 1

@@ -26,6 +26,17 @@ _HEADERS = (
     " added, updated, removed, suspicious, note"
     " FROM snapshot JOIN series ON series.id = snapshot.series JOIN mal_user ON mal_user.id = series.user"
 )
+# Versions that no writer of ours made. Each snapshot may rebuild all the same; the next one could not be stored.
+_BAD_SPANS = """
+    SELECT media_id, CASE WHEN later IS NOT NULL THEN 'two versions at once' ELSE 'a version of no snapshot' END
+    FROM (
+        SELECT media_id, since, until, lead(since) OVER (PARTITION BY series, media_id ORDER BY since) AS later
+        FROM {0}_version
+    )
+    WHERE until <= since OR until > (SELECT seq FROM sqlite_sequence WHERE name = 'snapshot')
+        OR (later IS NOT NULL AND (until IS NULL OR until > later))
+    LIMIT 5
+"""
 _VALID_AT = "series = :series AND since <= :snapshot AND (until IS NULL OR until > :snapshot)"
 
 
@@ -218,6 +229,9 @@ class Mirror:
         complaints += [
             f"{row[0]} row {row[1]} points at a missing {row[2]}" for row in self._rows("PRAGMA foreign_key_check")
         ]
+        for medium in MEDIA.values():
+            self.titles(medium)
+            complaints += [f"{medium.name} {row[0]}: {row[1]}" for row in self._rows(_BAD_SPANS.format(medium.name))]
         problems: dict[int, str | None] = {}
         by_series: dict[int, list[Info]] = {}
         for row in self._rows(f"{_HEADERS} ORDER BY snapshot.id"):
