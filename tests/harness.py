@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,6 +132,14 @@ class Malsync:
             cwd=self.home.parent,
             **(settings | named),
         )
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait for what another process does; fail when it does not come within `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not come"
+        threading.Event().wait(0.01)
 
 
 def clean_environment() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from malsync.sandbox import Sandbox, World
-from tests.harness import Malsync
+from tests.harness import Malsync, until
 from tests.servers import FarSide, Heard, Reply, page, told
 
 
@@ -367,8 +366,7 @@ def test_a_backup_that_waits_goes_on_when_the_other_has_ended(home: Path, world:
     with Sandbox(world, latency=0.2) as box:
         malsync = Malsync(home, box)
         first = malsync.process("backup", "--json")
-        while not box.requests:
-            time.sleep(0.01)
+        until(lambda: box.requests)
         refused = malsync.ok("backup", "--wait", "0", exit_code=7)
         second = malsync.process("backup", "--json", "--wait", "30")
         outs = [process.communicate(timeout=30) for process in (first, second)]

@@ -2,7 +2,6 @@
 
 import signal
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from filelock import FileLock
 from malsync.errors import Exit
 from malsync.sandbox import Sandbox
 from tests.broken import broken_installation
-from tests.harness import Malsync
+from tests.harness import Malsync, until
 
 Produced = Callable[[Malsync, Sandbox, Path], int]
 
@@ -75,8 +74,7 @@ def _bug(malsync: Malsync, box: Sandbox, folder: Path) -> int:
 def _interrupted(malsync: Malsync, box: Sandbox, folder: Path) -> int:
     box.add_faults("429:retry_after=200")
     process = malsync.process("backup")
-    while not box.requests:
-        time.sleep(0.01)
+    until(lambda: box.requests)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
     return process.returncode

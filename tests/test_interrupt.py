@@ -12,15 +12,7 @@ import pytest
 from filelock import FileLock
 
 from malsync.sandbox import Sandbox, World
-from tests.harness import Malsync
-
-
-def until(condition: object) -> None:
-    """Wait until `condition()` holds, for ten seconds at most."""
-    end = time.monotonic() + 10
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.005)
+from tests.harness import Malsync, until
 
 
 @contextmanager
