@@ -1,9 +1,10 @@
 """Opening the mirror's file, and saying in words what SQLite says in codes."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from malsync.errors import Busy, Damaged, MirrorError
 
@@ -113,12 +114,22 @@ def _open(path: Path, mode: str, wait: float = BUSY_SECONDS) -> sqlite3.Connecti
         f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=wait
     )
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.text_factory = _text
     return connection
 
 
-def _text(stored: bytes) -> str:
-    # A damaged byte must not hide every other row: the text comes out wrong, and then its snapshot's digest says so.
+def query(connection: sqlite3.Connection, sql: str, values: Mapping[str, object] | Sequence[object]) -> list[Any]:
+    """What a query gives. Text that is not UTF-8 comes out wrong, and its snapshot's digest says so: it hides no other row."""
+    try:
+        return connection.execute(sql, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if "UTF-8" not in str(error):
+            raise
+    # Only where it is needed: a function of ours for every text costs as much as the rest of the query.
+    connection.text_factory = _lenient
+    return connection.execute(sql, values).fetchall()
+
+
+def _lenient(stored: bytes) -> str:
     return stored.decode(errors="replace")
 
 

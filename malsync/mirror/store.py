@@ -15,7 +15,7 @@ from malsync.diff import OPS, Op, count, diff
 from malsync.entry import Entry, TitleList
 from malsync.errors import Damaged, UsageError
 from malsync.medium import MEDIA, ListStatus, Medium
-from malsync.mirror.database import BUSY_SECONDS, connect, damaged, in_memory, translated
+from malsync.mirror.database import BUSY_SECONDS, connect, damaged, in_memory, query, translated
 from malsync.mirror.rows import Row, RowCodec
 from malsync.snapshot import Covers, Snapshot, Source, User, digest_of, member, parse_timestamp, timestamp
 
@@ -288,9 +288,7 @@ class Mirror:
 
     def _rows(self, sql: str, *values: Any) -> list[Row]:
         with translated(self.path):
-            return self._connection.execute(
-                sql, values[0] if values and isinstance(values[0], dict) else values
-            ).fetchall()
+            return query(self._connection, sql, values[0] if values and isinstance(values[0], dict) else values)
 
     def _execute(self, sql: str, *values: Any) -> int:
         with translated(self.path):
