@@ -160,9 +160,3 @@ def _no_failure(outcome: TitleList | BaseException) -> TitleList | PrivateList:
     if isinstance(outcome, BaseException) and not isinstance(outcome, PrivateList):
         raise outcome
     return outcome
-
-
-def _unless_failed(outcome: TitleList | BaseException) -> TitleList | PrivateList:
-    if isinstance(outcome, BaseException) and not isinstance(outcome, PrivateList):
-        raise outcome
-    return outcome
