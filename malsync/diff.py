@@ -1,12 +1,12 @@
 """What changed from one list to another. Pure: values in, values out."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from malsync.entry import Entry, same, unknown, value
 from malsync.medium import MEDIA, Field, Json, ListStatus, Medium
-from malsync.snapshot import Covers, Snapshot
+from malsync.snapshot import Snapshot
 
 Op = Literal["add", "update", "remove"]
 OPS: tuple[Op, ...] = ("add", "update", "remove")
@@ -48,14 +48,31 @@ def count(changes: Collection[Change]) -> dict[Op, int]:
 
 def entry_changes(medium: Medium, a: ListStatus, b: ListStatus) -> FieldChanges:
     """What differs between two versions of one entry, both read whole."""
-    everything: Covers = {medium.name: medium.names}
-    return _Compared(medium, everything, everything, (), unknowns=True).changes(a, b)
+    return _Compared(medium, medium.writable, (), unknowns=True).changes(a, b)
+
+
+def comparable(medium: Medium, *lists: Snapshot) -> tuple[Field, ...]:
+    """The writable fields of `medium` that every one of `lists` knows; none where one does not know the list at all."""
+    known = set(medium.names).intersection(*(one.covers[medium.name] or () for one in lists))
+    return tuple(field for field in medium.writable if field.name in known)
+
+
+def differing(fields: Iterable[Field], a: ListStatus, b: ListStatus) -> FieldChanges:
+    """Those of `fields` whose values are not one value, with both."""
+    found: FieldChanges = {}
+    for field in fields:
+        pair = value(field, a), value(field, b)
+        if not same(*pair):
+            found[field.name] = pair
+    return found
 
 
 def _list_changes(medium: Medium, a: Snapshot, b: Snapshot, only: Collection[str], unknowns: bool) -> Iterator[Change]:
     if a.lists.get(medium.name) is None or b.lists.get(medium.name) is None:
         return
-    compared = _Compared(medium, a.covers, b.covers, only, unknowns)
+    fields = tuple(field for field in comparable(medium, a, b) if not only or field.name in only)
+    read_whole = all(set(medium.names) <= set(one.covers[medium.name] or ()) for one in (a, b))
+    compared = _Compared(medium, fields, only, unknowns and read_whole)
     before, after = a.entries(medium), b.entries(medium)
     for id in sorted(before.keys() | after.keys()):
         change = _change(compared, before.get(id), after.get(id))
@@ -63,24 +80,17 @@ def _list_changes(medium: Medium, a: Snapshot, b: Snapshot, only: Collection[str
             yield change
 
 
+@dataclass(frozen=True)
 class _Compared:
-    """The fields of one medium that two lists can be compared by."""
+    """What two lists of one medium can be compared by."""
 
-    def __init__(self, medium: Medium, a: Covers, b: Covers, only: Collection[str], unknowns: bool) -> None:
-        both = set(a[medium.name] or ()) & set(b[medium.name] or ())
-        self.medium = medium
-        self.only = only
-        self.fields: tuple[Field, ...] = tuple(
-            field for field in medium.writable if field.name in both and (not only or field.name in only)
-        )
-        self.unknowns = unknowns and both.issuperset(medium.names)
+    medium: Medium
+    fields: tuple[Field, ...]
+    only: Collection[str]
+    unknowns: bool
 
     def changes(self, a: ListStatus, b: ListStatus) -> FieldChanges:
-        found: FieldChanges = {}
-        for field in self.fields:
-            pair = value(field, a), value(field, b)
-            if pair[0] != pair[1]:
-                found[field.name] = pair
+        found = differing(self.fields, a, b)
         if self.unknowns and not self.medium.by_name.keys() >= a.keys() | b.keys():
             names = sorted({*unknown(self.medium, a), *unknown(self.medium, b)})
             for name in names:

@@ -7,12 +7,15 @@
     │   └── WrongState            an answer to another sign-in than ours
     ├── ApiError              4   the API could not be read or written, after retries
     │   ├── Transient             worth another try: a broken connection, 429, 5xx, a block page
+    │   ├── Later                 MAL asks to wait for longer than malsync does
     │   ├── NotFound              MAL answered 404
+    │   ├── Rejected              MAL refused what was sent, and would again
     │   └── Unsteady              a list that changed while it was read, again and again
     ├── MirrorError           6   the mirror is not ours, newer than this program, or cannot be written
     │   └── Damaged               it is no whole database any more, or does not rebuild to what was stored
-    └── Refused               7   a guard refused; nothing was sent or stored
-        └── Busy                  another malsync, or another program, is at work on this home folder
+    ├── Refused               7   a guard refused; nothing was sent or stored
+    │   └── Busy                  another malsync, or another program, is at work on this home folder
+    └── Interrupted         130   Ctrl-C, in the middle of a run that can be resumed
 
 Each carries one line that says what happened (`message`) and one that says what to do (`hint`).
 """
@@ -28,6 +31,7 @@ class Exit(IntEnum):
     USAGE = 2
     AUTH = 3
     API = 4
+    LEFT = 5
     MIRROR = 6
     REFUSED = 7
     SUSPICIOUS = 8
@@ -67,21 +71,40 @@ class WrongState(AuthError):
 
 
 class ApiError(MalsyncError):
-    """The API could not be read or written."""
+    """The API could not be read or written. `status` is HTTP's, where there was an answer."""
 
     exit = Exit.API
+    status: int | None = None
 
 
 class Transient(ApiError):
-    """A failure that may pass. `retry_after` is in seconds, where the server named it."""
+    """A failure that may pass. `retry_after` is in seconds, where the server named it; `status` is its, if it answered."""
 
-    def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, hint: str = "", retry_after: float | None = None, status: int | None = None
+    ) -> None:
         super().__init__(message, hint)
         self.retry_after = retry_after
+        self.status = status
+
+
+class Later(ApiError):
+    """MAL asks to wait for longer than malsync waits by itself."""
 
 
 class NotFound(ApiError):
     """MAL answered 404."""
+
+    status = 404
+
+
+class Rejected(ApiError):
+    """MAL refused what was sent, and would again. `code` is the `error` of its answer, such as `invalid_content`."""
+
+    def __init__(self, message: str, hint: str = "", *, status: int, code: str) -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.code = code
 
 
 class Unsteady(ApiError):
@@ -106,3 +129,9 @@ class Refused(MalsyncError):
 
 class Busy(Refused):
     """Another process holds what this one needs."""
+
+
+class Interrupted(MalsyncError):
+    """Ctrl-C in the middle of a run: what to type to go on is the hint."""
+
+    exit = Exit.INTERRUPTED

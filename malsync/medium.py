@@ -62,6 +62,8 @@ class Medium:
     fields: tuple[Field, ...]
     progress: tuple[str, ...]
     """The fields that count how far one is."""
+    times: str
+    """The field that counts how often one began anew."""
 
     @property
     def list_endpoint(self) -> str:
@@ -96,11 +98,12 @@ class Medium:
         return known | {name: list_status[name] for name in sorted(list_status.keys() - known.keys())}
 
 
-def _medium(name: str, *, doing: str, planned: str, progress: tuple[Field, ...], again: str) -> Medium:
+def _medium(name: str, *, doing: str, planned: str, progress: tuple[Field, ...], again: str, times: str) -> Medium:
     return Medium(
         name=name,
         statuses=(doing, "completed", "on_hold", "dropped", planned),
         progress=tuple(field.name for field in progress),
+        times=times,
         fields=(
             _field("status", Kind.WORD),
             _field("score", Kind.NUMBER),
@@ -109,17 +112,13 @@ def _medium(name: str, *, doing: str, planned: str, progress: tuple[Field, ...],
             _field("start_date", Kind.DATE),
             _field("finish_date", Kind.DATE),
             _field("priority", Kind.NUMBER),
-            _field("num_times_" + _past(again), Kind.NUMBER),
+            _field(times, Kind.NUMBER),
             _field(f"{again}_value", Kind.NUMBER),
             _field("tags", Kind.TAGS),
             _field("comments", Kind.TEXT),
             Field("updated_at", Kind.TIME, None),
         ),
     )
-
-
-def _past(verb: str) -> str:
-    return verb if verb == "reread" else f"{verb}ed"
 
 
 ANIME = _medium(
@@ -129,6 +128,7 @@ ANIME = _medium(
     # The one field that PATCH spells differently; its read name is answered with 400 (myanimelist-api-specification#1).
     progress=(_field("num_episodes_watched", Kind.NUMBER, write="num_watched_episodes"),),
     again="rewatch",
+    times="num_times_rewatched",
 )
 MANGA = _medium(
     "manga",
@@ -136,6 +136,7 @@ MANGA = _medium(
     planned="plan_to_read",
     progress=(_field("num_volumes_read", Kind.NUMBER), _field("num_chapters_read", Kind.NUMBER)),
     again="reread",
+    times="num_times_reread",
 )
 MEDIA: dict[str, Medium] = {medium.name: medium for medium in (ANIME, MANGA)}
 """Both lists, in the order in which everything shows them."""

@@ -125,6 +125,19 @@ def end_of(text: str, now: datetime) -> datetime:
     raise UsageError(f"{text!r} names no list and no time.", f"A reference is one of: {EXAMPLES}")
 
 
+def start_of(text: str, now: datetime) -> datetime:
+    """The first moment of the date, month or time that `text` says, in local time unless it says otherwise.
+
+    Raises UsageError for anything that is none of them.
+    """
+    end_of(text, now)  # or it raises
+    if text == "yesterday":
+        today = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+        return _local(today - timedelta(days=1))
+    moment = datetime.fromisoformat(f"{text}-01" if len(text) == len("2026-11") else text)
+    return moment.astimezone(UTC) if moment.tzinfo else _local(moment)
+
+
 def _end_of_month(match: re.Match[str]) -> datetime:
     first = datetime.fromisoformat(f"{match[0]}-01")
     return _local((first + timedelta(days=31)).replace(day=1))

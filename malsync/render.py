@@ -6,9 +6,10 @@ from typing import Any
 
 import orjson
 
-from malsync.diff import Change, count
+from malsync.diff import Change, Op, count
 from malsync.entry import Entry
 from malsync.medium import Json, Kind, Medium
+from malsync.plan import Call, Left, Plan
 from malsync.snapshot import Snapshot, timestamp
 
 SIGNS = {"add": "+", "update": "~", "remove": "-"}
@@ -45,8 +46,11 @@ def shown(item: Json) -> str:
 
 
 def clipped(text: str, longest: int = _LONGEST_VALUE) -> str:
-    """`text`, with an ellipsis and what is missing where it is too long for a line."""
-    return text if len(text) <= longest else f"{text[: longest - 8]}... (+{len(text) - longest + 8})"
+    """`text`, with an ellipsis where it is too long for its place, and how much is missing where there is room to say so."""
+    if len(text) <= longest:
+        return text
+    kept = longest - 8
+    return f"{text[:kept]}... (+{len(text) - kept})" if kept > _CELL else f"{text[: longest - 3]}..."
 
 
 def _json(item: Json) -> str:
@@ -140,3 +144,51 @@ def short(medium: Medium, list_status: Mapping[str, Json]) -> str:
         if (item := list_status.get(field.name)) is not None and item not in (field.kind.blank, "")
     ]
     return ", ".join(parts)
+
+
+# -- plans and what came of them
+
+FOLD = 20
+"""A plan shows so many titles of a kind, and how many more there are."""
+_CELL = 14
+_TO_DO: dict[Op, str] = {"add": "add", "update": "update", "remove": "delete"}
+
+
+def plan_summary(plan: Plan) -> str:
+    """What a plan does, in a few words with its numbers."""
+    return ", ".join(f"{word} {plan.counts[op]:,}" for op, word in _TO_DO.items() if plan.counts[op]) or "nothing to do"
+
+
+def duration(seconds: float) -> str:
+    """A time to wait, as one says it."""
+    if seconds < 2:
+        return "a moment"
+    if seconds < 100:
+        return f"about {seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"about {minutes} minutes" if minutes < 100 else f"about {minutes // 60} h {minutes % 60:02} min"
+
+
+def plan_rows(calls: Iterable[Call]) -> Iterator[tuple[str, str, str, str, str]]:
+    """A row a title: sign, title, and a line for each field with its name, from and to. An add tells what comes, a removal
+    what goes."""
+    for call in calls:
+        title = f"{clipped(visible(call.title)) or 'no title'} ({call.medium.name} {call.id})"
+        names = call.medium.ordered(call.fields)
+        if call.op == "update":
+            pairs = [call.fields[name] for name in names]
+        else:
+            names = [name for name in ("status", "score", *call.medium.progress) if name in call.fields]
+            names = names or ["status"]
+            pairs = [call.fields.get(name, (None, None)) for name in names]
+        was, to = ("\n".join(clipped(shown(pair[side]), _CELL) for pair in pairs) for side in (0, 1))
+        yield (SIGNS[call.op], title, "\n".join(map(visible, names)), was, to)
+
+
+def left_lines(left: Left) -> Iterator[str]:
+    """What is left of one entry: which and why, then the values concerned, a line a field."""
+    yield f"! {left.medium.name} {left.id}  {visible(left.title)}: {visible(left.why)}"
+    width = max((len(name) for name in left.fields), default=0)
+    for name in left.medium.ordered(left.fields):
+        sides = ", ".join(f"{side} {shown(item)}" for side, item in left.fields[name].items())
+        yield f"    {visible(name):{width}}  {sides}"

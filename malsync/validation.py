@@ -27,7 +27,7 @@ def folder() -> Path:
 
 
 def problem(schema: str, document: Any) -> Problem | None:
-    """What is wrong with `document` by the schema of that name; None when it is valid."""
+    """What is wrong with `document` by the schema of that name (`NAME`, or `NAME#/way/to/a/part`); None when it is valid."""
     validator = _validator(schema)
     if validator.is_valid(document):
         return None
@@ -40,4 +40,5 @@ def problem(schema: str, document: Any) -> Problem | None:
 def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
     documents = {path.name: orjson.loads(path.read_bytes()) for path in sorted(folder().glob("*.json"))}
     registry = jsonschema_rs.Registry([(_BASE + name, document) for name, document in documents.items()])
-    return jsonschema_rs.Draft202012Validator({"$ref": f"{_BASE}{schema}.json"}, registry=registry)
+    name, mark, part = schema.partition("#")
+    return jsonschema_rs.Draft202012Validator({"$ref": f"{_BASE}{name}.json{mark}{part}"}, registry=registry)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from malsync import __version__
-from malsync.api import Pace
 from malsync.sandbox import Sandbox
+from malsync.transport import Pace
 from tests.harness import Malsync, TestTime
 from tests.servers import FarSide, Heard, Reply, entry, mal, page, rest_of, told
 

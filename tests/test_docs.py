@@ -116,6 +116,17 @@ def test_the_example_in_the_snapshot_document_is_a_valid_head() -> None:
     assert problem("snapshot-1", json.loads(text)) is None
 
 
+def test_the_example_in_the_document_of_restoring_is_a_plan_that_can_be_applied() -> None:
+    from malsync.interchange import plan_file
+
+    text = (ROOT / "docs" / "restoring.md").read_text(encoding="utf-8").split("```json")[1].split("```")[0]
+    made = plan_file.decode(text.encode(), "the example")
+
+    assert [(call.op, call.key, call.fields) for call in made.plan.calls] == [
+        ("update", ("anime", 20), {"score": (1, 7)})
+    ]
+
+
 def test_the_recipe_in_the_snapshot_document_recomputes_a_digest() -> None:
     """The Python of docs/snapshots.md, run as it stands over a snapshot that malsync wrote."""
     import os

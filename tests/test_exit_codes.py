@@ -40,6 +40,14 @@ def _api(malsync: Malsync, box: Sandbox, folder: Path) -> int:
     return malsync("backup").exit_code
 
 
+def _left(malsync: Malsync, box: Sandbox, folder: Path) -> int:
+    malsync.ok("backup")
+    first = min(box.entries(box.user, "anime"))
+    box.edit(box.user, "anime", first, score=1)
+    box.add_faults(f"invalid_content:method=PATCH,on=anime/{first}/")
+    return malsync("restore", "latest", "--yes").exit_code
+
+
 def _mirror(malsync: Malsync, box: Sandbox, folder: Path) -> int:
     malsync.ok("backup")
     connection = sqlite3.connect(malsync.home / "mirror.db")
@@ -86,13 +94,14 @@ TABLE: dict[Exit, Produced] = {
     Exit.USAGE: _usage,
     Exit.AUTH: _auth,
     Exit.API: _api,
+    Exit.LEFT: _left,
     Exit.MIRROR: _mirror,
     Exit.REFUSED: _refused,
     Exit.SUSPICIOUS: _suspicious,
     Exit.BUG: _bug,
     Exit.INTERRUPTED: _interrupted,
 }
-NUMBERS = {0, 1, 2, 3, 4, 6, 7, 8, 70, 130}
+NUMBERS = {0, 1, 2, 3, 4, 5, 6, 7, 8, 70, 130}
 
 
 @pytest.mark.parametrize("code", TABLE, ids=lambda code: f"{int(code)} {code.name}")

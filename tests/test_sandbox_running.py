@@ -1,5 +1,6 @@
 """Starting and stopping: in a test, in the foreground, and with somebody at the browser."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -75,10 +76,11 @@ def test_an_account_that_is_not_there_is_named(box):
 
 
 def test_every_answer_waits_for_the_latency(world, monkeypatch):
-    waited = []
+    waited, asleep = [], asyncio.sleep
 
     async def sleep(seconds):
         waited.append(seconds)
+        await asleep(0)
 
     monkeypatch.setattr("malsync.sandbox.server.asyncio.sleep", sleep)
     with Sandbox(world, latency=0.2) as box:

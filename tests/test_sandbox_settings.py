@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from malsync.sandbox import Sandbox, SandboxError, Settings, World
-from malsync.sandbox.faults import KINDS, OWN_KEYS, SHARED_KEYS, Kind
+from malsync.sandbox.faults import KINDS, OWN_KEYS, SHARED_KEYS, Kind, parsed_faults
 from malsync.sandbox.settings import SETTINGS
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "sandbox.md"
@@ -117,8 +117,7 @@ DOCUMENTED = [
     ),
     *(f"| `{name}` | {key.says} |" for name, key in {**SHARED_KEYS, **OWN_KEYS}.items()),
     *(
-        f"| `{kind.name}` | {'pages' if kind.pages else 'all'} | {'yes' if kind.done else 'no'} | "
-        f"{own_keys(kind)} | {kind.says} |"
+        f"| `{kind.name}` | {kind.strikes} | {'yes' if kind.done else 'no'} | {own_keys(kind)} | {kind.says} |"
         for kind in KINDS.values()
     ),
 ]
@@ -135,3 +134,13 @@ def test_the_document_has_no_setting_or_fault_that_is_not_there():
     rows = [line for line in tables.splitlines() if line.startswith("| `")]
 
     assert sorted(rows) == sorted(DOCUMENTED)
+
+
+def test_every_example_of_a_fault_in_the_document_is_right():
+    section = DOCUMENT.read_text("utf-8").partition("## Faults")[2].partition("Without `on`")[0]
+    examples = [line.strip().partition("  ")[0] for line in section.splitlines() if line.startswith("    ")]
+
+    named = {fault.kind.name for example in examples for fault in parsed_faults(example)}
+
+    assert len(examples) > 10
+    assert named >= {kind.name for kind in KINDS.values() if kind.strikes == "writes"}

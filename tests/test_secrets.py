@@ -11,7 +11,7 @@ from tests.broken import broken_installation
 from tests.harness import Malsync
 from tests.signing import sign_in
 
-SENDS = "        self._pace.wait()\n"
+SENDS = "        self.pace.wait()\n"
 LEAKS = (
     "        raise RuntimeError(f'sent {headers!r} to {address}&access_token=' + headers['Authorization'][7:]"
     " + chr(10) + str(headers) + ' Bearer ' + headers['Authorization'][7:])\n"
@@ -29,7 +29,7 @@ def test_a_bug_ends_with_70_and_its_details_hold_no_token(
     malsync: Malsync, box: Sandbox, tmp_path: Path, stored: bool
 ) -> None:
     token = sign_in(malsync, box).access_token if stored else box.access_token
-    broken = broken_installation(tmp_path / "broken", "api.py", SENDS, LEAKS)
+    broken = broken_installation(tmp_path / "broken", "transport.py", SENDS, LEAKS)
 
     code, out, err = run(malsync, "backup", "--json", env=broken)
 
@@ -44,7 +44,7 @@ def test_a_bug_ends_with_70_and_its_details_hold_no_token(
     report = path.read_text()
     assert "Traceback" in report
     assert "RuntimeError" in report
-    assert "api.py" in report
+    assert "transport.py" in report
     assert path.stat().st_mode & 0o777 == 0o600
     for text in (out, err, report):
         assert token not in text
@@ -53,7 +53,7 @@ def test_a_bug_ends_with_70_and_its_details_hold_no_token(
 
 
 def test_the_details_are_where_home_says_and_replace_the_last_ones(malsync: Malsync, tmp_path: Path) -> None:
-    broken = broken_installation(tmp_path / "broken", "api.py", SENDS, "        raise KeyError(method)\n")
+    broken = broken_installation(tmp_path / "broken", "transport.py", SENDS, "        raise KeyError(method)\n")
     there = tmp_path / "there"
     there.mkdir()
     (there / "last-error.txt").write_text("an older and much longer report " * 500)
@@ -68,7 +68,7 @@ def test_the_details_are_where_home_says_and_replace_the_last_ones(malsync: Mals
 
 
 def test_a_bug_that_cannot_be_written_down_is_told_all_the_same(malsync: Malsync, tmp_path: Path) -> None:
-    broken = broken_installation(tmp_path / "broken", "api.py", SENDS, "        raise KeyError(method)\n")
+    broken = broken_installation(tmp_path / "broken", "transport.py", SENDS, "        raise KeyError(method)\n")
     malsync.home.mkdir()
     (malsync.home / "last-error.txt").mkdir()
 
@@ -81,7 +81,10 @@ def test_a_bug_that_cannot_be_written_down_is_told_all_the_same(malsync: Malsync
 
 def test_a_bug_in_one_of_the_readers_ends_both(malsync: Malsync, tmp_path: Path) -> None:
     broken = broken_installation(
-        tmp_path / "broken", "api.py", SENDS, "        if 'manga' in address:\n            raise KeyError(method)\n"
+        tmp_path / "broken",
+        "transport.py",
+        SENDS,
+        "        if 'manga' in address:\n            raise KeyError(method)\n",
     )
 
     code, _, err = run(malsync, "backup", env=broken)

@@ -1,11 +1,15 @@
 """Files of every version that ever left the house stay readable. The fixtures here are never made again."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from malsync.mirror import FILE_NAME
+from malsync.errors import Refused
+from malsync.mirror import FILE_NAME, Mirror
 from tests.harness import ROOT, Malsync
 
 MIRRORS = sorted((ROOT / "fixtures" / "mirrors").glob("version-*.db"))
@@ -37,6 +41,77 @@ def test_a_mirror_of_an_older_version_verifies_and_shows_its_lists(mirror: Path,
     assert shown[20]["list_status"]["new_member"] == {"n": 1.5, "big": 2**60}
     assert shown[20]["list_status"]["score"] is None
     assert shown[20]["list_status"]["finish_date"] == "2023-12"
+
+
+def test_a_mirror_from_before_the_journal_has_no_runs_and_takes_them(tmp_path: Path) -> None:
+    shutil.copy(MIRRORS[0], tmp_path / FILE_NAME)
+
+    with Mirror.open(tmp_path / FILE_NAME) as mirror:
+        assert mirror.journal.runs() == []
+        mika = mirror.info(1).user
+    with Mirror.open(tmp_path / FILE_NAME, write=True) as mirror:
+        run = mirror.journal.begin(mika, "default", "restore", {}, [], before=2, now=datetime(2026, 11, 1, tzinfo=UTC))
+        assert (run.number, run.before, mirror.verify()[1]) == (1, 2, "ok")
+
+
+def test_a_mirror_is_brought_up_to_date_once_however_many_open_it(tmp_path: Path) -> None:
+    """Reading commands wait for nobody, and after an upgrade of malsync each of them finds an older mirror."""
+    together = Barrier(8)
+
+    def verified(path: Path) -> str:
+        together.wait(timeout=30)
+        with Mirror.open(path, wait=30) as mirror:
+            return mirror.verify()[1]
+
+    for number in range(5):
+        path = tmp_path / f"{number}.db"
+        shutil.copy(MIRRORS[0], path)
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(verified, [path] * 8)) == ["ok"] * 8
+
+
+@pytest.mark.parametrize("mirror", MIRRORS[1:], ids=lambda path: path.stem)
+def test_the_runs_in_a_mirror_of_an_older_version_are_read_and_can_be_gone_on_with(
+    mirror: Path, tmp_path: Path
+) -> None:
+    shutil.copy(mirror, tmp_path / FILE_NAME)
+
+    with Mirror.open(tmp_path / FILE_NAME, write=True) as opened:
+        journal = opened.journal
+        runs = journal.runs()
+        whole = {(line.call.key, line.state, line.tries, line.http, line.why) for line in journal.lines(5)}
+        naruto, bebop, berserk = journal.lines(5)[:3]
+
+        assert [(run.kind, run.state, run.before, run.after, run.undoes) for run in runs] == [
+            ("restore", "finished", 2, 1, None),
+            ("apply", "undone", 2, None, None),
+            ("undo", "finished", 3, 3, 2),
+            ("migrate", "abandoned", 5, None, None),
+            ("revert", "unfinished", 3, None, None),
+        ]
+        assert [run.account for run in runs[2:4]] == ["default", "ünother"]
+        assert runs[4].head == {"good": 1, "bad": 3, "filters": {"ids": [["anime", 20]]}}
+        assert runs[0].started_at == datetime(2026, 1, 5, 20, 0, 1, tzinfo=UTC)
+        assert whole == {
+            (("anime", 20), "done", 1, 200, ""),
+            (("anime", 1), "sent", 0, None, ""),
+            (("manga", 2), "already", 0, None, ""),
+            (("anime", 5), "skipped", 0, None, "moved: status was plan_to_watch and is dropped"),
+            (("manga", 3), "failed", 5, 503, "MAL answered 503, five times"),
+            (("manga", 4), "not_restorable", 2, 400, "start_date: MAL refuses 2021"),
+            (("anime", 6), "planned", 0, None, ""),
+        }
+        assert naruto.call.expect is None
+        assert naruto.call.fields["finish_date"] == (None, "2023-12")
+        assert naruto.answer is not None
+        assert naruto.answer["new_member"] == {"n": 1.5, "big": 2**60}
+        assert bebop.call.fields == {"score": (10, 9), "tags": ([], ["a tag, of prose"])}
+        assert berserk.call.expect == {"status": "reading", "score": 0, "odd": -0.0}
+        assert journal.pending(5) == 2
+        with pytest.raises(Refused, match="Run 5"):
+            journal.begin(runs[4].user, "default", "restore", {}, [], before=3, now=datetime(2026, 11, 1, tzinfo=UTC))
+        ended = journal.ended(5, "finished", datetime(2026, 11, 1, tzinfo=UTC), after=3)
+        assert (ended.state, ended.after) == ("finished", 3)
 
 
 def test_there_is_a_mirror_of_each_version() -> None:

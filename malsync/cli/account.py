@@ -26,8 +26,8 @@ def login(app: App, no_browser: bool) -> None:
 
     Needs a client id of your own: register one at MAL (README, "Your client id") and set MALSYNC_CLIENT_ID.
     """
-    from malsync.api import check_url, origin_of
     from malsync.auth import FixedToken, authorization_request, command, store_of
+    from malsync.transport import check_url, origin_of
 
     settings = app.settings
     if not settings.client_id:

@@ -1,5 +1,6 @@
 """What commands share: settings, the mirror, the lock, who is signed in, and what a reference means."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -12,12 +13,14 @@ from malsync.errors import AuthError, Busy, UsageError
 
 if TYPE_CHECKING:
     from malsync.accounts import Accounts
-    from malsync.api import Client, Credentials
+    from malsync.api import Client
     from malsync.auth import TokenEndpoint
+    from malsync.clock import Clock
     from malsync.config import Settings
     from malsync.mirror import Mirror
     from malsync.refs import Chosen, Sources
     from malsync.snapshot import Snapshot, User
+    from malsync.transport import Credentials
 
 LOCK_NAME = "malsync.lock"
 _OWN_NAMES = {"mirror", "tokens", "accounts", "config", "malsync", "last-error"}
@@ -31,6 +34,7 @@ class App:
         self.output = output
         self.named_account = named_account
         self._home = home
+        self._clients: list[Client] = []
 
     @property
     def account(self) -> str:
@@ -128,14 +132,14 @@ class App:
     @cached_property
     def api_url(self) -> str:
         """The API's address, fit to send a token to."""
-        from malsync.api import check_url
+        from malsync.transport import check_url
 
         return check_url(self.settings.api_url, "MALSYNC_API_URL")
 
     def token_endpoint(self) -> "TokenEndpoint":
         """MAL's token endpoint."""
-        from malsync.api import check_url
         from malsync.auth import TokenEndpoint
+        from malsync.transport import check_url
 
         settings = self.settings
         return TokenEndpoint(
@@ -146,29 +150,41 @@ class App:
             settings.user_agent,
         )
 
-    def client(self, credentials: "Credentials") -> "Client":
-        """A client of the API with these credentials."""
-        from malsync.api import Client, Pace, is_loopback
+    def client(self, credentials: "Credentials", clock: "Clock | None" = None) -> "Client":
+        """A client of the API with these credentials; `clock` where its waits may be broken off."""
+        from malsync.api import Client
+        from malsync.transport import Pace, is_loopback
 
         settings = self.settings
         per_second = settings.requests_per_second
         if per_second is None:
             per_second = 0.0 if is_loopback(self.api_url) else 1.0
-        return Client(
+        clock = clock or self.world.clock
+        client = Client(
             self.api_url,
             credentials,
             user_agent=settings.user_agent,
-            pace=Pace(per_second, self.world.clock),
-            clock=self.world.clock,
+            pace=Pace(per_second, clock),
+            clock=clock,
             jitter=self.world.jitter,
             log=self.output.log,
             waiting=self.output.note,
         )
+        self._clients.append(client)
+        return client
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """How many requests this command has sent to the API's address so far, by method."""
+        total: Counter[str] = Counter()
+        for client in self._clients:
+            total += client.requests
+        return dict(total)
 
     def credentials(self, account: str | None = None) -> "Credentials":
         """The token of `account`, of the one that is meant when that is None. Raises AuthError when not logged in."""
-        from malsync.api import origin_of
         from malsync.auth import FixedToken, StoredToken, store_of
+        from malsync.transport import origin_of
 
         settings = self.settings
         if settings.access_token and account in {None, self.named_account}:
@@ -205,6 +221,13 @@ class App:
         account = account or self.account
         check(account, self.accounts.user(account), user)
         return account
+
+    def bind(self, account: str, user: "User") -> None:
+        """Bind `account` to `user`, whose token proved to be theirs. Raises AuthError when it is bound to another."""
+        from malsync.auth import store_of
+
+        with store_of(self.home, self.settings.token_store).locked():
+            self.accounts.bind(account, user)
 
     # -- which list
 
@@ -252,7 +275,7 @@ class App:
 
     @property
     def _origin(self) -> str:
-        from malsync.api import origin_of
+        from malsync.transport import origin_of
 
         return origin_of(self.settings.api_url)
 

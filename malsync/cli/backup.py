@@ -60,7 +60,6 @@ def _backup(
     app: App, public: str | None, file: str | None, note: str, *, accept: bool, wait: float
 ) -> tuple[dict[str, Any], int]:
     from malsync import backup as service
-    from malsync.auth import store_of
 
     file_for = _file_pattern(app, file)
     try:
@@ -85,8 +84,7 @@ def _backup(
         from malsync.interchange.shelf import Latest
 
         if account is not None:
-            with store_of(app.home, app.settings.token_store).locked():
-                app.accounts.bind(account, user)
+            app.bind(account, user)
         result = service.store(mirror, Latest(app.home / "latest"), snapshot, accept=accept)
         before = _one_before(mirror.infos(user), result.info)
     try:

@@ -11,7 +11,7 @@ from contextlib import suppress
 import click
 
 from malsync import __version__
-from malsync.cli import account, backup, look, mirror, sandbox, transfer
+from malsync.cli import account, backup, look, mirror, sandbox, transfer, write
 from malsync.cli.app import App
 from malsync.cli.options import Group, home_named
 from malsync.cli.output import Output, has_colour, writing
@@ -33,7 +33,7 @@ def cli() -> None:
     """
 
 
-for module in (account, backup, look, transfer, mirror, sandbox):
+for module in (account, backup, look, write, transfer, mirror, sandbox):
     for one in module.COMMANDS:
         cli.add_command(one)
 

@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -96,7 +96,8 @@ class Output:
     ) -> None:
         """A table for people, its numbers to the `right`. Nothing with --json or --quiet.
 
-        The column `long` is the one that gives way on a narrow terminal; piped, lines are as long as they need to be.
+        The column `long` is the one that gives way on a narrow terminal; piped, lines are as long as they need to be. A cell
+        may have several lines.
         """
         if self.json or self.quiet:
             return
@@ -105,8 +106,6 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        from malsync.render import visible
-
         console = Console(markup=False, highlight=False, emoji=False)
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for column in columns:
@@ -114,7 +113,7 @@ class Output:
                 column, justify="right" if column in right else "left", overflow="fold", no_wrap=column != long
             )
         for row in rows:
-            table.add_row(*(Text(visible(cell)) for cell in row))
+            table.add_row(*(Text(_harmless(cell)) for cell in row))
         if not console.is_terminal:
             console.width = max(80, console.measure(table, options=console.options.update(width=100_000)).maximum)
         with writing():
@@ -149,6 +148,33 @@ class Output:
                 bars.update(tasks[medium.name], description=what, completed=entries)
 
             yield told
+
+    @contextmanager
+    def counting(self, total: int, what: str) -> Iterator[Callable[[int], object]]:
+        """Progress through `total` steps: a bar with rate and time left on a terminal, silence elsewhere."""
+        if self.quiet or not sys.stderr.isatty():
+            yield str
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=Console(stderr=True),
+            transient=True,
+        ) as bars:
+            task = bars.add_task(what, total=total, rate="")
+
+            def moved(number: int) -> None:
+                speed = bars.tasks[0].speed
+                bars.update(task, completed=number, rate="" if speed is None else f"{speed:.1f}/s")
+
+            yield moved
 
 
 def _tell(text: str) -> None:

@@ -1,6 +1,7 @@
-"""The mirror: the SQLite file that holds every snapshot. `Mirror` is the way in."""
+"""The mirror: the SQLite file that holds every snapshot and the journal of every run. `Mirror` is the way in."""
 
 from malsync.mirror.database import FILE_NAME
+from malsync.mirror.journal import Journal, Line, Run
 from malsync.mirror.store import Info, Mirror, Version
 
-__all__ = ["FILE_NAME", "Info", "Mirror", "Version"]
+__all__ = ["FILE_NAME", "Info", "Journal", "Line", "Mirror", "Run", "Version"]

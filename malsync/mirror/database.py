@@ -1,8 +1,8 @@
 """Opening the mirror's file, and saying in words what SQLite says in codes."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from malsync.errors import Busy, Damaged, MirrorError
 
 FILE_NAME = "mirror.db"
 APPLICATION_ID = 0x6D616C73  # "mals"; how `file` and we tell a mirror from any other SQLite file
-VERSION = 1
+VERSION = 2
 """How many migrations this program knows, kept in `user_version` so that opening a file needs no look at its tables."""
 
 BUSY_SECONDS = 5.0
@@ -70,6 +70,70 @@ def damaged(path: Path, detail: str) -> Damaged:
         "Make a new one from exported snapshots: malsync mirror rebuild FILES "
         "(the newest list of each user is in the folder `latest` beside it). The damaged file is kept.",
     )
+
+
+class File:
+    """The mirror's file through one connection. Every method raises MirrorError or Busy where the file fails it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """What a query gives. `values` are bound in their order, or by name if they are one dict."""
+        with translated(self.path):
+            return query(self._connection, sql, _bound(values))
+
+    def change(self, sql: str, *values: Any) -> int:
+        """Run a statement, and say how many rows it changed. Outside of `transaction` it is on disk when this returns."""
+        with translated(self.path):
+            return self._connection.execute(sql, _bound(values)).rowcount
+
+    def insert(self, sql: str, *values: Any) -> int:
+        """Insert a row, and say which number it got."""
+        with translated(self.path):
+            return self._connection.execute(sql, _bound(values)).lastrowid or 0
+
+    def change_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run a statement once for each of `rows`."""
+        with translated(self.path):
+            self._connection.executemany(sql, rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is changed within is stored, or nothing of it."""
+        with translated(self.path), transaction(self._connection):
+            yield
+
+    @contextmanager
+    def understood(self, what: str) -> Iterator[None]:
+        """Turn the failure to understand rows that we did not write into Damaged."""
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            raise damaged(self.path, f"{what} cannot be read ({error})") from error
+
+
+def _bound(values: tuple[Any, ...]) -> Mapping[str, object] | Sequence[object]:
+    return values[0] if values and isinstance(values[0], dict) else values
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction, for writing from its start: committed at the end, taken back when anything is raised."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk may have ended the transaction already; then there is nothing to take back.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("ROLLBACK")
+        raise
 
 
 def connect(path: Path, *, write: bool, wait: float = BUSY_SECONDS) -> sqlite3.Connection:
@@ -169,14 +233,19 @@ def _apply(connection: sqlite3.Connection) -> None:
 
     from malsync.mirror.schema import migrations
 
-    # Claimed first: a process that is killed between two migrations leaves a file that is known to be ours.
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    migrations.apply(Database(connection))
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    # Reading commands take no lock of ours, so two may migrate at once: the second waits here, and finds nothing to do.
+    with transaction(connection):
+        if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            migrations.apply(Database(connection))
+            connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _make_durable(connection: sqlite3.Connection) -> None:
-    # Network disks have no shared memory for a write-ahead log; a rollback journal is slower there, and right.
-    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-        connection.execute("PRAGMA journal_mode = DELETE")
-    connection.execute("PRAGMA synchronous = FULL")
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
+        connection.execute("PRAGMA synchronous = FULL")
+        return
+    # Network disks have no shared memory for a write-ahead log; a rollback journal is slower there, and right. With FULL
+    # alone a power cut could bring back the journal that a commit took away, and with it what was there before.
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA synchronous = EXTRA")

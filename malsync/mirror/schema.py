@@ -31,6 +31,13 @@ def snapshots(db: Database) -> None:
         db.execute(_list_view(medium))
 
 
+@migrations()
+def journal(db: Database) -> None:
+    """Runs, and each write of a run with what came of it."""
+    for statement in _RUNS_AND_CALLS:
+        db.execute(statement)
+
+
 _USERS_AND_SNAPSHOTS = (
     """
     CREATE TABLE mal_user (
@@ -67,6 +74,51 @@ _USERS_AND_SNAPSHOTS = (
     )
     """,
     "CREATE INDEX snapshot_by_series ON snapshot (series, taken_at)",
+)
+_RUNS_AND_CALLS = (
+    """
+    CREATE TABLE run (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        user INTEGER NOT NULL REFERENCES mal_user (id),
+        account TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('restore', 'revert', 'migrate', 'apply', 'undo')),
+        plan TEXT NOT NULL,
+        before INTEGER REFERENCES snapshot (id) ON DELETE SET NULL,
+        after INTEGER REFERENCES snapshot (id) ON DELETE SET NULL,
+        undoes INTEGER REFERENCES run (id),
+        state TEXT NOT NULL CHECK (state IN ('unfinished', 'finished', 'undone', 'abandoned')),
+        started_at TEXT NOT NULL,
+        ended_at TEXT,
+        CHECK ((kind = 'undo') = (undoes IS NOT NULL)),
+        CHECK ((state = 'unfinished') = (ended_at IS NULL))
+    )
+    """,
+    "CREATE INDEX run_by_user ON run (user, state)",
+    # The guard against a second unfinished run, where no program can forget it.
+    "CREATE UNIQUE INDEX run_unfinished ON run (user) WHERE state = 'unfinished'",
+    """
+    CREATE TABLE run_call (
+        run INTEGER NOT NULL REFERENCES run (id),
+        seq INTEGER NOT NULL,
+        op TEXT NOT NULL CHECK (op IN ('add', 'update', 'remove')),
+        medium TEXT NOT NULL CHECK (medium IN ('anime', 'manga')),
+        media_id INTEGER NOT NULL,
+        title TEXT NOT NULL,
+        expect TEXT,
+        fields TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (
+            state IN ('planned', 'sent', 'done', 'already', 'skipped', 'failed', 'not_restorable')
+        ),
+        tries INTEGER NOT NULL,
+        sent_at TEXT,
+        answered_at TEXT,
+        http INTEGER,
+        answer TEXT,
+        why TEXT NOT NULL,
+        PRIMARY KEY (run, seq)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX run_call_by_title ON run_call (medium, media_id)",
 )
 
 

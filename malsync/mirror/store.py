@@ -2,12 +2,11 @@
 
 import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import orjson
 
@@ -15,7 +14,9 @@ from malsync.diff import OPS, Op, count, diff
 from malsync.entry import Entry, TitleList
 from malsync.errors import Damaged, UsageError
 from malsync.medium import MEDIA, ListStatus, Medium
-from malsync.mirror.database import BUSY_SECONDS, connect, damaged, in_memory, query, translated
+from malsync.mirror import users
+from malsync.mirror.database import BUSY_SECONDS, File, connect, damaged, in_memory, translated
+from malsync.mirror.journal import Journal
 from malsync.mirror.rows import Row, RowCodec
 from malsync.snapshot import Covers, Snapshot, Source, User, digest_of, member, parse_timestamp, timestamp
 
@@ -72,6 +73,7 @@ class Mirror:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
+        self._file = File(path, connection)
 
     @classmethod
     def open(cls, path: Path, *, write: bool = False, wait: float = BUSY_SECONDS) -> Self:
@@ -86,29 +88,34 @@ class Mirror:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        self._file.close()
+
+    @property
+    def journal(self) -> Journal:
+        """The journal of every run, in the same file."""
+        return Journal(self._file)
 
     # -- who and what is here
 
     def users(self) -> list[User]:
         """Every MAL user that has a snapshot here, in the order in which they came."""
-        rows = self._rows("SELECT origin, mal_id, name FROM mal_user ORDER BY id")
+        rows = self._file.rows("SELECT origin, mal_id, name FROM mal_user ORDER BY id")
         return [User(*row) for row in rows]
 
     def infos(self, user: User | None = None) -> list[Info]:
         """Every snapshot, or those of one user, oldest first."""
-        found = [_info(row) for row in self._rows(f"{_HEADERS} ORDER BY taken_at, snapshot.id")]
+        found = [_info(row) for row in self._file.rows(f"{_HEADERS} ORDER BY taken_at, snapshot.id")]
         return found if user is None else [info for info in found if info.user.key == user.key]
 
     def info(self, number: int) -> Info:
         """The snapshot of that number. Raises KeyError when there is none."""
-        for row in self._rows(f"{_HEADERS} WHERE snapshot.id = ?", number):
+        for row in self._file.rows(f"{_HEADERS} WHERE snapshot.id = ?", number):
             return _info(row)
         raise KeyError(number)
 
     def numbers(self) -> list[int]:
         """The number of every snapshot, even of those whose headers cannot be read."""
-        return [number for (number,) in self._rows("SELECT id FROM snapshot ORDER BY id")]
+        return [number for (number,) in self._file.rows("SELECT id FROM snapshot ORDER BY id")]
 
     def find(self, snapshot: Snapshot) -> Info | None:
         """The same snapshot, if it is here already: its user, its time and its digest."""
@@ -134,7 +141,7 @@ class Mirror:
                 None if statuses is None else {id: Entry(id, titles.get(id, ""), data) for id, data in statuses.items()}
             )
         found = Snapshot(info.user, info.taken_at, info.source, info.covers, lists, info.note, info.suspicious)
-        with self._understood(f"snapshot {number}"):
+        with self._file.understood(f"snapshot {number}"):
             its_digest = found.digest
         if its_digest != info.digest:
             raise _unlike(self.path, number)
@@ -142,12 +149,12 @@ class Mirror:
 
     def history(self, user: User, medium: Medium, id: int) -> list[Version]:
         """One entry through every snapshot of `user` that covers `medium`: a version wherever it changed, came or went."""
-        rows = self._rows(
+        rows = self._file.rows(
             f"SELECT series, since, until, {', '.join(_CODECS[medium.name].columns)}"
             f" FROM {medium.name}_version WHERE media_id = ? AND series IN (SELECT DISTINCT series FROM snapshot)",
             id,
         )
-        with self._understood(f"the history of {medium.name} {id}"):
+        with self._file.understood(f"the history of {medium.name} {id}"):
             spans = [(row[0], row[1], row[2], _CODECS[medium.name].decode(row[3:])) for row in rows]
         versions: list[Version] = []
         for info in self.infos(user):
@@ -160,7 +167,7 @@ class Mirror:
 
     def titles(self, medium: Medium) -> dict[int, str]:
         """The title of every id that was ever on a list here."""
-        return dict(self._rows(f"SELECT id, title FROM {medium.name}"))
+        return dict(self._file.rows(f"SELECT id, title FROM {medium.name}"))
 
     # -- writing
 
@@ -171,11 +178,11 @@ class Mirror:
         one, the damage would be stored as the user's own change. Raises MirrorError and leaves the mirror as it was when
         anything fails, a rebuilt digest that differs included.
         """
-        with self._transaction():
+        with self._file.transaction():
             found = self.find(snapshot)
             if found is not None:
                 return found
-            user = self._user_row(snapshot.user, may_rename=snapshot.source != "import")
+            user = users.keep(self._file, snapshot.user, may_rename=snapshot.source != "import")
             series = self._series_for(user, snapshot)
             previous = self._newest_of(series)
             if previous is not None:
@@ -191,7 +198,7 @@ class Mirror:
                         Snapshot(snapshot.user, snapshot.taken_at, snapshot.source, snapshot.covers, after),
                     )
                 )
-                self._execute(
+                self._file.change(
                     "UPDATE snapshot SET added = ?, updated = ?, removed = ? WHERE id = ?",
                     *(changes[op] for op in OPS),
                     number,
@@ -220,21 +227,24 @@ class Mirror:
     # -- verifying
 
     def verify(self) -> tuple[list[tuple[int, str | None]], str]:
-        """Recompute every digest and check the database.
+        """Recompute every digest and check the database, the journal in it included.
 
         Returns each snapshot's number with its problem (None: it is whole), and "ok" or what SQLite found.
         Raises MirrorError when the file is too damaged to read.
         """
-        complaints = [row[0] for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+        complaints = [row[0] for row in self._file.rows("PRAGMA integrity_check") if row[0] != "ok"]
         complaints += [
-            f"{row[0]} row {row[1]} points at a missing {row[2]}" for row in self._rows("PRAGMA foreign_key_check")
+            f"{row[0]} row {row[1]} points at a missing {row[2]}" for row in self._file.rows("PRAGMA foreign_key_check")
         ]
         for medium in MEDIA.values():
             self.titles(medium)
-            complaints += [f"{medium.name} {row[0]}: {row[1]}" for row in self._rows(_BAD_SPANS.format(medium.name))]
+            complaints += [
+                f"{medium.name} {row[0]}: {row[1]}" for row in self._file.rows(_BAD_SPANS.format(medium.name))
+            ]
+        complaints += self.journal.problems()
         problems: dict[int, str | None] = {}
         by_series: dict[int, list[Info]] = {}
-        for row in self._rows(f"{_HEADERS} ORDER BY snapshot.id"):
+        for row in self._file.rows(f"{_HEADERS} ORDER BY snapshot.id"):
             try:
                 info = _info(row)
                 by_series.setdefault(info.series, []).append(info)
@@ -273,7 +283,7 @@ class Mirror:
         """Each version's interval and canonical form. Raises ValueError or TypeError for rows that we did not write."""
         codec = _CODECS[medium.name]
         before: tuple[int, int | None] | None = None
-        for media_id, since, until, *row in self._rows(
+        for media_id, since, until, *row in self._file.rows(
             f"SELECT media_id, since, until, {', '.join(codec.columns)} FROM {medium.name}_version WHERE series = ?"
             " ORDER BY media_id, since",
             series,
@@ -286,35 +296,6 @@ class Mirror:
 
     # -- inside
 
-    def _rows(self, sql: str, *values: Any) -> list[Row]:
-        with translated(self.path):
-            return query(self._connection, sql, values[0] if values and isinstance(values[0], dict) else values)
-
-    def _execute(self, sql: str, *values: Any) -> int:
-        with translated(self.path):
-            return self._connection.execute(sql, values).lastrowid or 0
-
-    @contextmanager
-    def _understood(self, what: str) -> Iterator[None]:
-        """Turn the failure to understand rows that we did not write into Damaged."""
-        try:
-            yield
-        except (TypeError, ValueError) as error:
-            raise damaged(self.path, f"{what} cannot be read ({error})") from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with translated(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # A full disk may have ended the transaction already; then there is nothing to take back.
-                with suppress(sqlite3.OperationalError):
-                    self._connection.execute("ROLLBACK")
-                raise
-
     def _statuses(self, info: Info) -> dict[str, dict[int, ListStatus] | None]:
         """Each list's data at that snapshot, by id."""
         at = {"series": info.series, "snapshot": info.number}
@@ -323,8 +304,10 @@ class Mirror:
             if info.covers[name] is None:
                 found[name] = None
                 continue
-            rows = self._rows(f"SELECT media_id, {', '.join(codec.columns)} FROM {name}_version WHERE {_VALID_AT}", at)
-            with self._understood(f"snapshot {info.number}"):
+            rows = self._file.rows(
+                f"SELECT media_id, {', '.join(codec.columns)} FROM {name}_version WHERE {_VALID_AT}", at
+            )
+            with self._file.understood(f"snapshot {info.number}"):
                 found[name] = {row[0]: codec.decode(row[1:]) for row in rows}
         return found
 
@@ -338,22 +321,10 @@ class Mirror:
         if digest_of(members) != info.digest:
             raise _unlike(self.path, number)
 
-    def _user_row(self, user: User, *, may_rename: bool) -> int:
-        # Compared here: SQLite's lower() knows ASCII alone.
-        rows = self._rows("SELECT id, mal_id, name FROM mal_user WHERE origin = ?", user.origin)
-        found = next((row for row in rows if User(user.origin, *row[1:]).key == user.key), None)
-        if found is None:
-            return self._execute(
-                "INSERT INTO mal_user (origin, mal_id, name) VALUES (?, ?, ?)", user.origin, user.id, user.name
-            )
-        if found[2] != user.name and user.name and may_rename:
-            self._execute("UPDATE mal_user SET name = ? WHERE id = ?", user.name, found[0])
-        return int(found[0])
-
     def _series_for(self, user: int, snapshot: Snapshot) -> int:
         """The series that `snapshot` continues: one whose newest is not younger, so that no interval is ever split."""
         kind = _KINDS.get(snapshot.source, "own")
-        found = self._rows(
+        found = self._file.rows(
             "SELECT series.id, max(taken_at) AS newest FROM series JOIN snapshot ON snapshot.series = series.id"
             " WHERE user = ? AND kind = ? GROUP BY series.id HAVING newest <= ? ORDER BY newest DESC LIMIT 1",
             user,
@@ -362,14 +333,14 @@ class Mirror:
         )
         if found:
             return int(found[0][0])
-        return self._execute("INSERT INTO series (user, kind) VALUES (?, ?)", user, kind)
+        return self._file.insert("INSERT INTO series (user, kind) VALUES (?, ?)", user, kind)
 
     def _newest_of(self, series: int) -> Info | None:
         return max((info for info in self.infos() if info.series == series), key=lambda info: info.number, default=None)
 
     def _insert_snapshot(self, series: int, snapshot: Snapshot) -> int:
         counts = snapshot.counts
-        return self._execute(
+        return self._file.insert(
             "INSERT INTO snapshot (series, taken_at, source, digest, covers, anime, manga, added, updated, removed,"
             " suspicious, note) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?)",
             series,
@@ -402,23 +373,24 @@ class Mirror:
         columns = ", ".join(codec.columns)
         open_rows = {
             row[0]: row[1:]
-            for row in self._rows(f"SELECT media_id, {columns} FROM {table} WHERE series = ? AND until IS NULL", series)
+            for row in self._file.rows(
+                f"SELECT media_id, {columns} FROM {table} WHERE series = ? AND until IS NULL", series
+            )
         }
         rows = {id: codec.encode(entry.list_status) for id, entry in titles.items()}
         ended = [id for id, row in open_rows.items() if rows.get(id) != row]
         begun = [id for id, row in rows.items() if open_rows.get(id) != row]
-        with translated(self.path):
-            self._connection.executemany(
-                f"UPDATE {table} SET until = ? WHERE series = ? AND media_id = ? AND until IS NULL",
-                ((number, series, id) for id in ended),
-            )
-            self._connection.executemany(
-                f"INSERT INTO {table} (series, media_id, since, {columns})"
-                f" VALUES (?, ?, ?, {', '.join('?' * len(codec.columns))})",
-                ((series, id, number, *rows[id]) for id in sorted(begun)),
-            )
+        self._file.change_many(
+            f"UPDATE {table} SET until = ? WHERE series = ? AND media_id = ? AND until IS NULL",
+            ((number, series, id) for id in ended),
+        )
+        self._file.change_many(
+            f"INSERT INTO {table} (series, media_id, since, {columns})"
+            f" VALUES (?, ?, ?, {', '.join('?' * len(codec.columns))})",
+            ((series, id, number, *rows[id]) for id in sorted(begun)),
+        )
         # Nobody reads these titles: what is compared is the user's data.
-        with self._understood("the snapshot before"):
+        with self._file.understood("the snapshot before"):
             was = {id: Entry(id, "", codec.decode(open_rows[id])) for id in ended}
         return was, {id: titles[id] for id in begun}
 
@@ -429,8 +401,7 @@ class Mirror:
             for entry in titles.values()
             if (overwrite and entry.title and known.get(entry.id) != entry.title) or entry.id not in known
         ]
-        with translated(self.path):
-            self._connection.executemany(f"INSERT OR REPLACE INTO {medium.name} (id, title) VALUES (?, ?)", fresh)
+        self._file.change_many(f"INSERT OR REPLACE INTO {medium.name} (id, title) VALUES (?, ?)", fresh)
 
 
 def _unlike(path: Path, number: int) -> Damaged:

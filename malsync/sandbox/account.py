@@ -70,6 +70,14 @@ class Account:
         self._lists[medium] = {id: MEDIA[medium].sparse(status) for id, status in entries.items()}
         self._versions[medium] += 1
 
+    def put_entry(self, medium: str, id: int, status: Status | None) -> None:
+        """Replace one entry as `put_list` replaces all of them; None takes it away."""
+        if status is None:
+            self._lists[medium].pop(id, None)
+        else:
+            self._lists[medium][id] = MEDIA[medium].sparse(status)
+        self._versions[medium] += 1
+
     def patch(
         self, medium: str, id: int, form: Mapping[str, str], now: datetime, settings: Settings = DEFAULTS
     ) -> Status:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from malsync.sandbox.account import Account
 from malsync.sandbox.errors import ExpiredToken, Refusal, bad_request, not_found
-from malsync.sandbox.exchange import Answer, Call
+from malsync.sandbox.exchange import EVERYTHING, Answer, Call
 from malsync.sandbox.lists import ListReader, told
-from malsync.sandbox.media import ANIME, MEDIA
+from malsync.sandbox.media import ANIME, MEDIA, Medium, Status
 from malsync.sandbox.oauth import CLIENT_ID, OTHER_CLIENT_ID
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.wire import node, parsed_fields
@@ -89,13 +90,21 @@ class Api:
         user = self._needed_user(call)
         if call.body and not call.form:
             raise bad_request("invalid content type")
+        before = user.kept(medium.name).get(id)
         user.patch(medium.name, id, call.form, self._world.clock(), self._settings)
-        return Answer.json(told(medium, user.kept(medium.name)[id], medium.all_columns, self._settings))
+        shown = user.kept(medium.name)[id]
+        if call.lost:
+            stored, shown = _lost(call.lost, medium, before, shown)
+            user.put_entry(medium.name, id, stored)
+        return Answer.json(told(medium, shown, medium.all_columns, self._settings))
 
     def delete(self, call: Call) -> Answer:
         """DELETE of my_list_status: `[]`; what a second one says beside its 404 is a switch."""
+        user, medium, id = self._needed_user(call), call.where["medium"], call.where["id"]
         try:
-            self._needed_user(call).delete(call.where["medium"], call.where["id"])
+            # One that is not there is a 404, whether the DELETE is stored or not.
+            if EVERYTHING not in call.lost or id not in user.kept(medium):
+                user.delete(medium, id)
         except Refusal as no:
             if no.status != 404 or self._settings.delete_404 == "object":
                 raise
@@ -107,6 +116,26 @@ class Api:
             status = self._settings.me_without_user
             raise Refusal(status, {400: "bad_request", 401: "invalid_token", 403: "forbidden"}[status])
         return call.user
+
+
+def _lost(
+    lost: Mapping[str, bool], medium: Medium, before: Status | None, wanted: Status
+) -> tuple[Status | None, Status]:
+    """The entry that is stored and the one that the answer shows, where parts of a write get lost.
+
+    An entry that was not there `before`, and of which an answer must show what was there, shows as a new one.
+    """
+    was = before or {"status": medium.planned, "updated_at": wanted["updated_at"]}
+    honest = [name for name, shown in lost.items() if not shown]
+    return (
+        before if EVERYTHING in lost else _with_members_of(was, wanted, lost),
+        was if EVERYTHING in honest else _with_members_of(was, wanted, honest),
+    )
+
+
+def _with_members_of(was: Status, wanted: Status, names: Collection[str]) -> Status:
+    others = {name: value for name, value in wanted.items() if name not in names}
+    return others | {name: was[name] for name in names if name in was}
 
 
 def _bearer(call: Call) -> str | None:

@@ -14,11 +14,18 @@ from malsync.sandbox.wire import JSON_TYPE, encoded
 FORM_TYPE = "application/x-www-form-urlencoded"
 HTML_TYPE = "text/html; charset=UTF-8"
 
+EVERYTHING = ""
+"""Stands for all members of a write in Call.lost."""
+
 
 @dataclass
 class Call:
     """A request. `origin` is the address that it came to (`http://127.0.0.1:PORT`), `where` what its path named,
-    `headers` have lower-case names. `user` is whose access token it bore; `more` is set by a fault."""
+    `headers` have lower-case names. `user` is whose access token it bore.
+
+    Faults set `more`, the entries that a page has too many, and `lost`: the members of a write that are not stored, by
+    the names of GET or EVERYTHING, each with whether the answer shows them all the same.
+    """
 
     method: str
     path: str
@@ -29,6 +36,7 @@ class Call:
     where: Mapping[str, Any] = field(default_factory=dict)
     user: Account | None = None
     more: int = 0
+    lost: dict[str, bool] = field(default_factory=dict)
 
     @cached_property
     def form(self) -> dict[str, str]:
@@ -49,13 +57,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """A response. `cut` breaks the connection: `before` its first byte, or in the `middle` of its body."""
+    """A response. `cut` breaks the connection: `before` its first byte, or in the `middle` of its body. `held` is the
+    seconds that it is held back; None for one that is not."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON_TYPE
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: str = ""
+    held: float | None = None
 
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
@@ -68,3 +78,7 @@ class Answer:
     @classmethod
     def redirect(cls, to: str) -> Answer:
         return cls(302, b"", HTML_TYPE, {"Location": to})
+
+
+NOT_DONE = Answer()
+"""The answer to a request that was not carried out, until a fault gives another."""

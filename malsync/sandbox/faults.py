@@ -16,8 +16,8 @@ from urllib.parse import urlencode, urlsplit
 
 from malsync.sandbox.account import Account
 from malsync.sandbox.errors import SandboxError
-from malsync.sandbox.exchange import Answer, Call
-from malsync.sandbox.media import MEDIA, Medium
+from malsync.sandbox.exchange import EVERYTHING, NOT_DONE, Answer, Call
+from malsync.sandbox.media import MEDIA, Medium, Status
 from malsync.sandbox.wire import encoded
 from malsync.sandbox.world import World
 
@@ -45,12 +45,34 @@ SHARED_KEYS: Mapping[str, Key] = {
     "times": Key(r"\d+", "at most so many times"),
     "done": Key("yes|no", "whether the request is carried out all the same"),
 }
+_WRITABLE = sorted(
+    {name for medium in MEDIA.values() for one in medium.by_form_name.values() for name in (one.read, one.form_name)}
+)
+
 OWN_KEYS: Mapping[str, Key] = {
     "at": Key("before|middle", "where the connection breaks: before the first byte, or in the middle of the body"),
+    "field": Key(
+        "|".join(["", *_WRITABLE]),
+        "strikes only writes whose form has this member (its name there, or in GET), and all else is stored",
+    ),
     "id": Key(r"\d*", "the title; without it, the first in order that will do"),
+    "message": Key(".*", "the `message` of the error"),
     "retry_after": Key(r"\d*", "seconds in the header Retry-After, which is not sent without it"),
+    "seconds": Key(r"\d+(\.\d+)?", "after which the answer comes all the same"),
+    "shows": Key("wanted|kept", "the answer shows the entry as it would be, or as it is"),
     "to": Key(r"https?://\S+", "the address"),
+    "what": Key(
+        "score|comments|remove", "gets another score or other comments (one that was not there is added), or is removed"
+    ),
 }
+
+ALL, PAGES, WRITES = "all", "pages", "writes"
+STRIKES: Mapping[str, Callable[[Call], bool]] = {
+    ALL: lambda _call: True,
+    PAGES: lambda call: call.method == "GET" and "user" in call.where,
+    WRITES: lambda call: call.method in ("PATCH", "PUT", "DELETE") and "id" in call.where,
+}
+"""The requests that a kind can strike: any, reads of lists, writes of an entry."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +80,8 @@ class Kind:
     """A row of the table.
 
     `before` changes the world just before the request is answered, `bend` changes the answer. `done` says whether the
-    request is carried out, unless the fault says otherwise; `pages` that only reads of lists are struck; `keys` are
-    those of OWN_KEYS that it takes, with their defaults.
+    request is carried out, unless the fault says otherwise; `strikes` is one of STRIKES; `keys` are those of OWN_KEYS
+    that it takes, with their defaults.
     """
 
     name: str
@@ -67,7 +89,7 @@ class Kind:
     bend: Bend = lambda answer, _call, _values: answer
     before: Before = lambda _world, _call, _values: None
     done: bool = True
-    pages: bool = False
+    strikes: str = ALL
     keys: Values = field(default_factory=dict)
 
 
@@ -77,18 +99,35 @@ _BLOCKED = (
     "<!DOCTYPE HTML><html><head><title>ERROR: The request could not be satisfied</title></head>"
     "<body><h1>403 ERROR</h1><h2>The request could not be satisfied.</h2><hr>Request blocked.</body></html>"
 )
+_TIMED_OUT = (504, "Gateway Time-out")
 _CLOSED = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><p>We will be back soon.</p></body></html>"
 
 
-def _error(status: int, reason: str) -> Bend:
+def _nginx(status: int, reason: str) -> Answer:
     """An error page as nginx writes it: what is in front of MAL answers in HTML, not JSON (nstratos/go-myanimelist)."""
     head = f"<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>{status} {reason}</h1></center>"
-    page = Answer.html(f"{head}\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n", status)
+    return Answer.html(f"{head}\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n", status)
+
+
+def _error(status: int, reason: str) -> Bend:
+    page = _nginx(status, reason)
 
     def bend(_answer: Answer, _call: Call, values: Values) -> Answer:
         return replace(page, headers={"Retry-After": values["retry_after"]}) if values["retry_after"] else page
 
     return bend
+
+
+def _refusal(status: int, error: str, message: str = "") -> Bend:
+    """An error of the API itself."""
+
+    def bend(_answer: Answer, _call: Call, values: Values) -> Answer:
+        return Answer.json({"message": values.get("message", message), "error": error}, status)
+
+    return bend
+
+
+_unapproved = _refusal(400, "invalid_content", "Invalid content")
 
 
 def _blocked(_answer: Answer, _call: Call, _values: Values) -> Answer:
@@ -105,6 +144,10 @@ def _redirect(_answer: Answer, _call: Call, values: Values) -> Answer:
 
 def _cut(answer: Answer, _call: Call, values: Values) -> Answer:
     return replace(answer, cut=values["at"])
+
+
+def _stall(answer: Answer, _call: Call, values: Values) -> Answer:
+    return replace(_nginx(*_TIMED_OUT) if answer is NOT_DONE else answer, held=float(values["seconds"]))
 
 
 def _truncated(answer: Answer, _call: Call, _values: Values) -> Answer:
@@ -149,8 +192,7 @@ def _wrong_type(page: dict[str, Any], _call: Call, _values: Values) -> None:
 def _edit(world: World, call: Call, values: Values) -> None:
     owner, medium = _addressed(world, call)
     if (id := _on_list(world, owner, medium, values)) is not None:
-        score = owner.kept(medium.name)[id].get("score", 0) % 10 + 1
-        owner.edit(medium.name, id, world.clock(), score=score)
+        owner.edit(medium.name, id, world.clock(), **_another_score(owner.kept(medium.name)[id]))
 
 
 def _add(world: World, call: Call, values: Values) -> None:
@@ -181,6 +223,10 @@ def _on_list(world: World, owner: Account, medium: Medium, values: Values) -> in
     return min(entries, key=lambda id: world.catalogue.key(medium.name, id), default=None)
 
 
+def _another_score(was: Status) -> Status:
+    return {"score": was.get("score", 0) % 10 + 1}
+
+
 def _expire(world: World, _call: Call, _values: Values) -> None:
     world.authority.expire_access()
 
@@ -189,8 +235,35 @@ def _overlap(_world: World, call: Call, _values: Values) -> None:
     call.more = 1
 
 
+# Writes.
+
+
+def _meanwhile(world: World, call: Call, values: Values) -> None:
+    """What somebody else does to the entry that the write addresses; nothing to a title that cannot be on a list."""
+    medium, id, owner = call.where["medium"], call.where["id"], call.user
+    title = world.catalogue.get(medium, id)
+    if owner is None or title is None or title.get("pending"):
+        return
+    was = owner.kept(medium).get(id)
+    if values["what"] == "score":
+        owner.edit(medium, id, world.clock(), **_another_score(was or {}))
+    elif values["what"] == "comments":
+        owner.edit(medium, id, world.clock(), comments=f"{(was or {}).get('comments', '')} (meanwhile)".lstrip())
+    elif was is not None:
+        owner.delete(medium, id)
+
+
+def _unstored(_world: World, call: Call, values: Values) -> None:
+    member = MEDIA[call.where["medium"]].writable(values["field"])
+    call.lost[member.read if member else EVERYTHING] = values["shows"] == "wanted"
+
+
 _WAIT = {"retry_after": ""}
+_MESSAGE = {"message": "invalid value"}
+_LONG = {"seconds": "60"}
 _TITLE = {"id": ""}
+_LIE = {"field": "", "shows": "wanted"}
+_OTHER = {"what": "score"}
 _ELSEWHERE = {"to": "http://elsewhere.invalid"}
 
 KINDS: Mapping[str, Kind] = {
@@ -199,22 +272,29 @@ KINDS: Mapping[str, Kind] = {
         Kind("500", "an HTML error page", _error(500, "Internal Server Error"), done=False, keys=_WAIT),
         Kind("502", "an HTML error page", _error(502, "Bad Gateway"), done=False, keys=_WAIT),
         Kind("503", "an HTML error page", _error(503, "Service Temporarily Unavailable"), done=False, keys=_WAIT),
-        Kind("504", "an HTML error page", _error(504, "Gateway Time-out"), done=False, keys=_WAIT),
+        Kind("504", "an HTML error page", _error(*_TIMED_OUT), done=False, keys=_WAIT),
         Kind("429", "an HTML error page: too many requests", _error(429, "Too Many Requests"), done=False, keys=_WAIT),
         Kind("403", "the block page of a firewall, in HTML", _blocked, done=False),
+        Kind("bad_request", "a 400 in JSON", _refusal(400, "bad_request"), done=False, keys=_MESSAGE),
+        Kind("invalid_content", "a 400 in JSON, as for a title that waits for approval", _unapproved, done=False),
+        Kind("forbidden", "a 403 in JSON", _refusal(403, "forbidden"), done=False),
+        Kind("gone", "a 404 in JSON, as for a title that is not there", _refusal(404, "not_found"), done=False),
         Kind("redirect", "a 302 to another host", _redirect, done=False, keys=_ELSEWHERE),
         Kind("cut", "the connection breaks", _cut, keys={"at": "middle"}),
+        Kind("stall", "the answer is held back; a 504 comes where nothing was carried out", _stall, keys=_LONG),
         Kind("truncated", "the first half of the JSON, as if that were all", _truncated),
         Kind("empty", "the right status with an empty body", _empty),
         Kind("html", "a 200 with a page of HTML", _html),
-        Kind("wrong_type", "the score of the page's first entry is a text", _in_page(_wrong_type), pages=True),
-        Kind("overlap", "the page has limit+1 entries, and its last comes again", before=_overlap, pages=True),
-        Kind("endless", "`next` points at the same page again", _in_page(_endless), pages=True),
-        Kind("foreign_next", "`next` points to another host", _in_page(_foreign_next), pages=True, keys=_ELSEWHERE),
-        Kind("edit", "the score of an entry changes just before the answer", before=_edit, pages=True, keys=_TITLE),
-        Kind("add", "a title is added to the list just before the answer", before=_add, pages=True, keys=_TITLE),
-        Kind("remove", "an entry is removed just before the answer", before=_remove, pages=True, keys=_TITLE),
+        Kind("wrong_type", "the score of the page's first entry is a text", _in_page(_wrong_type), strikes=PAGES),
+        Kind("overlap", "the page has limit+1 entries, and its last comes again", before=_overlap, strikes=PAGES),
+        Kind("endless", "`next` points at the same page again", _in_page(_endless), strikes=PAGES),
+        Kind("foreign_next", "`next` points to another host", _in_page(_foreign_next), strikes=PAGES, keys=_ELSEWHERE),
+        Kind("edit", "the score of an entry changes just before the answer", before=_edit, strikes=PAGES, keys=_TITLE),
+        Kind("add", "a title is added to the list just before the answer", before=_add, strikes=PAGES, keys=_TITLE),
+        Kind("remove", "an entry is removed just before the answer", before=_remove, strikes=PAGES, keys=_TITLE),
         Kind("expire", "all access tokens expire just before the answer", before=_expire),
+        Kind("unstored", "the write is answered as if stored, and is not", before=_unstored, strikes=WRITES, keys=_LIE),
+        Kind("meanwhile", "the entry changes just before the write", before=_meanwhile, strikes=WRITES, keys=_OTHER),
     )
 }
 
@@ -249,11 +329,17 @@ class Fault:
         return strikes
 
     def _matches(self, call: Call) -> bool:
-        if self.kind.pages and (call.method != "GET" or not call.path.endswith(("/animelist", "/mangalist"))):
+        if not STRIKES[self.kind.strikes](call) or self.method not in (None, call.method):
             return False
-        if self.method not in (None, call.method):
+        if (name := self.values.get("field")) and not _names(call, name):
             return False
         return call.is_api if self.on is None else self.on in call.path
+
+
+def _names(call: Call, name: str) -> bool:
+    """Whether the form of a write names this member."""
+    member = MEDIA[call.where["medium"]].writable(name)
+    return member is not None and member.form_name in call.form
 
 
 def parsed_faults(spec: str) -> list[Fault]:

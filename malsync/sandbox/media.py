@@ -82,6 +82,12 @@ class Medium:
     def by_form_name(self) -> Mapping[str, Member]:
         return {member.form_name: member for member in self.members if member.kind is not Kind.SERVER}
 
+    def writable(self, name: str) -> Member | None:
+        """The member of that name, in the form or in GET, if a PATCH can write it."""
+        return self.by_form_name.get(name) or next(
+            (member for member in self.by_form_name.values() if member.read == name), None
+        )
+
     def columns(self, asked: Iterable[str] = ()) -> Columns:
         """The members that always come, then those `asked` for, in the order asked for; unknown names are passed over."""
         always = [member for member in self.members if not member.asked]

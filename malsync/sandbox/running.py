@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from malsync.sandbox.errors import SandboxError
 from malsync.sandbox.media import MEDIA
 from malsync.sandbox.oauth import CLIENT_ID, OTHER_CLIENT_ID
+from malsync.sandbox.responses import Stalls
 from malsync.sandbox.server import Site
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.statefile import StateFile
@@ -61,6 +62,7 @@ class Sandbox:
             self._state_file.save()  # a place that cannot be written to must be known at once
         self._socket = _bound(self._port)
         self.port = int(self._socket.getsockname()[1])
+        self._site.stalls = Stalls()
         self._site.hosts = frozenset({f"127.0.0.1:{self.port}", f"localhost:{self.port}"})
         if self._state_file:
             self._site.changed = self._state_file.changed
@@ -85,6 +87,7 @@ class Sandbox:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._site.stalls.end()
         self._server.stop()
         self._thread.join()
         self._socket.close()
@@ -149,7 +152,16 @@ class Sandbox:
         with self.world.lock:
             return dict(self._site.counts)
 
+    @property
+    def stalled(self) -> int:
+        """How many requests the fault `stall` is holding now: each is in the log, and carried out if it will be."""
+        return len(self._site.stalls)
+
     # What happens behind the client's back.
+
+    def release(self) -> None:
+        """Answer the requests that `stall` is holding now. The fault stays: later ones are held again."""
+        self._site.stalls.release()
 
     def add_faults(self, spec: str) -> None:
         self._site.add_faults(spec)

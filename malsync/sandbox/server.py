@@ -14,14 +14,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from malsync.sandbox.api import Api
 from malsync.sandbox.consent import Consent
 from malsync.sandbox.errors import ExpiredToken, OAuthRefusal, Refusal, SandboxError, not_found
-from malsync.sandbox.exchange import Answer, Call
+from malsync.sandbox.exchange import NOT_DONE, Answer, Call
 from malsync.sandbox.faults import Fault, parsed_faults
 from malsync.sandbox.media import MEDIA
+from malsync.sandbox.responses import Cut, Held, Stalls
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.world import World
 
@@ -44,6 +44,7 @@ class Site:
     def __init__(self, world: World, settings: Settings, latency: float = 0.0) -> None:
         self.hosts: frozenset[str] = frozenset()
         self.changed: Callable[[], None] = lambda: None
+        self.stalls = Stalls()
         self.counts: Counter[str] = Counter()
         self.log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self._world = world
@@ -93,7 +94,8 @@ class Site:
                 await asyncio.sleep(self._latency)
             with self._world.lock:
                 answer = self._answer(call, handler)
-            return _response(answer, call, self._settings)
+            response = _response(answer, call, self._settings)
+            return response if answer.held is None else Held(response, answer.held, self.stalls)
 
         return Route(path, endpoint, methods=methods)
 
@@ -130,7 +132,7 @@ class Site:
         struck = [fault for fault in self._faults if fault.strikes(call)]
         for fault in struck:
             fault.kind.before(self._world, call, fault.values)
-        answer = self._carried_out(call, handler) if all(fault.done for fault in struck) else Answer()
+        answer = self._carried_out(call, handler) if all(fault.done for fault in struck) else NOT_DONE
         for fault in struck:
             answer = fault.kind.bend(answer, call, fault.values)
         self._record(call, answer, struck)
@@ -209,22 +211,4 @@ def _response(answer: Answer, call: Call, settings: Settings) -> Response:
         body = gzip.compress(body, compresslevel=1)
         headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     response = Response(body, answer.status, headers)
-    return _Cut(response, answer.cut) if answer.cut else response
-
-
-class _Cut(Response):
-    """A response that breaks its connection, whose transport `running` puts where it is found here."""
-
-    def __init__(self, whole: Response, at: str) -> None:
-        super().__init__()
-        self._whole = whole
-        self._at = at
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._at == "middle":
-            whole = self._whole
-            await send({"type": "http.response.start", "status": whole.status_code, "headers": whole.raw_headers})
-            await send({"type": "http.response.body", "body": whole.body[: len(whole.body) // 2], "more_body": True})
-        scope["state"]["transport"].close()
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    return Cut(response, answer.cut) if answer.cut else response

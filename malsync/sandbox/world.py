@@ -27,7 +27,10 @@ def utc_now() -> datetime:
 
 
 class World:
-    """The far side, whole. Hold `lock` while you look at it or change it beside a running sandbox."""
+    """The far side, whole. Hold `lock` while you look at it or change it beside a running sandbox.
+
+    `clock` tells the time, aware and in UTC; a running sandbox asks it on a thread of its own, one request after another.
+    """
 
     def __init__(self, catalogue: Catalogue, clock: Clock = utc_now) -> None:
         self.catalogue = catalogue

@@ -1,0 +1,65 @@
+"""Ctrl-C while a run writes: it ends after the call in flight, and loses nothing."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Self
+
+from malsync.clock import Clock
+
+
+class Interruption:
+    """While it is entered, a first Ctrl-C waits for the end of what is shielded; a second one does not.
+
+    `clock` is the given one, except that a wait is not shielded: nobody waits a minute for another try after Ctrl-C.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._asked = False
+        self._shielded = False
+        self._before: Any = None
+        self.clock = Clock(clock.now, clock.monotonic, self._sleep)
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    @contextmanager
+    def shield(self) -> Iterator[None]:
+        """Let what is inside come to its end. Raises KeyboardInterrupt there, if that was asked for meanwhile."""
+        self._stop_if_asked()
+        self._shielded = True
+        try:
+            yield
+        finally:
+            self._shielded = False
+        self._stop_if_asked()
+
+    def _hear(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._asked or not self._shielded:
+            self._shielded = False
+            raise KeyboardInterrupt
+        self._asked = True
+
+    def _sleep(self, seconds: float) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            self._clock.sleep(seconds)
+            return
+        self._stop_if_asked()
+        was, self._shielded = self._shielded, False
+        try:
+            self._clock.sleep(seconds)
+        finally:
+            self._shielded = was
+
+    def _stop_if_asked(self) -> None:
+        if self._asked:
+            raise KeyboardInterrupt

@@ -1,0 +1,90 @@
+"""--rehearse: the same plan, carried out by the same code, on a sandbox that holds a copy of the live lists."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from malsync.errors import UsageError
+
+if TYPE_CHECKING:
+    from malsync.cli.running import Job, Task
+    from malsync.restore import Result
+    from malsync.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What came of it, and what the sandbox was asked for by method."""
+
+    result: "Result"
+    requests: Mapping[str, int]
+
+
+def rehearse(job: "Job", task: "Task") -> Rehearsed:
+    """Carry `task` out on a sandbox, with a mirror that is thrown away. MAL is not asked for anything.
+
+    Raises UsageError where the live lists are such that the sandbox cannot hold them.
+    """
+    from malsync.api import Client
+    from malsync.auth import FixedToken
+    from malsync.cli.telling import progress
+    from malsync.interchange.shelf import Latest
+    from malsync.mirror import FILE_NAME, Mirror
+    from malsync.reading import read_snapshot
+    from malsync.restore import Surroundings, begin, carry_out
+    from malsync.sandbox import Sandbox
+    from malsync.transport import Pace
+
+    clock = job.app.world.clock
+    with (
+        tempfile.TemporaryDirectory(prefix="malsync-rehearsal-") as folder,
+        Sandbox(_world(task)) as box,
+        Mirror.open(Path(folder) / FILE_NAME, write=True) as mirror,
+        progress(job, len(task.plan.calls)) as told,
+    ):
+        client = Client(
+            box.api_url,
+            FixedToken(box.access_token, "the sandbox's token"),
+            user_agent=job.app.settings.user_agent,
+            pace=Pace(0, clock),
+            clock=clock,
+            jitter=job.app.world.jitter,
+        )
+        user = client.me()
+
+        def read() -> "Snapshot":
+            return read_snapshot(client, user, "backup", clock)
+
+        around = Surroundings(
+            client, mirror, Latest(Path(folder) / "latest"), clock, read, told, force=task.intent.force
+        )
+        run, live = begin(around, task.plan, read(), account=job.account, kind=task.intent.kind, head=task.head())
+        result = carry_out(around, run, live, task.planner)
+        return Rehearsed(result, dict(client.requests))
+
+
+def _world(task: "Task") -> Any:
+    """A far side with these live lists, that knows every title which the plan adds."""
+    from malsync.medium import MEDIA
+    from malsync.sandbox import World
+    from malsync.sandbox.errors import SandboxError
+
+    lists = {
+        name: [
+            {"node": {"id": entry.id, "title": entry.title}, "list_status": entry.list_status}
+            for entry in task.live.entries(medium).values()
+        ]
+        for name, medium in MEDIA.items()
+    }
+    try:
+        world = World.holding(task.live.user.name, lists)
+    except SandboxError as error:
+        raise UsageError(
+            f"These lists cannot be rehearsed: {error}.", "Look at the plan with --dry-run instead."
+        ) from error
+    for call in task.plan.calls:
+        if world.catalogue.get(call.medium.name, call.id) is None:
+            world.catalogue.put(call.medium.name, {"id": call.id, "title": call.title})
+    return world

@@ -1,0 +1,149 @@
+"""What a writing command tells a person and a program: the plan, its progress, and what came of it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from malsync.errors import Exit
+
+if TYPE_CHECKING:
+    from malsync.cli.running import Job
+    from malsync.mirror import Line
+    from malsync.plan import Call, Left, Plan
+    from malsync.restore import Result
+
+
+def show(job: "Job", plan: "Plan") -> None:
+    """The plan as a person judges it: numbers and duration first, then a row a title, deletions apart."""
+    from malsync.render import duration, plan_summary, visible
+
+    output = job.app.output
+    if plan.calls:
+        writes, seconds = len(plan.calls), len(plan.calls) * job.client.transport.pace.seconds
+        output.say(
+            f"Plan for the lists of {visible(job.user.name)}: {plan_summary(plan)} "
+            f"({writes:,} {'write' if writes == 1 else 'writes'}, {duration(seconds)}).",
+            colour="cyan",
+        )
+        output.say("MAL itself sets updated_at; the order in which entries were updated is kept.")
+        _table(job, [call for call in plan.calls if call.op != "remove"])
+    if removed := [call for call in plan.calls if call.op == "remove"]:
+        output.say("To be deleted from the list:", colour="red")
+        _table(job, removed)
+    _list_left(job, "No write can mend:" if plan.left else "", plan.left)
+
+
+def _table(job: "Job", calls: "Sequence[Call]") -> None:
+    from malsync.render import FOLD, plan_rows
+
+    if not calls:
+        return
+    fold = len(calls) if job.app.output.verbose else FOLD
+    job.app.output.table(["", "title", "field", "from", "to"], plan_rows(calls[:fold]), long="title")
+    if len(calls) > fold:
+        job.app.output.say(f"... and {len(calls) - fold:,} more. All of them: -v, --json or --plan FILE")
+    job.app.output.say()
+
+
+def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
+    from malsync.render import FOLD, left_lines
+
+    if not left:
+        return
+    output = job.app.output
+    fold = len(left) if output.verbose else FOLD
+    output.warn(heading)
+    for one in left[:fold]:
+        for line in left_lines(one):
+            output.warn(line, colour=None)
+    if len(left) > fold:
+        output.warn(f"... and {len(left) - fold:,} more. All of them: -v or --json")
+
+
+@contextmanager
+def progress(job: "Job", total: int) -> "Iterator[Callable[[Line, int], None]]":
+    """Progress through so many writes, and a line for each that did not come out as wanted."""
+    from malsync.render import visible
+
+    with job.app.output.counting(total, "writing") as moved:
+
+        def told(line: "Line", number: int) -> None:
+            moved(number)
+            if line.state in ("failed", "skipped", "not_restorable"):
+                call = line.call
+                job.app.output.warn(
+                    f"{line.state.replace('_', ' ')}: {call.medium.name} {call.id} {visible(call.title)}: {visible(line.why)}"
+                )
+
+        yield told
+
+
+def report(
+    job: "Job",
+    plan: "Plan",
+    result: "Result | None",
+    *,
+    rehearsal: Mapping[str, int] | None = None,
+    file: str | None = None,
+) -> int:
+    """The document and the last lines. Without `result` nothing was carried out."""
+    from malsync.intent import left_document
+    from malsync.render import changes_document
+
+    left = plan.left if result is None else result.left
+    document: dict[str, Any] = {
+        "run": None if result is None or rehearsal is not None else result.run,
+        "plan": plan.counts,
+        "requests": _by_method(job.app.requests),
+        "outcomes": _outcomes(plan, result),
+        "equal": not left and (result is not None or not plan.calls),
+        "left": [left_document(one) for one in left],
+        "changes": changes_document(plan.calls),
+    }
+    if result is not None and rehearsal is None:
+        document |= {"before": result.before, "after": result.after}
+    if rehearsal is not None:
+        document["rehearsal"] = _by_method(rehearsal)
+    if file is not None:
+        document["file"] = file
+    job.app.output.document(document)
+    _say_result(job, plan, result, document)
+    carried_out = result is not None or (job.flags.writes and not plan.calls)
+    return Exit.LEFT if left and carried_out else Exit.OK
+
+
+def _outcomes(plan: "Plan", result: "Result | None") -> dict[str, int]:
+    from malsync.mirror.journal import OUTCOMES
+
+    outcomes = dict.fromkeys(OUTCOMES, 0) if result is None else dict(result.outcomes)
+    outcomes["already"] += plan.already
+    return {str(name): number for name, number in outcomes.items()}
+
+
+def _by_method(requests: Mapping[str, int]) -> dict[str, int]:
+    return {method: requests.get(method, 0) for method in ("GET", "PATCH", "DELETE")}
+
+
+def _say_result(job: "Job", plan: "Plan", result: "Result | None", document: dict[str, Any]) -> None:
+    from malsync.render import visible
+
+    output = job.app.output
+    if result is None:
+        if plan.calls:
+            output.say("Nothing was sent.")
+        elif not plan.left:
+            output.say("Nothing to do: the lists are as wanted.", colour="green")
+        return
+    _list_left(job, f"Left undone, {len(result.left)}:", result.left)
+    for remark in result.remarks:
+        output.warn(visible(remark))
+    counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in document["outcomes"].items() if number)
+    now = "the lists are as wanted" if result.equal else "the lists are not as wanted yet"
+    if document["run"] is None:
+        calls = ", ".join(f"{number} {method}" for method, number in document["rehearsal"].items())
+        output.say(f"Rehearsed on a sandbox ({calls}): {counts}. Read again there, {now}.", colour="green")
+        output.say("Nothing was sent to MAL.")
+        return
+    output.say(f"Run {result.run}: {counts}. Read again, {now}.", colour="green" if result.equal else "yellow")
+    output.say(f"  before: snapshot {result.before}, after: snapshot {result.after}")
+    output.say(f"  to take it back: malsync undo {result.run}")

@@ -1,0 +1,154 @@
+"""The plan file: a plan that a person can read, edit, keep, and `apply`. It is believed no more than any stranger's file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from malsync import files
+from malsync.diff import FieldChanges
+from malsync.entry import same, value
+from malsync.errors import UsageError
+from malsync.intent import left_document, left_of
+from malsync.medium import MEDIA, Json, Kind, ListStatus, Medium
+from malsync.plan import Call, Key, Plan, unsayable
+from malsync.snapshot import User
+from malsync.validation import problem
+
+FORMAT = "malsync-plan"
+VERSION = 1
+_MAKE_ANOTHER = "Mend it, or make a new one with --plan."
+
+
+@dataclass(frozen=True)
+class PlanFile:
+    """A plan, whose lists it changes, and where it came from: `wanted` and `live` describe the lists, `mode` how it was made."""
+
+    account: str
+    user: User
+    mode: str
+    wanted: dict[str, Any]
+    live: dict[str, Any]
+    plan: Plan
+
+
+def write(path: Path, made: PlanFile) -> None:
+    """Write it to `path`, its owner's alone. Raises UsageError, with `path` as it was."""
+    files.write(path, _encoded(made))
+
+
+def _encoded(made: PlanFile) -> Iterator[bytes]:
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "account": made.account,
+        "user": {"id": made.user.id, "name": made.user.name},
+        "origin": made.user.origin,
+        "mode": made.mode,
+        "wanted": made.wanted,
+        "live": made.live,
+    }
+    yield b"{\n"
+    for name, item in head.items():
+        yield b'"%b": %b,\n' % (name.encode(), orjson.dumps(item))
+    yield b'"calls": ['
+    for place, call in enumerate(made.plan.calls):
+        yield b"%b\n%b" % (b"," if place else b"", _call(call))
+    yield b'\n],\n"left": ['
+    for place, left in enumerate(made.plan.left):
+        yield b"%b\n%b" % (b"," if place else b"", orjson.dumps(left_document(left)))
+    yield b"\n]\n}\n"
+
+
+def _call(call: Call) -> bytes:
+    """One call in three lines: what, the fields to look at, and the whole entry as it was."""
+    what = {"op": call.op, "medium": call.medium.name, "id": call.id, "title": call.title}
+    fields = {
+        name: {"from": call.fields[name][0], "to": call.fields[name][1]} for name in call.medium.ordered(call.fields)
+    }
+    expect = None if call.expect is None else call.medium.arranged(call.expect)
+    return b'%b,\n "fields":%b,\n "expect":%b}' % (orjson.dumps(what)[:-1], orjson.dumps(fields), orjson.dumps(expect))
+
+
+def read(path: Path) -> PlanFile:
+    """The plan at `path`, every call of it checked.
+
+    Raises UsageError for a file that is missing, no plan, of a newer version, or that says what no plan can say.
+    """
+    return decode(files.read(path), str(path))
+
+
+def decode(content: bytes, name: str) -> PlanFile:
+    """The plan in `content`; `name` is what an error calls it."""
+    document = _document(content, name)
+    found = problem("plan-1", document)
+    if found is not None:
+        place = ".".join(map(str, found.path)) or "the whole"
+        raise UsageError(f"{name} is no plan that can be applied: {place}: {found.message}.", _MAKE_ANOTHER)
+    calls = tuple(_checked(item, f"{name}: call {number}") for number, item in enumerate(document["calls"], start=1))
+    seen: set[Key] = set()
+    for call in calls:
+        if call.key in seen:
+            raise UsageError(f"{name} writes {call.medium.name} {call.id} twice.", _MAKE_ANOTHER)
+        seen.add(call.key)
+    return PlanFile(
+        account=document["account"],
+        user=User(document["origin"], document["user"]["id"], document["user"]["name"]),
+        mode=document["mode"],
+        wanted=document["wanted"],
+        live=document["live"],
+        plan=Plan(calls, tuple(left_of(item) for item in document.get("left", ()))),
+    )
+
+
+def _document(content: bytes, name: str) -> dict[str, Any]:
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"{name} is cut short, or not JSON: {error}.", _MAKE_ANOTHER) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise UsageError(f"{name} is JSON, but not a malsync plan.", "Name a file that --plan wrote.")
+    version = document.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise UsageError(
+            f"{name} is a plan of version {version}; this malsync reads up to {VERSION}.",
+            "Install the newest malsync: pip install --upgrade malsync",
+        )
+    return document
+
+
+def _checked(item: dict[str, Any], where: str) -> Call:
+    """One call, if it is one that a plan can hold: what it would send is known, sayable, and fits what it expects."""
+    medium: Medium = MEDIA[item["medium"]]
+    where = f"{where} ({medium.name} {item['id']})"
+    expect: ListStatus | None = item["expect"]
+    fields: FieldChanges = {field: (pair["from"], pair["to"]) for field, pair in item["fields"].items()}
+    if (expect is None) != (item["op"] == "add"):
+        raise UsageError(f"{where}: an add expects null, and every other call an entry.", _MAKE_ANOTHER)
+    for name, (was, to) in fields.items():
+        field = medium.by_name.get(name)
+        if field is None or field.server_owned:
+            raise UsageError(f"{where}: {name!r} is no field that can be written.", _MAKE_ANOTHER)
+        if item["op"] == "remove":
+            continue
+        why = unsayable(field, to) or _out_of_bounds(medium, field.kind, to)
+        if why is not None:
+            raise UsageError(f"{where}: {name} cannot become {to!r}: {why}.", _MAKE_ANOTHER)
+        expected = None if expect is None else value(field, expect)
+        if not same(was, expected):
+            raise UsageError(f"{where}: {name} says from {was!r}, and expects {expected!r}.", _MAKE_ANOTHER)
+    if item["op"] == "add" and "status" not in fields:
+        raise UsageError(f"{where}: an add needs a status.", _MAKE_ANOTHER)
+    if item["op"] == "update" and not fields:
+        raise UsageError(f"{where}: an update needs a field.", _MAKE_ANOTHER)
+    return Call(item["op"], medium, item["id"], item["title"], fields, expect)
+
+
+def _out_of_bounds(medium: Medium, kind: Kind, to: Json) -> str | None:
+    if kind is Kind.WORD and to not in medium.statuses:
+        return f"a status is one of {', '.join(medium.statuses)}"
+    if kind is Kind.NUMBER and isinstance(to, int | float) and to < 0:
+        return "it is below 0"
+    return None

@@ -1,0 +1,29 @@
+"""The MAL users that the mirror knows, and the number of each one's row."""
+
+from malsync.mirror.database import File
+from malsync.snapshot import User
+
+
+def find(file: File, user: User) -> int | None:
+    """The number of `user`; None for one that was never here."""
+    found = _find(file, user)
+    return None if found is None else found[0]
+
+
+def keep(file: File, user: User, *, may_rename: bool) -> int:
+    """The number of `user`, who is new here or has, with `may_rename`, perhaps taken another name."""
+    found = _find(file, user)
+    if found is None:
+        return file.insert(
+            "INSERT INTO mal_user (origin, mal_id, name) VALUES (?, ?, ?)", user.origin, user.id, user.name
+        )
+    number, name = found
+    if name != user.name and user.name and may_rename:
+        file.change("UPDATE mal_user SET name = ? WHERE id = ?", user.name, number)
+    return number
+
+
+def _find(file: File, user: User) -> tuple[int, str] | None:
+    # Compared here: SQLite's lower() knows ASCII alone.
+    rows = file.rows("SELECT id, mal_id, name FROM mal_user WHERE origin = ?", user.origin)
+    return next(((row[0], row[2]) for row in rows if User(user.origin, *row[1:]).key == user.key), None)

@@ -1,0 +1,396 @@
+"""The plan: the fewest writes that make a live list what is wanted. Pure: lists in, writes out, nothing is sent here.
+
+One PATCH for each entry that is added or changed, with the fields that differ and no other; one DELETE for each that is
+removed; none for an equal list. The same lists give the same plan.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Literal
+
+from malsync.diff import Change, FieldChanges, Op, count, diff
+from malsync.entry import same, value
+from malsync.errors import Refused
+from malsync.medium import MEDIA, Field, Json, Kind, ListStatus, Medium
+from malsync.snapshot import Snapshot
+
+Mode = Literal["merge", "exact", "missing"]
+MODES: tuple[Mode, ...] = ("merge", "exact", "missing")
+Prefer = Literal["source", "target", "newest", "progress"]
+PREFERENCES: tuple[Prefer, ...] = ("source", "target", "newest", "progress")
+Key = tuple[str, int]
+"""What names an entry: its medium's name and MAL's id."""
+FREE_DELETES = 10
+"""So many entries may be deleted without a word; it takes --max-deletes for more."""
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_PARTIAL = re.compile(r"\d{4}(-\d{2})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Change):
+    """One write: a change of the live list, and `expect`: the entry as it stood there when it was planned (None: absent)."""
+
+    expect: ListStatus | None
+
+    @property
+    def key(self) -> Key:
+        """Which entry this writes."""
+        return self.medium.name, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What stays undone of one entry, and why: of each field concerned, its values by what they are."""
+
+    medium: Medium
+    id: int
+    title: str
+    why: str
+    fields: dict[str, dict[str, Json]]
+
+    @property
+    def key(self) -> Key:
+        """Which entry this is about."""
+        return self.medium.name, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Writes in the order in which they go out, what no write can mend, and how many entries are as wanted already."""
+
+    calls: tuple[Call, ...]
+    left: tuple[Left, ...] = ()
+    already: int = 0
+
+    @property
+    def counts(self) -> dict[Op, int]:
+        """Entries to add, to update and to remove."""
+        return count(self.calls)
+
+    @property
+    def deletes(self) -> int:
+        """Entries that this takes off the lists."""
+        return self.counts["remove"]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which part of the lists is meant; empty: all. They narrow a plan before any guard counts."""
+
+    only: str | None = None
+    ids: frozenset[Key] = frozenset()
+    statuses: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
+
+    def takes(self, medium: Medium, id: int, *versions: ListStatus | None) -> bool:
+        """Whether an entry passes; `versions` are those whose status counts, the wanted and the live one."""
+        return (
+            self.only in (None, medium.name)
+            and (not self.ids or (medium.name, id) in self.ids)
+            and (not self.statuses or any(one is not None and one.get("status") in self.statuses for one in versions))
+        )
+
+
+EVERYTHING = Filters()
+
+
+def plan(
+    wanted: Snapshot,
+    live: Snapshot,
+    mode: Mode = "merge",
+    *,
+    filters: Filters = EVERYTHING,
+    prefer: Prefer = "source",
+    round_dates: bool = False,
+) -> Plan:
+    """The writes that make `live` what `wanted` says.
+
+    `merge` adds and updates, `exact` removes too what `wanted` lacks, `missing` only adds. What either list does not cover is
+    left as it is. With `filters.fields`, those fields are updated and nothing is added or removed. `prefer` settles, whole
+    entry by whole entry, the titles that both have. `round_dates`: a month or a year becomes its first day.
+    """
+    wanted_ops = _OPS[mode] & {"update"} if filters.fields else _OPS[mode]
+    calls: list[Call] = []
+    left: list[Left] = []
+    for change in diff(live, wanted, fields=filters.fields, unknowns=False):
+        source, target = (_status_of(one, change.medium, change.id) for one in (wanted, live))
+        if change.op not in wanted_ops or not filters.takes(change.medium, change.id, source, target):
+            continue
+        if source is not None and target is not None and not _PREFERRED[prefer](change.medium, source, target):
+            continue
+        call, rest = sendable(Call(*_parts(change), target), round_dates=round_dates)
+        calls += call
+        left += rest
+    return Plan(in_order(calls, wanted), tuple(left))
+
+
+_OPS: dict[Mode, frozenset[Op]] = {
+    "merge": frozenset({"add", "update"}),
+    "exact": frozenset({"add", "update", "remove"}),
+    "missing": frozenset({"add"}),
+}
+
+
+def _parts(change: Change) -> tuple[Op, Medium, int, str, FieldChanges]:
+    return change.op, change.medium, change.id, change.title, change.fields
+
+
+def _status_of(snapshot: Snapshot, medium: Medium, id: int) -> ListStatus | None:
+    entry = snapshot.entries(medium).get(id)
+    return None if entry is None else entry.list_status
+
+
+# -- what a request can say
+
+
+def sendable(call: Call, *, round_dates: bool) -> tuple[list[Call], list[Left]]:
+    """The part of `call` that a request can say, and the rest with the reason."""
+    if call.op == "remove":
+        return [call], []
+    fields = {
+        name: (was, _rounded(call.medium.by_name[name], to, round_dates)) for name, (was, to) in call.fields.items()
+    }
+    fields = {name: pair for name, pair in fields.items() if not same(*pair)}
+    cannot = {name: why for name, (_, to) in fields.items() if (why := unsayable(call.medium.by_name[name], to))}
+    if call.op == "add" and "status" not in fields:
+        cannot["status"] = "what is wanted does not say its status, and MAL takes no entry without one"
+    left = [
+        Left(call.medium, call.id, call.title, f"{name}: {why}", {name: _pair(call.fields.get(name))})
+        for name, why in cannot.items()
+    ]
+    if call.op == "add" and "status" in cannot:
+        return [], left
+    fields = {name: pair for name, pair in fields.items() if name not in cannot}
+    return ([replace(call, fields=fields)] if fields else []), left
+
+
+def _pair(pair: tuple[Json, Json] | None) -> dict[str, Json]:
+    return {} if pair is None else {"from": pair[0], "to": pair[1]}
+
+
+def unsayable(field: Field, to: Json) -> str | None:
+    """Why no request can set `field` to `to`; None where one can.
+
+    MAL takes tags as one text, cut at its commas (Mal4J, TestAnimeListStatus), so a tag with a comma would come back as two.
+    """
+    if to is None:
+        return None if field.kind is Kind.DATE else "there is no value to set"
+    if field.kind is Kind.NUMBER:
+        is_whole = not isinstance(to, bool) and isinstance(to, int | float) and to == int(to)
+        return None if is_whole else "it is no whole number"
+    if field.kind is Kind.FLAG:
+        return None if isinstance(to, bool) else "it is neither true nor false"
+    if field.kind is Kind.TAGS:
+        if not isinstance(to, list) or not all(isinstance(tag, str) for tag in to):
+            return "they are no list of tags"
+        if any("," in str(tag) for tag in to):
+            return "MAL cuts tags at commas, so none can hold one"
+        return "MAL has no empty tag" if to == [""] else None
+    return None if isinstance(to, str) else "it is no text"
+
+
+def is_partial(field: Field, to: Json) -> bool:
+    """Whether `to` is a date that names no day, such as `2021-12`: nobody knows whether MAL takes one (mal-api.md, 3)."""
+    if field.kind is not Kind.DATE or not isinstance(to, str):
+        return False
+    try:
+        date.fromisoformat(to)
+    except ValueError:
+        return True
+    return len(to) != len("2021-12-31")
+
+
+def _rounded(field: Field, to: Json, round_dates: bool) -> Json:
+    if round_dates and field.kind is Kind.DATE and isinstance(to, str) and _PARTIAL.fullmatch(to):
+        return f"{to}-01-01"[:10]
+    return to
+
+
+# -- order
+
+
+def in_order(calls: Iterable[Call], wanted: Snapshot) -> tuple[Call, ...]:
+    """Adds and updates by when the wanted entry was last updated, oldest first, so that MAL's own order comes back; then
+    the removals, by medium and id."""
+    places = {name: place for place, name in enumerate(MEDIA)}
+
+    def place(call: Call) -> tuple[bool, datetime, int, int]:
+        removes = call.op == "remove"
+        when = _EARLIEST if removes else updated_at(_status_of(wanted, call.medium, call.id)) or _EARLIEST
+        return removes, when, places[call.medium.name], call.id
+
+    return tuple(sorted(calls, key=place))
+
+
+def updated_at(list_status: ListStatus | None) -> datetime | None:
+    """When MAL says that an entry was last updated; None where it does not say so."""
+    text = (list_status or {}).get("updated_at")
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    # Without an offset it names no moment; MAL's own always have one.
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
+# -- which entry wins, where both lists have the title
+
+
+def _newer(_: Medium, source: ListStatus, target: ListStatus) -> bool:
+    return (updated_at(source) or _EARLIEST) > (updated_at(target) or _EARLIEST)
+
+
+def _further(medium: Medium, source: ListStatus, target: ListStatus) -> bool:
+    return _how_far(medium, source) > _how_far(medium, target)
+
+
+def _how_far(medium: Medium, list_status: ListStatus) -> list[float]:
+    """Completed beats everything, for MAL counts no episodes by itself; then the times seen, then the counters."""
+    counters = [list_status.get(name) for name in (medium.times, *reversed(medium.progress))]
+    return [
+        float(list_status.get("status") == "completed"),
+        *(float(found) if isinstance(found, int | float) else 0.0 for found in counters),
+    ]
+
+
+_PREFERRED = {
+    "source": lambda _medium, _source, _target: True,
+    "target": lambda _medium, _source, _target: False,
+    "newest": _newer,
+    "progress": _further,
+}
+
+
+# -- guards
+
+
+def guard_deletes(plan: Plan, live: Snapshot, max_deletes: int | None) -> None:
+    """Raise Refused for more than ten deletions, or for every entry of a list, unless so many were allowed by name; and for
+    more than were allowed by name, however few."""
+    if max_deletes is not None and plan.deletes <= max_deletes:
+        return
+    emptied = [
+        name
+        for name, medium in MEDIA.items()
+        if (here := len(live.entries(medium)))
+        and here == sum(c.op == "remove" and c.medium is medium for c in plan.calls)
+    ]
+    if max_deletes is None and plan.deletes <= FREE_DELETES and not emptied:
+        return
+    what = f"every entry of the {' and the '.join(emptied)} list" if emptied else f"{plan.deletes} entries"
+    raise Refused(
+        f"This would delete {what}. Nothing was sent.",
+        f"Look at the plan (--dry-run). If that is what you want: --max-deletes {plan.deletes}",
+    )
+
+
+def guard_wanted(
+    wanted: Snapshot, live: Snapshot, mode: Mode, *, media: Collection[str], name: str, migrating: bool, force: bool
+) -> None:
+    """Raise Refused where a list that is empty or suspicious would replace another (`exact`), or be carried elsewhere.
+
+    A list of `media` is empty where it is covered and has no entry, while the live one has some.
+    """
+    if force or not (migrating or mode == "exact"):
+        return
+    if wanted.suspicious:
+        raise Refused(
+            f"{name} is suspicious ({'; '.join(wanted.suspicious)}). Nothing was sent.",
+            "Look at it (malsync diff good latest). If it is what you want: --force",
+        )
+    covered = [medium for medium in media if wanted.lists.get(medium) is not None]
+    empty = [medium for medium in covered if not wanted.lists[medium]]
+    lost = [medium for medium in empty if live.lists.get(medium)]
+    if covered and (len(empty) == len(covered) or (mode == "exact" and lost)):
+        raise Refused(
+            f"{name} holds no {' and no '.join(lost or empty)} at all. Nothing was sent.",
+            "Check that it is the list you mean (malsync snapshots). If it is: --force",
+        )
+
+
+# -- against a later reading
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a call against a later reading: `send` its `fields`, or else it is `already` or `skipped`, and why."""
+
+    state: Literal["send", "already", "skipped"]
+    fields: FieldChanges
+    why: str = ""
+
+
+def judge(call: Call, now: ListStatus | None, *, force: bool = False) -> Verdict:
+    """Whether `call` may still go out, its entry being `now` in the live list (None: absent).
+
+    What others did since it was planned is not overwritten, unless `force`.
+    """
+    return _JUDGES[call.op](call, now, force)
+
+
+def _judge_add(call: Call, now: ListStatus | None, force: bool) -> Verdict:
+    if now is None:
+        return Verdict("send", call.fields)
+    missing = _unlike(call, now)
+    if not missing:
+        return Verdict("already", {})
+    # The title came onto the list meanwhile, with other data.
+    return Verdict("send", missing) if force else Verdict("skipped", {}, "moved: it is on the list again")
+
+
+def _judge_update(call: Call, now: ListStatus | None, force: bool) -> Verdict:
+    if now is None:
+        # Sending a few fields would make an entry of them alone.
+        whole: FieldChanges = {name: (None, to) for name, to in _whole(call).items()}
+        return Verdict("send", whole) if force else Verdict("skipped", {}, "moved: it is no longer on the list")
+    missing = _unlike(call, now)
+    if not missing:
+        return Verdict("already", {})
+    moved = [name for name, (is_now, _) in missing.items() if not same(is_now, call.fields[name][0])]
+    if moved and not force:
+        return Verdict("skipped", {}, f"moved: somebody changed {', '.join(call.medium.ordered(moved))}")
+    return Verdict("send", missing)
+
+
+def _judge_remove(call: Call, now: ListStatus | None, force: bool) -> Verdict:
+    if now is None:
+        return Verdict("already", {})
+    if now == call.expect or force:
+        return Verdict("send", call.fields)
+    return Verdict("skipped", {}, "moved: somebody changed it")
+
+
+_JUDGES = {"add": _judge_add, "update": _judge_update, "remove": _judge_remove}
+
+
+def _unlike(call: Call, now: ListStatus) -> FieldChanges:
+    """The fields of `call` that are not as it wants them, each from what it is now."""
+    fields = call.medium.by_name
+    pairs = {name: (value(fields[name], now), to) for name, (_, to) in call.fields.items()}
+    return {name: pair for name, pair in pairs.items() if not same(*pair)}
+
+
+def _whole(call: Call) -> dict[str, Json]:
+    """The entry that an update was to make: what it was, with the changes."""
+    expect = call.expect or {}
+    whole = {field.name: value(field, expect) for field in call.medium.writable}
+    whole |= {name: to for name, (_, to) in call.fields.items()}
+    return {name: to for name, to in whole.items() if not same(to, call.medium.by_name[name].kind.blank)}
+
+
+def remaining(calls: Iterable[Call], live: Snapshot) -> Plan:
+    """What `calls` wanted and `live` does not show."""
+    found = []
+    for call in calls:
+        now = _status_of(live, call.medium, call.id)
+        if call.op == "remove":
+            if now is not None:
+                found.append(replace(call, expect=now))
+        elif now is None:
+            found.append(replace(call, op="add", expect=None))
+        elif missing := _unlike(call, now):
+            found.append(replace(call, op="update", fields=missing, expect=now))
+    return Plan(tuple(found))

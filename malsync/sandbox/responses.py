@@ -1,0 +1,109 @@
+"""Responses that do not come as they should: some break off, some let the client wait.
+
+`running` puts the transport of their connection where they look for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from threading import Lock
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+
+class Cut(Response):
+    """A response that breaks its connection: `before` its first byte, or in the `middle` of its body.
+
+    One without a body has no middle and breaks before: its head alone would be a whole answer.
+    """
+
+    def __init__(self, whole: Response, at: str) -> None:
+        super().__init__()
+        self._whole = whole
+        self._at = at
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        whole = self._whole
+        if self._at == "middle" and whole.body:
+            await send({"type": "http.response.start", "status": whole.status_code, "headers": whole.raw_headers})
+            await send({"type": "http.response.body", "body": whole.body[: len(whole.body) // 2], "more_body": True})
+        await _broken(scope, receive)
+
+
+class Stalls:
+    """The answers that are held back now. They wait on the server's thread; any other may count them and let them go."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._held: set[asyncio.Future[bool]] = set()
+        self._ended = False
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def release(self) -> None:
+        """Let those that are held now be sent. None of them counts any more when this returns."""
+        self._settle(sent=True)
+
+    def end(self) -> None:
+        """Break off those that are held, and from now on every one that would be."""
+        self._ended = True
+        self._settle(sent=False)
+
+    async def hold(self, seconds: float, gone: asyncio.Future[None]) -> bool:
+        """Wait for one of: so many seconds, `release`, `end`, the client is `gone`. Whether the answer is to be sent."""
+        verdict = asyncio.get_running_loop().create_future()
+        with self._lock:
+            if self._ended:
+                return False
+            self._held.add(verdict)
+        try:
+            await asyncio.wait((verdict, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            with self._lock:
+                self._held.discard(verdict)
+        return bool(verdict.result()) if verdict.done() else not gone.done()
+
+    def _settle(self, *, sent: bool) -> None:
+        with self._lock:  # while it is held no answer leaves `hold`, so the loop of each one still runs
+            for verdict in self._held:
+                verdict.get_loop().call_soon_threadsafe(_decide, verdict, sent)
+            self._held.clear()
+
+
+class Held(Response):
+    """A response that is held back for so many seconds; see Stalls for what else ends that."""
+
+    def __init__(self, whole: Response, seconds: float, stalls: Stalls) -> None:
+        super().__init__()
+        self._whole = whole
+        self._seconds = seconds
+        self._stalls = stalls
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gone = asyncio.ensure_future(_gone(receive))
+        try:
+            sent = await self._stalls.hold(self._seconds, gone)
+        finally:
+            gone.cancel()
+        if sent:
+            await self._whole(scope, receive, send)
+        else:
+            await _broken(scope, receive)
+
+
+def _decide(verdict: asyncio.Future[bool], sent: bool) -> None:
+    if not verdict.done():
+        verdict.set_result(sent)
+
+
+async def _broken(scope: Scope, receive: Receive) -> None:
+    """Close the connection. A response that ended sooner would be completed by the server."""
+    scope["state"]["transport"].close()
+    await _gone(receive)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
