@@ -61,6 +61,10 @@ def differing(fields: Iterable[Field], a: ListStatus, b: ListStatus) -> FieldCha
     """Those of `fields` whose values are not one value, with both."""
     found: FieldChanges = {}
     for field in fields:
+        was, is_now = a.get(field.name), b.get(field.name)
+        # Nearly all are the very same object: absent on both sides, a flag, a small number, a word.
+        if was is is_now:
+            continue
         pair = value(field, a), value(field, b)
         if not same(*pair):
             found[field.name] = pair

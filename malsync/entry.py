@@ -30,8 +30,10 @@ def unknown(medium: Medium, list_status: ListStatus) -> list[str]:
 
 def same(a: Json, b: Json) -> bool:
     """Whether two values are one value in JSON, where true is not 1 as it is in Python."""
+    if a is b:
+        return True
     if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
+        return False
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict) and isinstance(b, dict):

@@ -150,10 +150,7 @@ def sendable(call: Call, *, round_dates: bool) -> tuple[list[Call], list[Left]]:
     """The part of `call` that a request can say, and the rest with the reason."""
     if call.op == "remove":
         return [call], []
-    fields = {
-        name: (was, _rounded(call.medium.by_name[name], to, round_dates)) for name, (was, to) in call.fields.items()
-    }
-    fields = {name: pair for name, pair in fields.items() if not same(*pair)}
+    fields = _rounded(call) if round_dates else call.fields
     cannot = {name: why for name, (_, to) in fields.items() if (why := unsayable(call.medium.by_name[name], to))}
     if call.op == "add" and "status" not in fields:
         cannot["status"] = "what is wanted does not say its status, and MAL takes no entry without one"
@@ -163,8 +160,10 @@ def sendable(call: Call, *, round_dates: bool) -> tuple[list[Call], list[Left]]:
     ]
     if call.op == "add" and "status" in cannot:
         return [], left
-    fields = {name: pair for name, pair in fields.items() if name not in cannot}
-    return ([replace(call, fields=fields)] if fields else []), left
+    if cannot or round_dates:
+        fields = {name: pair for name, pair in fields.items() if name not in cannot}
+        call = replace(call, fields=fields)
+    return ([call] if fields else []), left
 
 
 def _pair(pair: tuple[Json, Json] | None) -> dict[str, Json]:
@@ -203,8 +202,15 @@ def is_partial(field: Field, to: Json) -> bool:
     return len(to) != len("2021-12-31")
 
 
-def _rounded(field: Field, to: Json, round_dates: bool) -> Json:
-    if round_dates and field.kind is Kind.DATE and isinstance(to, str) and _PARTIAL.fullmatch(to):
+def _rounded(call: Call) -> FieldChanges:
+    """The fields with a month or a year as its first day, and without those that are so already."""
+    by_name = call.medium.by_name
+    fields = {name: (was, _first_day(by_name[name], to)) for name, (was, to) in call.fields.items()}
+    return {name: (was, to) for name, (was, to) in fields.items() if was != to}
+
+
+def _first_day(field: Field, to: Json) -> Json:
+    if field.kind is Kind.DATE and isinstance(to, str) and _PARTIAL.fullmatch(to):
         return f"{to}-01-01"[:10]
     return to
 

@@ -21,7 +21,8 @@ from typing import Any
 from malsync.diff import diff
 from malsync.entry import Entry
 from malsync.mirror import FILE_NAME, Mirror
-from malsync.sandbox import World
+from malsync.plan import plan
+from malsync.sandbox import Sandbox, World
 from malsync.snapshot import Snapshot, User, whole
 from tests.harness import clean_environment
 
@@ -187,8 +188,8 @@ def _live_a_year(path: Path) -> tuple[list[float], int]:
         return seconds, _rows(copy) - before
 
 
-def _lists() -> dict[str, dict[int, Entry]]:
-    world = World.generated(entries=10_000, seed=3)
+def _lists(entries: int = 10_000, seed: int = 3) -> dict[str, dict[int, Entry]]:
+    world = World.generated(entries=entries, seed=seed)
     found: dict[str, dict[int, Entry]] = {}
     for medium in ("anime", "manga"):
         titles = {title["id"]: title["title"] for title in world.catalogue.titles(medium)}
@@ -222,11 +223,60 @@ def _rows(path: Path) -> int:
         connection.close()
 
 
+def planning() -> None:
+    """A plan from one list of 20,000 entries to another of as many, in which nearly everything differs; and from itself."""
+    one, other = (_whole_lists(20_000, seed) for seed in (3, 4))
+    assert len(plan(one, other, "exact").calls) > 10_000
+    report("plan, two lists of 20,000, nearly all differ", best(lambda: plan(one, other, "exact"), 3), 0.5, " s")
+    same = _whole_lists(20_000, 3)
+    report("plan, two lists of 20,000 that are equal", best(lambda: plan(one, same, "exact"), 3), 0.5, " s")
+
+
+def restoring() -> None:
+    """A restore of 1,000 changes beside its calls times the latency: what malsync itself adds to each."""
+    changes, latency = 1_000, 0.2
+    world = World.generated(entries=3_000, seed=5)
+    with tempfile.TemporaryDirectory() as home:
+        with Sandbox(world) as box:
+            port, environment = box.port, _talking_to(box, home)
+            run(PYTHON, "-m", "malsync", "backup", "-q", env=environment)
+            for id in sorted(box.entries(box.user, "anime"))[:changes]:
+                box.edit(box.user, "anime", id, comments=f"edited {id}", priority=2)
+        with Sandbox(world, port=port, latency=latency) as box:
+            environment = _talking_to(box, home)
+            restore = (PYTHON, "-m", "malsync", "restore", "latest", "--yes", "-q")
+            seconds = timed(lambda: run(*restore, env=environment))
+            calls = box.counts["PATCH"]
+    assert calls == changes
+    report(
+        "restore of 1,000 changes / calls x 0.2 s",
+        seconds / (calls * latency),
+        1.1,
+        detail=f"{seconds:.0f} s / {calls * latency:.0f} s",
+    )
+
+
+def _talking_to(box: Sandbox, home: str) -> dict[str, str]:
+    return {
+        **clean_environment(),
+        "MALSYNC_HOME": home,
+        "MALSYNC_API_URL": box.api_url,
+        "MALSYNC_ACCESS_TOKEN": box.access_token,
+    }
+
+
+def _whole_lists(entries: int, seed: int) -> Snapshot:
+    lists = _lists(entries, seed)
+    return Snapshot(USER, datetime(2026, 1, 1, tzinfo=UTC), "backup", whole(lists), lists)
+
+
 BENCHES: dict[str, Callable[[], None]] = {
     "start-up": start_up,
     "backup": backups,
     "memory": memory,
     "year": a_year,
+    "plan": planning,
+    "restore": restoring,
 }
 
 

@@ -129,10 +129,25 @@ def test_the_demo_tells_its_story_to_the_end_and_leaves_nothing(offline: Malsync
     assert process.returncode == 0, out + err
     commands = [line for line in out.splitlines() if line.startswith("$ malsync ")]
     names = [line.split()[2] for line in commands]
-    for name in ("login", "backup", "verify", "show", "diff", "snapshots", "history", "export", "import"):
+    for name in (
+        "login",
+        "backup",
+        "verify",
+        "show",
+        "diff",
+        "restore",
+        "undo",
+        "runs",
+        "snapshots",
+        "history",
+        "export",
+        "import",
+    ):
         assert name in names
     assert out.index("$ malsync login") < out.index("Signed in as sandbox_mika") < out.index("$ malsync backup")
     assert "1 added, 2 updated, 1 removed" in out
+    restored = out.index("Run 1: 4 done. Read again, the lists are as wanted.")
+    assert out.index("Rehearsed on a sandbox") < restored < out.index("No difference.") < out.index("$ malsync undo")
     assert "own-token" not in out + err
     assert "Traceback" not in err
     assert list(scratch.iterdir()) == []

@@ -21,7 +21,7 @@ def tell(app: App) -> int:
 
     with tempfile.TemporaryDirectory(prefix="malsync-demo-") as folder, Sandbox(World.demo()) as box:
         story = _Story(app, box, Path(folder))
-        chapters = (_sign_in, _back_up, _look, _accident, _what_changed, _keep)
+        chapters = (_sign_in, _back_up, _look, _accident, _rehearse, _restore, _undo, _keep)
         for chapter in chapters:
             chapter(story)
             if story.failed is not None:
@@ -91,6 +91,7 @@ def _look(story: _Story) -> None:
 
 
 def _accident(story: _Story) -> None:
+    """The accident, and what it did."""
     story.tell("Now an app syncs wrongly, behind malsync's back: one title goes, two are changed, one comes.")
     box, user = story.box, story.box.user
     gone, cleared, dropped, *_ = story.titles = sorted(box.entries(user, "anime"))
@@ -100,19 +101,37 @@ def _accident(story: _Story) -> None:
     here = box.entries(user, "manga").keys()
     newcomer = min(title["id"] for title in box.world.catalogue.titles("manga") if title["id"] not in here)
     box.add(user, "manga", newcomer, status="reading", num_chapters_read=3)
-
-
-def _what_changed(story: _Story) -> None:
     story.tell("What changed, from the last backup to the live list?")
     story.run("diff", "latest", "live", "--exit-code", ends_with=Exit.DIFFERENT)
-    story.tell("Back up again: only what changed is stored, and every older list stays.")
-    story.run("backup")
-    story.run("snapshots")
-    story.tell("The title that went, through all snapshots:")
-    story.run("history", f"anime:{story.titles[0]}")
+
+
+def _rehearse(story: _Story) -> None:
+    story.tell(
+        "What would it take to have the last backup's list back? Rehearse it on a copy, without a write to the API."
+    )
+    story.run("restore", "latest", "--mode", "exact", "--rehearse")
+
+
+def _restore(story: _Story) -> None:
+    story.tell("Restore it: one write for each title that differs, then both lists are read again and compared.")
+    story.run("restore", "latest", "--mode", "exact", "--yes")
+    story.tell("The proof: nothing differs between the backup and the live list.")
+    story.run("diff", "latest", "live", "--exit-code")
+
+
+def _undo(story: _Story) -> None:
+    story.tell("A run can be taken back, and that too, for an undo is a run.")
+    story.run("undo", "--yes", "-q")
+    story.run("diff", "latest", "live", "--exit-code", "-q", ends_with=Exit.DIFFERENT)
+    story.run("undo", "--yes", "-q")
+    story.run("diff", "latest", "live", "--exit-code", "-q")
+    story.run("runs")
 
 
 def _keep(story: _Story) -> None:
+    story.tell("Every list stays. The title that went, through all snapshots:")
+    story.run("snapshots")
+    story.run("history", f"anime:{story.titles[0]}")
     story.tell("Write the first list to a file that needs no malsync to be read, and take it in again.")
     story.run("export", "1", "--output", "first-evening.json.gz")
     story.run("import", "first-evening.json.gz")
