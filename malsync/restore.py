@@ -18,17 +18,21 @@ from malsync.entry import same, value
 from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, NotFound, Rejected
 from malsync.intent import Kind
 from malsync.medium import Json, ListStatus
-from malsync.plan import Call, Key, Left, Plan, is_partial, judge
+from malsync.plan import Call, Key, Left, Plan, is_partial, judge, sendable
 from malsync.snapshot import Snapshot, Source, User
 
 if TYPE_CHECKING:
     from malsync.api import Client
-    from malsync.mirror import Journal, Line, Mirror, Run
+    from malsync.mirror import Info, Journal, Line, Mirror, Run
 
 DEAD_CALLS = 3
 """So many calls in a row that fail after all their tries, and the API is taken for down."""
 STALE = timedelta(minutes=5)
 """A reading older than this is no ground to write on."""
+_DOUBTED = (
+    "Beside the last good list, this one (snapshot {}) looks suspicious: {}. If it is as you want it, say so: "
+    "malsync backup --accept"
+)
 Planner = Callable[[Snapshot], Plan]
 """What is still to be done, beside a reading of the live lists."""
 
@@ -54,6 +58,7 @@ class Surroundings:
     told: Callable[["Line", int], object] = _untold
     shield: Callable[[], AbstractContextManager[object]] = _unshielded
     force: bool = False
+    round_dates: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,13 +78,13 @@ class Result:
         return not self.left
 
 
-def keep(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> int:
-    """Store a reading of the live lists around a run, and return its number.
+def keep(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "Info":
+    """Store a reading of the live lists around a run.
 
     It is judged like any backup: a list that somebody has emptied must not become what `good` means because it was read.
     """
     snapshot = replace(live.known_as(source), suspicious=())
-    return mirror.add(replace(snapshot, suspicious=tuple(doubts(mirror, shelf, snapshot)))).number
+    return mirror.add(replace(snapshot, suspicious=tuple(doubts(mirror, shelf, snapshot))))
 
 
 def begin(
@@ -96,12 +101,17 @@ def begin(
 
     Raises Refused when the user has an unfinished run.
     """
-    if is_stale(live, around.clock):
-        live = around.read()
-    before = keep(around.mirror, around.shelf, live, "before-run")
+    live = fresh(around, live)
+    before = keep(around.mirror, around.shelf, live, "before-run").number
     now = around.clock.now()
     run = around.mirror.journal.begin(live.user, account, kind, head, plan.calls, before=before, now=now, undoes=undoes)
     return run, live
+
+
+def fresh(around: Surroundings, live: Snapshot) -> Snapshot:
+    """`live`, or a new reading where that one is too old, or where another malsync has read these lists since."""
+    newest = max((info.taken_at for info in around.mirror.infos(live.user)), default=live.taken_at)
+    return around.read() if newest > live.taken_at or is_stale(live, around.clock) else live
 
 
 def is_stale(live: Snapshot, clock: Clock) -> bool:
@@ -119,6 +129,7 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
     try:
         writer.work()
         final = around.read()
+        after = keep(around.mirror, around.shelf, final, "after-run")
     except KeyboardInterrupt as stop:
         raise Interrupted(*_broken_off("Interrupted", around.mirror.journal, run)) from stop
     except MalsyncError as error:
@@ -126,12 +137,11 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
         error.message, on = _broken_off(error.message, around.mirror.journal, run)
         error.hint = first + on
         raise
-    after = keep(around.mirror, around.shelf, final, "after-run")
     left = _settle(around, run, planner(final))
-    around.mirror.journal.ended(run.number, "finished", now=around.clock.now(), after=after)
-    return Result(
-        run.number, around.mirror.journal.outcomes(run.number), left, run.before, after, tuple(writer.remarks)
-    )
+    around.mirror.journal.ended(run.number, "finished", now=around.clock.now(), after=after.number)
+    remarks = [*writer.remarks, *(_DOUBTED.format(after.number, reason) for reason in after.suspicious)]
+    outcomes = around.mirror.journal.outcomes(run.number)
+    return Result(run.number, outcomes, left, run.before, after.number, tuple(remarks))
 
 
 def _broken_off(what: str, journal: "Journal", run: "Run") -> tuple[str, str]:
@@ -166,7 +176,7 @@ class _Writer:
 
     def _one(self, line: "Line") -> "Line":
         now = self._now(line.call)
-        verdict = judge(line.call, now, force=self._around.force)
+        verdict = judge(self._rounded(line.call), now, force=self._around.force)
         if verdict.state != "send":
             return self._settled(line, verdict.state, tries=0, why=verdict.why)
         self._journal.sent(self._number, line.seq, now=self._around.clock.now())
@@ -180,6 +190,11 @@ class _Writer:
         else:
             self._dead.clear()
         return settled
+
+    def _rounded(self, call: Call) -> Call:
+        """The call with its dates rounded, where that was said only when the run was gone on with."""
+        rounded = sendable(call, round_dates=True)[0] if self._around.round_dates else []
+        return rounded[0] if rounded else call
 
     def _written(self, line: "Line", fields: FieldChanges, now: ListStatus | None) -> "Line":
         attempt = _Attempt(self._client, line.call, fields, now)

@@ -94,18 +94,22 @@ class App:
         return Mirror.open(self.mirror_path, write=write, wait=wait)
 
     @contextmanager
-    def at_work(self, wait: float) -> Iterator[None]:
-        """The right to write in this home folder. Raises Busy when another malsync has it for longer than `wait` seconds."""
+    def at_work(self, wait: float | None) -> Iterator[None]:
+        """The right to write in this home folder. Raises Busy when another malsync has it for longer than `wait` seconds.
+
+        None is for commands that do not wait: somebody is there to type them again.
+        """
         from filelock import FileLock, Timeout
 
         home = self.settings.home
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = FileLock(home / LOCK_NAME, timeout=0, mode=0o600)
-            self._acquire(lock, wait)
+            self._acquire(lock, wait or 0)
         except Timeout as error:
             raise Busy(
-                f"Another malsync is at work in {home}.", "Wait until it has ended, or give --wait SECONDS."
+                f"Another malsync is at work in {home}.",
+                "Wait until it has ended" + (", and type this again." if wait is None else ", or give --wait SECONDS."),
             ) from error
         except OSError as error:
             raise UsageError(

@@ -16,7 +16,7 @@ from malsync.snapshot import Snapshot, User
 
 if TYPE_CHECKING:
     from malsync.api import Client
-    from malsync.intent import Intent
+    from malsync.intent import Intent, Kind
     from malsync.interchange.plan_file import PlanFile
     from malsync.mirror import Line, Mirror, Run
     from malsync.plan import Call, Left, Plan
@@ -41,6 +41,12 @@ class Flags:
         """Whether anything is to be sent but GET."""
         return not (self.dry_run or self.plan_file or self.rehearse)
 
+    def intent(self, kind: "Kind", **more: Any) -> "Intent":
+        """What the command was asked for, these flags with it."""
+        from malsync.intent import Intent
+
+        return Intent(kind, force=self.force, round_dates=self.round_dates, max_deletes=self.max_deletes, **more)
+
 
 class Job:
     """One writing command: who is signed in, the lists that it was given, and the mirror, open for reading."""
@@ -58,8 +64,11 @@ class Job:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self.mirror = self._stack.enter_context(self.app.mirror())
+        self._open()
         return self
+
+    def _open(self) -> None:
+        self.mirror = self._stack.enter_context(self.app.mirror())
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
@@ -102,12 +111,12 @@ class Job:
 
     @contextmanager
     def writing(self, told: Callable[["Line", int], object], *, force: bool) -> "Iterator[Surroundings]":
-        """The right to write here, and what a run needs."""
+        """The right to write here, and what a run needs; then the mirror is open for reading again."""
         from malsync.interchange.shelf import Latest
         from malsync.restore import Surroundings
 
         self._stack.close()
-        with self.app.at_work(0), self.interruption, self.app.mirror(write=True) as mirror:
+        with self.app.at_work(None), self.interruption, self.app.mirror(write=True) as mirror:
             self.app.bind(self.account, self.user)
             yield Surroundings(
                 self.client,
@@ -118,7 +127,9 @@ class Job:
                 told,
                 self.interruption.shield,
                 force,
+                self.flags.round_dates,
             )
+        self._open()
 
 
 @dataclass(frozen=True)
@@ -162,42 +173,44 @@ def carry(job: Job, intent: "Intent") -> int:
 
 def carry_plan(job: Job, intent: "Intent", file: "PlanFile") -> int:
     """Carry out the plan that was read from a file. What is to be skipped is told before anything is sent."""
-    from malsync.plan import Plan
-
     live = job.read()
+    calls, left = _rounded(file.plan.calls, intent), file.plan.left
     lists = {"wanted": file.wanted, "planned beside": file.live}
-    task = Task(intent, file.plan, live, _what_remains(file.plan.calls, file.plan.left), lists)
+    task = Task(intent, _plan_of(calls, left), live, _what_remains(calls, left), lists)
     if job.flags.writes:
         return _go(job, task, lambda: None, ask=False)
-    sent, left = _foreseen(file.plan.calls, live, force=job.flags.force)
-    return _go(job, replace(task, plan=Plan(tuple(sent), (*left, *file.plan.left))), lambda: None)
+    sent, skipped = _foreseen(calls, live, force=intent.force)
+    return _go(job, replace(task, plan=_plan_of(sent, [*skipped, *left])), lambda: None)
 
 
 def go_on(job: Job, run: "Run") -> int:
     """Finish an interrupted run."""
-    from malsync.restore import carry_out
+    from malsync.restore import carry_out, fresh
 
-    intent, planner = _intent_of(run), _planner_again(job, run)
+    flags, intent = job.flags, _intent_of(run)
+    intent = replace(intent, force=intent.force or flags.force, round_dates=intent.round_dates or flags.round_dates)
+    planner = _planner_again(job, run, intent)
     calls = [line.call for line in job.mirror.journal.lines(run.number) if line.state in ("planned", "sent")]
     live = job.read()
-    sent, left = _foreseen(calls, live, force=job.flags.force or intent.force)
+    sent, left = _foreseen(calls, live, force=intent.force)
     task = Task(intent, _plan_of(sent, left), live, planner, {})
     job.app.output.note(
         f"Run {run.number} ({run.kind}, begun {local_time(run.started_at)}): {len(calls)} writes have no outcome yet."
     )
-    if job.flags.dry_run:
+    if flags.dry_run:
         return _go(job, task, lambda: None)
     show(job, task.plan)
     total = len(job.mirror.journal.lines(run.number))
-    with progress(job, total) as told, job.writing(told, force=job.flags.force or intent.force) as around:
-        result = carry_out(around, run, live, planner)
+    with progress(job, total) as told, job.writing(told, force=intent.force) as around:
+        if around.mirror.journal.run(run.number).state != "unfinished":
+            raise UsageError(f"Another malsync has ended run {run.number}.", "Look at it: malsync runs")
+        result = carry_out(around, run, fresh(around, live), planner)
         plan = _plan_of([line.call for line in around.mirror.journal.lines(run.number)], result.left)
     return report(job, plan, result)
 
 
 def take_back(job: Job, run: "Run") -> int:
     """Take back what a run wrote: by the lists before and after it, and no more than it wrote."""
-    from malsync.intent import Intent
     from malsync.restore import keep
 
     live = job.read()
@@ -205,13 +218,12 @@ def take_back(job: Job, run: "Run") -> int:
     if after is None and job.flags.writes:
         # An interrupted run: nobody has read since what it left.
         with job.writing(lambda _line, _number: None, force=False) as around:
-            after = keep(around.mirror, around.shelf, live, "after-run")
+            after = keep(around.mirror, around.shelf, live, "after-run").number
             around.mirror.journal.set_after(run.number, after)
-        job.__enter__()
     good, bad = _stored(job, run, run.before), live if after is None else _stored(job, run, after)
     written = _written(job, run)
     flags = job.flags
-    intent = Intent("undo", force=flags.force, round_dates=flags.round_dates, max_deletes=flags.max_deletes)
+    intent = flags.intent("undo")
 
     def planner(now: Snapshot) -> "Plan":
         return intent.plan({"good": good, "bad": bad}, now, written)
@@ -223,7 +235,7 @@ def take_back(job: Job, run: "Run") -> int:
     task = Task(intent, planner(live), live, planner, lists, run.number)
     code = _go(job, task, lambda: None)
     if flags.writes and not task.plan.calls and run.state == "unfinished":
-        with job.app.at_work(0), job.app.mirror(write=True) as mirror:
+        with job.app.at_work(None), job.app.mirror(write=True) as mirror:
             mirror.journal.ended(run.number, "undone", now=job.app.world.clock.now())
     return code
 
@@ -343,18 +355,27 @@ def _what_remains(calls: "Sequence[Call]", left: "Sequence[Left]") -> "Planner":
     return lambda now: replace(remaining(calls, now), left=tuple(left))
 
 
-def _planner_again(job: Job, run: "Run") -> "Planner":
+def _planner_again(job: Job, run: "Run", intent: "Intent") -> "Planner":
     """How `run` was planned. Where its lists are gone, what is left of its calls says what remains."""
     from malsync.intent import left_of
 
-    intent = _intent_of(run)
     lines = job.mirror.journal.lines(run.number)
     lists = {role: _found_again(job, run.head["lists"].get(role, {})) for role in intent.needs}
     known = {role: found for role, found in lists.items() if found is not None}
     if intent.kind == "apply" or len(known) < len(lists):
-        return _what_remains([line.call for line in lines], [left_of(item) for item in run.head["left"]])
+        calls = _rounded([line.call for line in lines], intent)
+        return _what_remains(calls, [left_of(item) for item in run.head["left"]])
     written = None if run.undoes is None else _written(job, job.mirror.journal.run(run.undoes))
     return lambda now: intent.plan(known, now, written)
+
+
+def _rounded(calls: "Sequence[Call]", intent: "Intent") -> "list[Call]":
+    """`calls` as they are, or with their dates rounded where that is wanted."""
+    from malsync.plan import sendable
+
+    return (
+        [part for call in calls for part in sendable(call, round_dates=True)[0]] if intent.round_dates else list(calls)
+    )
 
 
 def _found_again(job: Job, described: dict[str, Any]) -> Snapshot | None:

@@ -124,7 +124,6 @@ def restore(app: App, ref: str, mode: Any, **given: Any) -> int:
     By default what REF lacks stays on the list (--mode merge). Every run is journalled: it can be resumed and undone.
     """
     from malsync.cli.running import Job, carry
-    from malsync.intent import Intent
 
     flags, filters = _flags(given), _filters(given)
     with Job(app, flags) as job:
@@ -132,15 +131,7 @@ def restore(app: App, ref: str, mode: Any, **given: Any) -> int:
         job.sign_in(None)
         _check_owner(job, [wanted], ref)
         _check_known(filters, wanted.snapshot)
-        intent = Intent(
-            "restore",
-            mode,
-            filters=filters,
-            force=flags.force,
-            round_dates=flags.round_dates,
-            max_deletes=flags.max_deletes,
-        )
-        return carry(job, intent)
+        return carry(job, flags.intent("restore", mode=mode, filters=filters))
 
 
 @click.command(
@@ -164,7 +155,6 @@ def revert(app: App, good: str, bad: str, since: str | None, until: str | None, 
     What was changed again since is a conflict: it is left alone and named, unless --force.
     """
     from malsync.cli.running import Job, carry
-    from malsync.intent import Intent
     from malsync.refs import end_of, start_of
     from malsync.revert import Window
 
@@ -177,15 +167,7 @@ def revert(app: App, good: str, bad: str, since: str | None, until: str | None, 
         _check_owner(job, lists, good)
         for chosen in lists:
             _check_known(filters, chosen.snapshot)
-        intent = Intent(
-            "revert",
-            filters=filters,
-            window=window,
-            force=flags.force,
-            round_dates=flags.round_dates,
-            max_deletes=flags.max_deletes,
-        )
-        return carry(job, intent)
+        return carry(job, flags.intent("revert", filters=filters, window=window))
 
 
 @click.command(
@@ -210,7 +192,6 @@ def revert(app: App, good: str, bad: str, since: str | None, until: str | None, 
 def migrate(app: App, ref: str, target: str, mode: Any, prefer: Any, **given: Any) -> int:
     """Carry the list that REF names into another account, which must be signed in."""
     from malsync.cli.running import Job, carry
-    from malsync.intent import Intent
 
     if prefer is not None and mode != "merge":
         raise UsageError(
@@ -221,16 +202,7 @@ def migrate(app: App, ref: str, target: str, mode: Any, prefer: Any, **given: An
         wanted = job.choose("wanted", ref)
         _check_known(filters, wanted.snapshot)
         job.sign_in(target)
-        intent = Intent(
-            "migrate",
-            mode,
-            prefer or "source",
-            filters,
-            force=flags.force,
-            round_dates=flags.round_dates,
-            max_deletes=flags.max_deletes,
-        )
-        return carry(job, intent)
+        return carry(job, flags.intent("migrate", mode=mode, prefer=prefer or "source", filters=filters))
 
 
 def _check_owner(job: "Job", lists: "list[Chosen]", ref: str) -> None:
@@ -268,7 +240,6 @@ def apply(app: App, file: str, **given: Any) -> int:
     """Carry out a plan that --plan wrote, as it stands or as it was edited since. It was reviewed, so it does not ask."""
     from malsync.cli.running import Job, carry_plan
     from malsync.files import place
-    from malsync.intent import Intent
     from malsync.interchange import plan_file
 
     flags = _flags(given)
@@ -281,7 +252,7 @@ def apply(app: App, file: str, **given: Any) -> int:
                 f"{job.user.name} ({job.user.origin}). Nothing was sent.",
                 "Name the account it is for: --account NAME",
             )
-        return carry_plan(job, Intent("apply", force=flags.force, max_deletes=flags.max_deletes), read)
+        return carry_plan(job, flags.intent("apply"), read)
 
 
 @click.command(
@@ -419,7 +390,7 @@ def runs(app: App, abandon: int | None) -> None:
 
 
 def _abandon(app: App, number: int) -> None:
-    with app.at_work(0), app.mirror(write=True) as mirror:
+    with app.at_work(None), app.mirror(write=True) as mirror:
         run = _named_run(app, mirror, number)
         if run.state != "unfinished":
             raise UsageError(f"Run {number} is {run.state} already.", "List them: malsync runs")
