@@ -317,8 +317,8 @@ class _Attempt:
             return ""
         others = [field for field in self._call.medium.writable if field.name not in self._fields]
         pairs = {field.name: (value(field, self._now), value(field, self.answer)) for field in others}
-        changed = [f"{name} was {was!r} and is {got!r}" for name, (was, got) in pairs.items() if not same(was, got)]
-        return f"changed by somebody else meanwhile: {', '.join(changed)}" if changed else ""
+        changed = [f"{name} {got!r}, which was {was!r}" for name, (was, got) in pairs.items() if not same(was, got)]
+        return f"changed meanwhile, and not by this run: {', '.join(changed)}" if changed else ""
 
     def _update(self, values: dict[str, Json]) -> ListStatus:
         return self._client.update(self._call.medium, self._call.id, values)

@@ -12,14 +12,13 @@ from malsync.diff import FieldChanges
 from malsync.entry import same, value
 from malsync.errors import UsageError
 from malsync.intent import left_document, left_of
+from malsync.interchange.form import Form
 from malsync.medium import MEDIA, Json, Kind, ListStatus, Medium
 from malsync.plan import Call, Key, Plan, unsayable
 from malsync.snapshot import User
-from malsync.validation import problem
 
-FORMAT = "malsync-plan"
-VERSION = 1
 _MAKE_ANOTHER = "Mend it, or make a new one with --plan."
+FORM = Form("plan", version=1, written_by="--plan", remedy=_MAKE_ANOTHER)
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ def write(path: Path, made: PlanFile) -> None:
 
 def _encoded(made: PlanFile) -> Iterator[bytes]:
     head = {
-        "format": FORMAT,
-        "version": VERSION,
+        "format": FORM.format,
+        "version": FORM.version,
         "account": made.account,
         "user": {"id": made.user.id, "name": made.user.name},
         "origin": made.user.origin,
@@ -82,11 +81,7 @@ def read(path: Path) -> PlanFile:
 
 def decode(content: bytes, name: str) -> PlanFile:
     """The plan in `content`; `name` is what an error calls it."""
-    document = _document(content, name)
-    found = problem("plan-1", document)
-    if found is not None:
-        place = ".".join(map(str, found.path)) or "the whole"
-        raise UsageError(f"{name} is no plan that can be applied: {place}: {found.message}.", _MAKE_ANOTHER)
+    document = FORM.parse(content, name)
     calls = tuple(_checked(item, f"{name}: call {number}") for number, item in enumerate(document["calls"], start=1))
     seen: set[Key] = set()
     for call in calls:
@@ -101,22 +96,6 @@ def decode(content: bytes, name: str) -> PlanFile:
         live=document["live"],
         plan=Plan(calls, tuple(left_of(item) for item in document.get("left", ()))),
     )
-
-
-def _document(content: bytes, name: str) -> dict[str, Any]:
-    try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise UsageError(f"{name} is cut short, or not JSON: {error}.", _MAKE_ANOTHER) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise UsageError(f"{name} is JSON, but not a malsync plan.", "Name a file that --plan wrote.")
-    version = document.get("version")
-    if isinstance(version, int) and version > VERSION:
-        raise UsageError(
-            f"{name} is a plan of version {version}; this malsync reads up to {VERSION}.",
-            "Install the newest malsync: pip install --upgrade malsync",
-        )
-    return document
 
 
 def _checked(item: dict[str, Any], where: str) -> Call:

@@ -10,13 +10,13 @@ import orjson
 from malsync import files
 from malsync.entry import Entry, TitleList
 from malsync.errors import UsageError
+from malsync.interchange.form import Form
 from malsync.medium import MEDIA
 from malsync.snapshot import Covers, Snapshot, User, encode, parse_timestamp
-from malsync.validation import problem
 
-VERSION = 1
 _HEAD = 2**20
 _ANOTHER_COPY = "Use another copy of the file."
+FORM = Form("snapshot", version=1, written_by="`malsync export`", remedy=_ANOTHER_COPY)
 
 
 def write(path: Path, snapshot: Snapshot) -> None:
@@ -56,11 +56,7 @@ def owner(path: Path) -> tuple[str, int | str] | None:
 
 def decode(content: bytes, name: str) -> Snapshot:
     """The snapshot in `content`; `name` is what an error calls it."""
-    document = _document(content, name)
-    found = problem("snapshot-1", document)
-    if found is not None:
-        place = ".".join(map(str, found.path)) or "the whole"
-        raise UsageError(f"{name} is not a whole snapshot: {place}: {found.message}.", _ANOTHER_COPY)
+    document = FORM.parse(content, name)
     snapshot = Snapshot(
         user=User(document["origin"], document["user"]["id"], document["user"]["name"]),
         taken_at=_moment(document["taken_at"], name),
@@ -80,22 +76,6 @@ def decode(content: bytes, name: str) -> Snapshot:
             f"{_ANOTHER_COPY} malsync takes no list that it cannot prove to be whole.",
         )
     return snapshot
-
-
-def _document(content: bytes, name: str) -> dict[str, Any]:
-    try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise UsageError(f"{name} is cut short, or not JSON: {error}.", _ANOTHER_COPY) from error
-    if not isinstance(document, dict) or document.get("format") != "malsync-snapshot":
-        raise UsageError(f"{name} is JSON, but not a malsync snapshot.", "Name a file that `malsync export` wrote.")
-    version = document.get("version")
-    if isinstance(version, int) and version > VERSION:
-        raise UsageError(
-            f"{name} is a snapshot of version {version}; this malsync reads up to {VERSION}.",
-            "Install the newest malsync: pip install --upgrade malsync",
-        )
-    return document
 
 
 def _covers(document: dict[str, Any], name: str) -> Covers:
