@@ -206,7 +206,7 @@ def _rounded(call: Call) -> FieldChanges:
     """The fields with a month or a year as its first day, and without those that are so already."""
     by_name = call.medium.by_name
     fields = {name: (was, _first_day(by_name[name], to)) for name, (was, to) in call.fields.items()}
-    return {name: (was, to) for name, (was, to) in fields.items() if was != to}
+    return {name: (was, to) for name, (was, to) in fields.items() if not same(was, to)}
 
 
 def _first_day(field: Field, to: Json) -> Json:

@@ -4,7 +4,7 @@ Each write is in the journal as `sent`, on disk, before it leaves; what MAL answ
 others did meanwhile is not overwritten; and at the end both lists are read again, for an answer is no proof.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,7 +18,7 @@ from malsync.entry import same, value
 from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, NotFound, Rejected
 from malsync.intent import Kind
 from malsync.medium import Json, ListStatus
-from malsync.plan import Call, Key, Left, Plan, is_partial, judge, sendable
+from malsync.plan import Call, Key, Left, Plan, is_partial, judge, remaining, sendable
 from malsync.snapshot import Snapshot, Source, User
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ class Surroundings:
     shield: Callable[[], AbstractContextManager[object]] = _unshielded
     force: bool = False
     round_dates: bool = False
+
+    def rounded(self, call: Call) -> Call:
+        """The call with its dates rounded, where that was said only when the run was gone on with."""
+        rounded = sendable(call, round_dates=True)[0] if self.round_dates else []
+        return rounded[0] if rounded else call
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,9 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
     journal in order: it can be resumed.
     """
     writer = _Writer(around, run, live)
+    if run.after is not None:
+        # An undo that came to nothing has read what this run had left by then. It goes on, so that is no longer so.
+        around.mirror.journal.set_after(run.number, None)
     try:
         writer.work()
         final = around.read()
@@ -137,7 +145,7 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
         error.message, on = _broken_off(error.message, around.mirror.journal, run)
         error.hint = first + on
         raise
-    left = _settle(around, run, planner(final))
+    left = _settle(around, run, planner(final), final)
     around.mirror.journal.ended(run.number, "finished", now=around.clock.now(), after=after.number)
     remarks = [*writer.remarks, *(_DOUBTED.format(after.number, reason) for reason in after.suspicious)]
     outcomes = around.mirror.journal.outcomes(run.number)
@@ -176,7 +184,7 @@ class _Writer:
 
     def _one(self, line: "Line") -> "Line":
         now = self._now(line.call)
-        verdict = judge(self._rounded(line.call), now, force=self._around.force)
+        verdict = judge(self._around.rounded(line.call), now, force=self._around.force)
         if verdict.state != "send":
             return self._settled(line, verdict.state, tries=0, why=verdict.why)
         self._journal.sent(self._number, line.seq, now=self._around.clock.now())
@@ -190,11 +198,6 @@ class _Writer:
         else:
             self._dead.clear()
         return settled
-
-    def _rounded(self, call: Call) -> Call:
-        """The call with its dates rounded, where that was said only when the run was gone on with."""
-        rounded = sendable(call, round_dates=True)[0] if self._around.round_dates else []
-        return rounded[0] if rounded else call
 
     def _written(self, line: "Line", fields: FieldChanges, now: ListStatus | None) -> "Line":
         attempt = _Attempt(self._client, line.call, fields, now)
@@ -291,13 +294,17 @@ class _Attempt:
     def _once_more(self, wrong: dict[str, Json]) -> dict[str, Json]:
         """What did not arrive, with status and progress: alone, progress was ignored at times (imau#2).
 
-        A day that MAL made of a month or a year is taken back: nobody entered it.
+        A day that MAL made of a month or a year is taken back: nobody entered it. Where there was a month or a year before,
+        MAL would make a day of that as well, so no date is left.
         """
         medium = self._call.medium
         again: dict[str, Json] = {}
-        for name in wrong:
-            was, to = self._fields[name]
-            again[name] = was if is_partial(medium.by_name[name], to) else _decoded(to, wrong[name])
+        for name, got in wrong.items():
+            field, (was, to) = medium.by_name[name], self._fields[name]
+            if is_partial(field, to) and not same(got, was):
+                again[name] = None if is_partial(field, was) else was
+            else:
+                again[name] = _decoded(to, got)
         for name in ("status", *medium.progress):
             if name in self._fields and name not in again:
                 again[name] = self._fields[name][1]
@@ -330,26 +337,49 @@ def _decoded(to: Json, got: Json) -> Json:
     return unescape(str(to)) if is_encoded else to
 
 
-def _settle(around: Surroundings, run: "Run", open_plan: Plan) -> tuple[Left, ...]:
-    """What is left by the last reading, whose `open_plan` is; and each line's state set right by it."""
+def _settle(around: Surroundings, run: "Run", open_plan: Plan, final: Snapshot) -> tuple[Left, ...]:
+    """What is left by the last reading, whose `open_plan` is; and each line's state set right by it.
+
+    A line is judged by what it was to write, for the plan made anew may be content with less: `missing` keeps what is there,
+    `newest` what was touched last, and to a revert what MAL made of our own write looks like somebody else's.
+    """
     journal, now = around.mirror.journal, around.clock.now()
+    lines = journal.lines(run.number)
+    unlike = {call.key: call for call in remaining([around.rounded(line.call) for line in lines], final).calls}
     still: dict[Key, Call] = {call.key: call for call in open_plan.calls}
     conflicts = {one.key for one in open_plan.left}
     left: list[Left] = []
-    for line in journal.lines(run.number):
-        call = still.pop(line.call.key, None)
-        if call is None and line.call.key not in conflicts:
+    ours: dict[Key, FieldChanges] = {}
+    for line in lines:
+        key = line.call.key
+        if key not in unlike:
             if line.state in _MENDED:
                 journal.answered(run.number, line.seq, _MENDED[line.state], now=now, tries=0, why=_SHOWN)
-        elif call is None:
+            continue
+        call = still.pop(key, None)
+        if call is None and key in conflicts and line.state != "not_restorable":
             continue  # a conflict, which is told as one
-        elif line.state in _MENDED:
-            left.append(_left(call, line.why))
-        else:
-            journal.answered(run.number, line.seq, "failed", now=now, tries=0, why=_NOT_SHOWN)
-            left.append(_left(call, _NOT_SHOWN))
+        if call is None and line.state in ("skipped", "already"):
+            # Somebody else has settled it, in a way that will do.
+            journal.answered(run.number, line.seq, "already", now=now, tries=0, why=_SHOWN)
+            continue
+        call = call or unlike[key]
+        why = line.why
+        if line.state not in _MENDED:
+            why = _NOT_SHOWN
+            journal.answered(run.number, line.seq, "failed", now=now, tries=0, why=why)
+        left.append(_left(call, why))
+        ours[key] = call.fields
     left += [_left(call, "changed while the run was under way") for call in still.values()]
-    return (*left, *open_plan.left)
+    return (*left, *_without(open_plan.left, ours))
+
+
+def _without(left: Iterable[Left], ours: Mapping[Key, FieldChanges]) -> Iterator[Left]:
+    """`left` without those fields that are told already as what became of a write."""
+    for one in left:
+        fields = {name: sides for name, sides in one.fields.items() if name not in ours.get(one.key, {})}
+        if fields or not one.fields:
+            yield replace(one, fields=fields)
 
 
 _MENDED: dict[str, Any] = {"failed": "done", "skipped": "already", "not_restorable": "done"}

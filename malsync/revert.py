@@ -56,7 +56,7 @@ def revert(
     """The writes that take back, in `live`, what changed from `good` to `bad`.
 
     With `written`, only what those calls wrote is taken back: their entries, and of an update its fields. With `force` a
-    conflict becomes what `good` says. What any of the three lists that have an entry does not cover is left as it is.
+    conflict becomes what `good` says. What a list that has the entry does not cover is left as it is.
     """
     calls: list[Call] = []
     left: list[Left] = []

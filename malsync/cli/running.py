@@ -79,22 +79,32 @@ class Job:
         return self.lists[role]
 
     def sign_in(self, account: str | None) -> None:
-        """As `account`, or as the one that is meant when that is None. Raises AuthError where its token is another user's."""
-        from malsync.accounts import check
+        """As `account`, or as the one that is meant when that is None.
 
-        account = None if account == self.app.account else account
-        self.client = self.app.client(self.app.credentials(account), self.interruption.clock)
+        Raises AuthError where it is not signed in, or its token is another user's.
+        """
+        from malsync.accounts import check
+        from malsync.auth import FixedToken
+
+        credentials = self.app.credentials(account)
+        self.client = self.app.client(credentials, self.interruption.clock)
         self.user = self.client.me()
         if account is None:
             self.account = self.app.account_for(self.user)
-        else:
-            check(account, self.app.accounts.user(account), self.user)
-            self.account = account
+            return
+        bound = self.app.accounts.user(account)
+        check(account, bound, self.user)
+        if bound is None and isinstance(credentials, FixedToken) and self.app.account_for(self.user) != account:
+            raise AuthError(
+                f"The account {account!r} is not signed in. Nothing was sent.",
+                f"Sign in to it: malsync --account {account} login",
+            )
+        self.account = account
 
     def sign_in_as(self, run: "Run") -> None:
         """As the MAL user whose lists `run` wrote."""
-        named = self.app.named_account
-        self.sign_in(named or run.account)
+        account = self.app.named_account or run.account
+        self.sign_in(None if account == self.app.account else account)
         if self.user.key != run.user.key:
             raise AuthError(
                 f"Run {run.number} wrote the lists of {run.user.name} ({run.user.origin}), and you are signed in as "
@@ -214,13 +224,14 @@ def take_back(job: Job, run: "Run") -> int:
     from malsync.restore import keep
 
     live = job.read()
-    after = run.after
-    if after is None and job.flags.writes:
+    after = run.after if _is_complete(job, run) else None
+    if after is None and run.state != "finished" and job.flags.writes:
         # An interrupted run: nobody has read since what it left.
         with job.writing(lambda _line, _number: None, force=False) as around:
             after = keep(around.mirror, around.shelf, live, "after-run").number
             around.mirror.journal.set_after(run.number, after)
-    good, bad = _stored(job, run, run.before), live if after is None else _stored(job, run, after)
+    good = _stored(job, run, run.before)
+    bad = live if after is None and run.state != "finished" else _stored(job, run, after)
     written = _written(job, run)
     flags = job.flags
     intent = flags.intent("undo")
@@ -409,6 +420,14 @@ def _intent_of(run: "Run") -> "Intent":
 def _written(job: Job, run: "Run") -> "dict[tuple[str, int], Call]":
     """What a run sent: whether it arrived, its two snapshots say."""
     return {line.call.key: line.call for line in job.mirror.journal.lines(run.number) if line.sent_at is not None}
+
+
+def _is_complete(job: Job, run: "Run") -> bool:
+    """Whether the snapshot after `run` holds all that it wrote: one that was to be taken back may have been gone on with."""
+    if run.state == "finished" or run.after is None:
+        return True
+    taken_at = _stored(job, run, run.after).taken_at
+    return all(line.sent_at is None or line.sent_at < taken_at for line in job.mirror.journal.lines(run.number))
 
 
 def _stored(job: Job, run: "Run", number: int | None) -> Snapshot:

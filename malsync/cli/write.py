@@ -10,21 +10,25 @@ from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
 from malsync.errors import AuthError, UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from malsync.cli.running import Flags, Job
     from malsync.mirror import Mirror, Run
     from malsync.plan import Filters
     from malsync.refs import Chosen
+    from malsync.revert import Window
     from malsync.snapshot import Snapshot, User
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _STATUSES = ("watching", "reading", "completed", "on_hold", "dropped", "plan_to_watch", "plan_to_read")
 _MODES = ("merge", "exact", "missing")
+_TIMES = "A time is a month, a day, a minute or a second: 2026-11, 2026-11-20, yesterday, 2026-11-20T19:00, 2026-11-20T19:00Z"
 _PREFERENCES = ("source", "target", "newest", "progress")
 _WRITING = (
     click.option("--dry-run", is_flag=True, help="Show the plan and stop: nothing is written."),
     click.option("--yes", is_flag=True, help="Do not ask."),
-    click.option("--max-deletes", type=click.IntRange(0), metavar="N", help="Allow up to N deletions (10 are free)."),
+    click.option("--max-deletes", type=click.IntRange(0), metavar="N", help="Delete N entries at most; without it, 10."),
     click.option("--force", is_flag=True, help="Overwrite what others changed; take a list that looks wrong."),
     click.option("--round-dates", is_flag=True, help="Make a date without a day the first day of its month or year."),
 )
@@ -155,12 +159,8 @@ def revert(app: App, good: str, bad: str, since: str | None, until: str | None, 
     What was changed again since is a conflict: it is left alone and named, unless --force.
     """
     from malsync.cli.running import Job, carry
-    from malsync.refs import end_of, start_of
-    from malsync.revert import Window
 
-    flags, filters = _flags(given), _filters(given)
-    now = app.world.clock.now()
-    window = Window(start_of(since, now) if since else None, end_of(until, now) if until else None)
+    flags, filters, window = _flags(given), _filters(given), _window(app, since, until)
     with Job(app, flags) as job:
         lists = [job.choose("good", good), job.choose("bad", bad)]
         job.sign_in(None)
@@ -205,6 +205,26 @@ def migrate(app: App, ref: str, target: str, mode: Any, prefer: Any, **given: An
         return carry(job, flags.intent("migrate", mode=mode, prefer=prefer or "source", filters=filters))
 
 
+def _window(app: App, since: str | None, until: str | None) -> "Window":
+    from malsync.refs import end_of, start_of
+    from malsync.revert import Window
+
+    now = app.world.clock.now()
+    window = Window(_moment("--since", since, start_of, now), _moment("--until", until, end_of, now))
+    if window.since is not None and window.until is not None and window.since >= window.until:
+        raise UsageError(f"--since {since} is not before the end of --until {until}.", _TIMES)
+    return window
+
+
+def _moment(
+    option: str, text: str | None, read: "Callable[[str, datetime], datetime]", now: "datetime"
+) -> "datetime | None":
+    try:
+        return None if text is None else read(text, now)
+    except UsageError as error:
+        raise UsageError(f"{option} {text!r} is no time.", _TIMES) from error
+
+
 def _check_owner(job: "Job", lists: "list[Chosen]", ref: str) -> None:
     from malsync.restore import same_person
 
@@ -223,6 +243,11 @@ def _check_known(filters: "Filters", wanted: "Snapshot") -> None:
     """Raise UsageError for a filter that nothing in the wanted list can pass: an empty plan would look like equal lists."""
     if filters.only is not None and wanted.lists.get(filters.only) is None:
         raise UsageError(f"That list holds no {filters.only}.", "Name another list, or leave out --only.")
+    covered = [names for name, names in wanted.covers.items() if filters.only in (None, name) and names is not None]
+    if unknown := filters.fields.difference(*covered):
+        raise UsageError(
+            f"That list says nothing of {min(unknown)}.", f"Name another list, or leave out --field {min(unknown)}."
+        )
 
 
 # -- the commands that go on with a plan
@@ -245,7 +270,8 @@ def apply(app: App, file: str, **given: Any) -> int:
     flags = _flags(given)
     read = plan_file.read(place(file))
     with Job(app, flags) as job:
-        job.sign_in(read.account if app.named_account is None and read.account in app.accounts.all() else None)
+        is_known = app.named_account is None and read.account in app.accounts.all()
+        job.sign_in(read.account if is_known and read.account != app.account else None)
         if job.user.key != read.user.key:
             raise AuthError(
                 f"{file} is a plan for the lists of {read.user.name} ({read.user.origin}), and you are signed in as "
