@@ -1,16 +1,17 @@
 """What a writing command was asked for: enough to plan it, and to plan it again beside a later reading of the lists. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 from malsync.medium import MEDIA
-from malsync.plan import EVERYTHING, Filters, Left, Mode, Plan, Prefer, plan
+from malsync.plan import EVERYTHING, MODES, PREFERENCES, Filters, Left, Mode, Plan, Prefer, plan
 from malsync.revert import ALWAYS, Window, Written, revert
 from malsync.snapshot import Snapshot, parse_timestamp, timestamp
 
 Kind = Literal["restore", "revert", "migrate", "apply", "undo"]
+_T = TypeVar("_T")
 _THREE_WAY = {"revert", "undo"}
 
 
@@ -77,20 +78,33 @@ class Intent:
         """What `document` wrote. Raises KeyError, TypeError or ValueError for anything else."""
         filters, window = document["filters"], document["window"]
         return cls(
-            kind=document["kind"],
-            mode=document["mode"],
-            prefer=document["prefer"],
+            kind=_one_of(get_args(Kind), document["kind"]),
+            mode=_one_of(MODES, document["mode"]),
+            prefer=_one_of(PREFERENCES, document["prefer"]),
             filters=Filters(
-                filters["only"],
-                frozenset((str(name), int(id)) for name, id in filters["ids"]),
-                frozenset(filters["statuses"]),
-                frozenset(filters["fields"]),
+                _one_of((None, *MEDIA), filters["only"]),
+                frozenset((_one_of(tuple(MEDIA), name), _typed(int, id)) for name, id in filters["ids"]),
+                frozenset(_typed(str, status) for status in _typed(list, filters["statuses"])),
+                frozenset(_typed(str, name) for name in _typed(list, filters["fields"])),
             ),
             window=Window(*(_moment(window[side]) for side in ("since", "until"))),
-            force=bool(document["force"]),
-            round_dates=bool(document["round_dates"]),
-            max_deletes=document["max_deletes"],
+            force=_typed(bool, document["force"]),
+            round_dates=_typed(bool, document["round_dates"]),
+            max_deletes=None if document["max_deletes"] is None else _typed(int, document["max_deletes"]),
         )
+
+
+def _one_of(words: Sequence[_T], found: object) -> _T:
+    for word in words:
+        if word == found:
+            return word
+    raise ValueError(f"{found!r:.40} is none of {', '.join(map(str, words))}")
+
+
+def _typed(kind: type[_T], found: object) -> _T:
+    if type(found) is not kind:
+        raise TypeError(f"{found!r:.40} is not of type {kind.__name__}")
+    return found
 
 
 def _said(moment: datetime | None) -> str | None:

@@ -25,6 +25,10 @@ Key = tuple[str, int]
 FREE_DELETES = 10
 """So many entries may be deleted without a word; it takes --max-deletes for more."""
 
+LONGEST_TEXT = 2**20
+"""No text that is longer can be a field's: nobody's is (the longest comment in public exports has 686 characters)."""
+
+_MOST = 2**53 - 1  # what JSON carries exactly
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _PARTIAL = re.compile(r"\d{4}(-\d{2})?", re.ASCII)
 
@@ -151,7 +155,7 @@ def sendable(call: Call, *, round_dates: bool) -> tuple[list[Call], list[Left]]:
     if call.op == "remove":
         return [call], []
     fields = _rounded(call) if round_dates else call.fields
-    cannot = {name: why for name, (_, to) in fields.items() if (why := unsayable(call.medium.by_name[name], to))}
+    cannot = {name: why for name, (_, to) in fields.items() if (why := unsayable(call.medium, name, to))}
     if call.op == "add" and "status" not in fields:
         cannot["status"] = "what is wanted does not say its status, and MAL takes no entry without one"
     left = [
@@ -170,25 +174,38 @@ def _pair(pair: tuple[Json, Json] | None) -> dict[str, Json]:
     return {} if pair is None else {"from": pair[0], "to": pair[1]}
 
 
-def unsayable(field: Field, to: Json) -> str | None:
-    """Why no request can set `field` to `to`; None where one can.
+def unsayable(medium: Medium, name: str, to: Json) -> str | None:
+    """Why no request can set the field `name` to `to`; None where one can.
 
-    MAL takes tags as one text, cut at its commas (Mal4J, TestAnimeListStatus), so a tag with a comma would come back as two.
+    MAL takes tags as one text, cut at its commas (Mal4J, TestAnimeListStatus), so a tag with a comma would come back as two;
+    and it refuses the whole request for one word or number that it does not know.
     """
+    kind = medium.by_name[name].kind
     if to is None:
-        return None if field.kind is Kind.DATE else "there is no value to set"
-    if field.kind is Kind.NUMBER:
-        is_whole = not isinstance(to, bool) and isinstance(to, int | float) and to == int(to)
-        return None if is_whole else "it is no whole number"
-    if field.kind is Kind.FLAG:
+        return None if kind is Kind.DATE else "there is no value to set"
+    if kind is Kind.NUMBER:
+        if isinstance(to, bool) or not isinstance(to, int | float) or to != int(to):
+            return "it is no whole number"
+        return None if 0 <= to <= _MOST else f"it is not between 0 and {_MOST}"
+    if kind is Kind.FLAG:
         return None if isinstance(to, bool) else "it is neither true nor false"
-    if field.kind is Kind.TAGS:
-        if not isinstance(to, list) or not all(isinstance(tag, str) for tag in to):
-            return "they are no list of tags"
-        if any("," in str(tag) for tag in to):
-            return "MAL cuts tags at commas, so none can hold one"
-        return "MAL has no empty tag" if to == [""] else None
-    return None if isinstance(to, str) else "it is no text"
+    if kind is Kind.TAGS:
+        return _untaggable(to)
+    if not isinstance(to, str):
+        return "it is no text"
+    if kind is Kind.WORD and to not in medium.statuses:
+        return f"a status is one of {', '.join(medium.statuses)}"
+    return None if len(to) <= LONGEST_TEXT else "it is too long"
+
+
+def _untaggable(to: Json) -> str | None:
+    if not isinstance(to, list) or not all(isinstance(tag, str) for tag in to):
+        return "they are no list of tags"
+    if any("," in str(tag) for tag in to):
+        return "MAL cuts tags at commas, so none can hold one"
+    if to == [""]:
+        return "MAL has no empty tag"
+    return None if sum(len(str(tag)) + 1 for tag in to) <= LONGEST_TEXT else "they are too long"
 
 
 def is_partial(field: Field, to: Json) -> bool:

@@ -4,7 +4,7 @@ Each write is in the journal as `sent`, on disk, before it leaves; what MAL answ
 others did meanwhile is not overwritten; and at the end both lists are read again, for an answer is no proof.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,7 +16,7 @@ from malsync.clock import Clock
 from malsync.diff import FieldChanges
 from malsync.entry import same, value
 from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, NotFound, Rejected
-from malsync.intent import Kind
+from malsync.intent import Kind, left_of
 from malsync.medium import Json, ListStatus
 from malsync.plan import Call, Key, Left, Plan, is_partial, judge, remaining, sendable
 from malsync.snapshot import Snapshot, Source, User
@@ -109,7 +109,14 @@ def begin(
     live = fresh(around, live)
     before = keep(around.mirror, around.shelf, live, "before-run").number
     now = around.clock.now()
-    run = around.mirror.journal.begin(live.user, account, kind, head, plan.calls, before=before, now=now, undoes=undoes)
+    journal = around.mirror.journal
+    try:
+        run = journal.begin(live.user, account, kind, head, plan.calls, before=before, now=now, undoes=undoes)
+    except KeyboardInterrupt as stop:
+        begun = journal.unfinished(live.user)
+        if begun is None or begun.number == undoes:
+            raise
+        raise Interrupted(*_broken_off("Interrupted", journal, begun)) from stop
     return run, live
 
 
@@ -130,23 +137,23 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
     `live` is a reading to begin with. Raises Interrupted, ApiError or AuthError where the run could not be ended, its
     journal in order: it can be resumed.
     """
-    writer = _Writer(around, run, live)
-    if run.after is not None:
-        # An undo that came to nothing has read what this run had left by then. It goes on, so that is no longer so.
-        around.mirror.journal.set_after(run.number, None)
+    writer, journal = _Writer(around, run, live), around.mirror.journal
     try:
+        if run.after is not None:
+            # An undo that came to nothing has read what this run had left by then. It goes on, so that is no longer so.
+            journal.set_after(run.number, None)
         writer.work()
         final = around.read()
         after = keep(around.mirror, around.shelf, final, "after-run")
+        left = _settle(around, run, planner(final), final)
+        journal.ended(run.number, "finished", now=around.clock.now(), after=after.number)
     except KeyboardInterrupt as stop:
-        raise Interrupted(*_broken_off("Interrupted", around.mirror.journal, run)) from stop
+        raise Interrupted(*_broken_off("Interrupted", journal, run)) from stop
     except MalsyncError as error:
-        first = f"{error.hint} " if isinstance(error, AuthError) else ""
-        error.message, on = _broken_off(error.message, around.mirror.journal, run)
+        first = f"{error.hint.rstrip('.')}. " if isinstance(error, AuthError) else ""
+        error.message, on = _broken_off(error.message, journal, run)
         error.hint = first + on
         raise
-    left = _settle(around, run, planner(final), final)
-    around.mirror.journal.ended(run.number, "finished", now=around.clock.now(), after=after.number)
     remarks = [*writer.remarks, *(_DOUBTED.format(after.number, reason) for reason in after.suspicious)]
     outcomes = around.mirror.journal.outcomes(run.number)
     return Result(run.number, outcomes, left, run.before, after.number, tuple(remarks))
@@ -155,9 +162,10 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
 def _broken_off(what: str, journal: "Journal", run: "Run") -> tuple[str, str]:
     lines = journal.lines(run.number)
     ended = sum(line.state not in ("planned", "sent") for line in lines)
+    is_open = journal.run(run.number).state == "unfinished"
     return (
         f"{what.rstrip('.')}. Run {run.number}: {ended} of {len(lines)} writes are settled.",
-        f"To go on: malsync resume {run.number}",
+        f"To go on: malsync resume {run.number}" if is_open else "It had come to its end. To look at it: malsync runs",
     )
 
 
@@ -371,7 +379,21 @@ def _settle(around: Surroundings, run: "Run", open_plan: Plan, final: Snapshot) 
         left.append(_left(call, why))
         ours[key] = call.fields
     left += [_left(call, "changed while the run was under way") for call in still.values()]
-    return (*left, *_without(open_plan.left, ours))
+    left += _without(open_plan.left, ours)
+    return (*left, *_unmended(run, final, {(one.key, name) for one in left for name in one.fields}))
+
+
+def _unmended(run: "Run", final: Snapshot, told: Container[tuple[Key, str]]) -> Iterator[Left]:
+    """What the first plan said that no write can mend, and nobody has: one made anew may be content with what is there."""
+    for one in map(left_of, run.head.get("left", ())):
+        entry = final.entries(one.medium).get(one.id)
+        now = {} if entry is None else entry.list_status
+        for name, sides in one.fields.items():
+            field = one.medium.by_name.get(name)
+            if field is None or "to" not in sides or (one.key, name) in told:
+                continue
+            if not same(value(field, now), sides["to"]):
+                yield replace(one, fields={name: sides})
 
 
 def _without(left: Iterable[Left], ours: Mapping[Key, FieldChanges]) -> Iterator[Left]:

@@ -118,10 +118,20 @@ class Pace:
         """From a call: so many times MAL had `enough` (429, a block page, 5xx). Each halves the pace; none is a step back up."""
         with self._lock:
             if enough:
-                self._gap = min(self.LONGEST, max(self.SLOWED, self._gap) * 2**enough)
-            elif self._gap > self._usual:
-                faster = self._gap * self.RECOVERY
-                self._gap = faster if faster > max(self._usual, self.SLOWED / 10) else self._usual
+                self._gap = min(max(self.LONGEST, self._usual), max(self.SLOWED, self._gap) * 2**enough)
+            else:
+                self._gap = self._recovered(self._gap)
+
+    def expected(self, requests: int) -> float:
+        """The seconds that so many requests take from now on, where MAL has enough of none of them."""
+        total, gap = 0.0, self._gap
+        while requests and gap > self._usual:
+            total, gap, requests = total + gap, self._recovered(gap), requests - 1
+        return total + requests * self._usual
+
+    def _recovered(self, gap: float) -> float:
+        faster = gap * self.RECOVERY
+        return faster if faster > max(self._usual, self.SLOWED / 10) else self._usual
 
 
 class _Bearer(requests.auth.AuthBase):

@@ -21,6 +21,8 @@ from malsync.sandbox import Sandbox
 from malsync.validation import problem
 
 ROOT = Path(__file__).parent.parent
+# Commands whose documents have one form together; every other's is named for it.
+_FORMS = dict.fromkeys(("restore", "revert", "migrate", "apply", "resume", "undo"), "run")
 
 
 @dataclass
@@ -104,11 +106,11 @@ class Malsync:
         return result
 
     def json(self, *arguments: str | Path, exit_code: int = 0, schema: str | None = None, **named: Any) -> Any:
-        """The document of a command line with --json, valid by its schema (`output-COMMAND`, or the error's)."""
+        """The document of a command line with --json, valid by its schema (`output-COMMAND`, `output-run`, or the error's)."""
         result = self.ok(*arguments, "--json", exit_code=exit_code, **named)
         document = result.json
         is_error = isinstance(document, dict) and "error" in document
-        name = "output-error" if is_error else schema or f"output-{arguments[0]}"
+        name = "output-error" if is_error else schema or f"output-{_FORMS.get(str(arguments[0]), arguments[0])}"
         assert problem(name, document) is None, (name, problem(name, document), document)
         return document
 

@@ -53,9 +53,10 @@ class Interruption:
         if threading.current_thread() is not threading.main_thread():
             self._clock.sleep(seconds)
             return
-        self._stop_if_asked()
+        # In this order: what comes before the shield is down is asked for, what comes after it is heard at once.
         was, self._shielded = self._shielded, False
         try:
+            self._stop_if_asked()
             self._clock.sleep(seconds)
         finally:
             self._shielded = was

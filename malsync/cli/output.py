@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -50,6 +50,7 @@ class Output:
         self.quiet = quiet
         self.verbose = verbose
         self._colour = colour
+        self._counted: Any = None
 
     def say(self, text: str = "", *, colour: str | None = None, even_if_quiet: bool = False) -> None:
         """A line of the result, for people. Nothing with --json, nor with --quiet unless it is what was asked for."""
@@ -92,12 +93,18 @@ class Output:
             self.say(line, colour=_COLOURS.get(line[:1]), even_if_quiet=True)
 
     def table(
-        self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = (), long: str = ""
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        right: Sequence[str] = (),
+        long: str = "",
+        most: Mapping[str, int] | None = None,
     ) -> None:
         """A table for people, its numbers to the `right`. Nothing with --json or --quiet.
 
         The column `long` is the one that gives way on a narrow terminal; piped, lines are as long as they need to be. A cell
-        may have several lines.
+        may have several lines. `most` is how many places of a terminal a column may take: 14 Chinese characters take 28.
         """
         if self.json or self.quiet:
             return
@@ -106,11 +113,16 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
+        most = most or {}
         console = Console(markup=False, highlight=False, emoji=False)
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for column in columns:
             table.add_column(
-                column, justify="right" if column in right else "left", overflow="fold", no_wrap=column != long
+                column,
+                justify="right" if column in right else "left",
+                overflow="ellipsis" if column in most else "fold",
+                no_wrap=column != long,
+                max_width=most.get(column),
             )
         for row in rows:
             table.add_row(*(Text(_harmless(cell)) for cell in row))
@@ -130,15 +142,18 @@ class Output:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        with Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20, pulse_style="cyan"),
-            TextColumn("{task.completed:,.0f} entries"),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        ) as bars:
+        with (
+            self._counting_off(),
+            Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20, pulse_style="cyan"),
+                TextColumn("{task.completed:,.0f} entries"),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            ) as bars,
+        ):
             tasks: dict[str, Any] = {}
 
             def told(medium: "Medium", number: int, entries: int) -> None:
@@ -168,13 +183,29 @@ class Output:
             console=Console(stderr=True),
             transient=True,
         ) as bars:
+            self._counted = bars
             task = bars.add_task(what, total=total, rate="")
 
             def moved(number: int) -> None:
                 speed = bars.tasks[0].speed
                 bars.update(task, completed=number, rate="" if speed is None else f"{speed:.1f}/s")
 
-            yield moved
+            try:
+                yield moved
+            finally:
+                self._counted = None
+
+    @contextmanager
+    def _counting_off(self) -> Iterator[None]:
+        """Without the bar of `counting` meanwhile: two bars at once paint over each other."""
+        counted = self._counted
+        if counted is not None:
+            counted.stop()
+        try:
+            yield
+        finally:
+            if counted is not None:
+                counted.start()
 
 
 def _tell(text: str) -> None:

@@ -345,16 +345,20 @@ def _write_plan(job: Job, task: Task) -> str:
     from malsync.interchange import plan_file
 
     path = job.app.target(str(job.flags.plan_file))
-    roles = dict(task.lists)
+    roles = {role: _timeless(described) for role, described in task.lists.items()}
     wanted = roles.pop("wanted", None) or roles
-    plan_file.write(
-        path,
-        plan_file.PlanFile(
-            job.account, job.user, task.intent.name, wanted, _described("live", None, task.live), task.plan
-        ),
-    )
+    live = _timeless(_described("live", None, task.live))
+    plan_file.write(path, plan_file.PlanFile(job.account, job.user, task.intent.name, wanted, live, task.plan))
     job.app.output.say(f"Wrote the plan to {path}. To carry it out: malsync apply {path}", colour="green")
     return str(path)
+
+
+def _timeless(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the moment at which a live list was read: the same lists give the same file, byte for byte."""
+    from malsync.refs import parse
+
+    is_live = parse(described["reference"]).is_live
+    return {name: item for name, item in described.items() if name != "taken_at" or not is_live}
 
 
 # -- planning again

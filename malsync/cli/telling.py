@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from malsync.errors import Exit
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from malsync.plan import Call, Left, Plan
     from malsync.restore import Result
 
+_PLACES = {"from": 14, "to": 14}
+_LONGEST_WHY = 300
+
 
 def show(job: "Job", plan: "Plan") -> None:
     """The plan as a person judges it: numbers and duration first, then a row a title, deletions apart."""
@@ -19,7 +23,8 @@ def show(job: "Job", plan: "Plan") -> None:
 
     output = job.app.output
     if plan.calls:
-        writes, seconds = len(plan.calls), len(plan.calls) * job.client.transport.pace.seconds
+        writes = len(plan.calls)
+        seconds = job.client.transport.pace.expected(writes)
         output.say(
             f"Plan for the lists of {visible(job.user.name)}: {plan_summary(plan)} "
             f"({writes:,} {'write' if writes == 1 else 'writes'}, {duration(seconds)}).",
@@ -39,14 +44,15 @@ def _table(job: "Job", calls: "Sequence[Call]") -> None:
     if not calls:
         return
     fold = len(calls) if job.app.output.verbose else FOLD
-    job.app.output.table(["", "title", "field", "from", "to"], plan_rows(calls[:fold]), long="title")
+    columns = ["", "title", "field", "from", "to"]
+    job.app.output.table(columns, plan_rows(calls[:fold]), long="title", most=_PLACES)
     if len(calls) > fold:
         job.app.output.say(f"... and {len(calls) - fold:,} more. All of them: -v, --json or --plan FILE")
     job.app.output.say()
 
 
 def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
-    from malsync.render import FOLD, left_lines
+    from malsync.render import FOLD, clipped, left_lines
 
     if not left:
         return
@@ -54,7 +60,7 @@ def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
     fold = len(left) if output.verbose else FOLD
     output.warn(heading)
     for one in left[:fold]:
-        for line in left_lines(one):
+        for line in left_lines(replace(one, title=clipped(one.title), why=clipped(one.why, _LONGEST_WHY))):
             output.warn(line, colour=None)
     if len(left) > fold:
         output.warn(f"... and {len(left) - fold:,} more. All of them: -v or --json")
@@ -63,17 +69,16 @@ def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
 @contextmanager
 def progress(job: "Job", total: int) -> "Iterator[Callable[[Line, int], None]]":
     """Progress through so many writes, and a line for each that did not come out as wanted."""
-    from malsync.render import visible
+    from malsync.render import clipped, visible
 
     with job.app.output.counting(total, "writing") as moved:
 
         def told(line: "Line", number: int) -> None:
             moved(number)
             if line.state in ("failed", "skipped", "not_restorable"):
-                call = line.call
-                job.app.output.warn(
-                    f"{line.state.replace('_', ' ')}: {call.medium.name} {call.id} {visible(call.title)}: {visible(line.why)}"
-                )
+                call, what = line.call, line.state.replace("_", " ")
+                title, why = clipped(visible(call.title)), clipped(visible(line.why), _LONGEST_WHY)
+                job.app.output.warn(f"{what}: {call.medium.name} {call.id} {title}: {why}")
 
         yield told
 
@@ -125,7 +130,7 @@ def _by_method(requests: Mapping[str, int]) -> dict[str, int]:
 
 
 def _say_result(job: "Job", plan: "Plan", result: "Result | None", document: dict[str, Any]) -> None:
-    from malsync.render import visible
+    from malsync.render import clipped, visible
 
     output = job.app.output
     if result is None:
@@ -136,8 +141,9 @@ def _say_result(job: "Job", plan: "Plan", result: "Result | None", document: dic
         return
     _list_left(job, f"Left undone, {len(result.left)}:", result.left)
     for remark in result.remarks:
-        output.warn(visible(remark))
-    counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in document["outcomes"].items() if number)
+        output.warn(clipped(visible(remark), _LONGEST_WHY))
+    outcomes = {name.replace("_", " "): number for name, number in document["outcomes"].items() if number}
+    counts = ", ".join(f"{number} {name}" for name, number in outcomes.items()) or "nothing to write"
     now = "the lists are as wanted" if result.equal else "the lists are not as wanted yet"
     if document["run"] is None:
         calls = ", ".join(f"{number} {method}" for method, number in document["rehearsal"].items())

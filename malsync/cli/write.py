@@ -28,7 +28,9 @@ _PREFERENCES = ("source", "target", "newest", "progress")
 _WRITING = (
     click.option("--dry-run", is_flag=True, help="Show the plan and stop: nothing is written."),
     click.option("--yes", is_flag=True, help="Do not ask."),
-    click.option("--max-deletes", type=click.IntRange(0), metavar="N", help="Delete N entries at most; without it, 10."),
+    click.option(
+        "--max-deletes", type=click.IntRange(0), metavar="N", help="Delete N entries at most; without it, 10."
+    ),
     click.option("--force", is_flag=True, help="Overwrite what others changed; take a list that looks wrong."),
     click.option("--round-dates", is_flag=True, help="Make a date without a day the first day of its month or year."),
 )
@@ -197,6 +199,8 @@ def migrate(app: App, ref: str, target: str, mode: Any, prefer: Any, **given: An
         raise UsageError(
             f"--prefer {prefer} and --mode {mode} do not fit.", "--prefer settles what --mode merge would update."
         )
+    if not target:
+        raise UsageError("--to '' names no account.", "List them: malsync accounts")
     flags, filters = _flags(given), _filters(given)
     with Job(app, flags) as job:
         wanted = job.choose("wanted", ref)

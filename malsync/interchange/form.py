@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from malsync.errors import UsageError
+from malsync.render import clipped
 from malsync.validation import problem
 
 
@@ -47,6 +48,6 @@ class Form:
             )
         found = problem(f"{self.what}-{self.version}", document)
         if found is not None:
-            place = ".".join(map(str, found.path)) or "the whole"
+            place = clipped(".".join(map(str, found.path))) or "the whole"
             raise UsageError(f"{name} is not a whole {self.what}: {place}: {found.message}.", self.remedy)
         return document

@@ -13,11 +13,13 @@ from malsync.entry import same, value
 from malsync.errors import UsageError
 from malsync.intent import left_document, left_of
 from malsync.interchange.form import Form
-from malsync.medium import MEDIA, Json, Kind, ListStatus, Medium
-from malsync.plan import Call, Key, Plan, unsayable
+from malsync.medium import MEDIA, Json, ListStatus, Medium
+from malsync.plan import LONGEST_TEXT, Call, Key, Plan, unsayable
+from malsync.render import clipped
 from malsync.snapshot import User
 
 _MAKE_ANOTHER = "Mend it, or make a new one with --plan."
+_DEEPEST = 120  # an entry may be nested 100 deep (snapshot.py), and stands somewhat deeper here
 FORM = Form("plan", version=1, written_by="--plan", remedy=_MAKE_ANOTHER)
 
 
@@ -82,6 +84,7 @@ def read(path: Path) -> PlanFile:
 def decode(content: bytes, name: str) -> PlanFile:
     """The plan in `content`; `name` is what an error calls it."""
     document = FORM.parse(content, name)
+    _check_size(document, name)
     calls = tuple(_checked(item, f"{name}: call {number}") for number, item in enumerate(document["calls"], start=1))
     seen: set[Key] = set()
     for call in calls:
@@ -98,6 +101,20 @@ def decode(content: bytes, name: str) -> PlanFile:
     )
 
 
+def _check_size(document: Json, name: str) -> None:
+    """Raise UsageError for what no list holds, and what could not be written down again: texts and nesting without end."""
+    waiting: list[tuple[Json, int]] = [(document, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, str) and len(item) > LONGEST_TEXT:
+            raise UsageError(f"{name} holds a text of {len(item):,} characters; no list does.", _MAKE_ANOTHER)
+        if isinstance(item, dict | list):
+            if depth == _DEEPEST:
+                raise UsageError(f"{name} is nested more than {_DEEPEST} deep; no list is.", _MAKE_ANOTHER)
+            parts = item if isinstance(item, list) else [*item, *item.values()]
+            waiting += [(part, depth + 1) for part in parts]
+
+
 def _checked(item: dict[str, Any], where: str) -> Call:
     """One call, if it is one that a plan can hold: what it would send is known, sayable, and fits what it expects."""
     medium: Medium = MEDIA[item["medium"]]
@@ -109,25 +126,23 @@ def _checked(item: dict[str, Any], where: str) -> Call:
     for name, (was, to) in fields.items():
         field = medium.by_name.get(name)
         if field is None or field.server_owned:
-            raise UsageError(f"{where}: {name!r} is no field that can be written.", _MAKE_ANOTHER)
+            raise UsageError(f"{where}: {_quoted(name)} is no field that can be written.", _MAKE_ANOTHER)
         if item["op"] == "remove":
             continue
-        why = unsayable(field, to) or _out_of_bounds(medium, field.kind, to)
+        why = unsayable(medium, name, to)
         if why is not None:
-            raise UsageError(f"{where}: {name} cannot become {to!r}: {why}.", _MAKE_ANOTHER)
+            raise UsageError(f"{where}: {name} cannot become {_quoted(to)}: {why}.", _MAKE_ANOTHER)
         expected = None if expect is None else value(field, expect)
         if not same(was, expected):
-            raise UsageError(f"{where}: {name} says from {was!r}, and expects {expected!r}.", _MAKE_ANOTHER)
+            raise UsageError(
+                f"{where}: {name} says from {_quoted(was)}, and expects {_quoted(expected)}.", _MAKE_ANOTHER
+            )
     if item["op"] == "add" and "status" not in fields:
         raise UsageError(f"{where}: an add needs a status.", _MAKE_ANOTHER)
     if item["op"] == "update" and not fields:
         raise UsageError(f"{where}: an update needs a field.", _MAKE_ANOTHER)
-    return Call(item["op"], medium, item["id"], item["title"], fields, expect)
+    return Call(item["op"], medium, int(item["id"]), item["title"], fields, expect)
 
 
-def _out_of_bounds(medium: Medium, kind: Kind, to: Json) -> str | None:
-    if kind is Kind.WORD and to not in medium.statuses:
-        return f"a status is one of {', '.join(medium.statuses)}"
-    if kind is Kind.NUMBER and isinstance(to, int | float) and to < 0:
-        return "it is below 0"
-    return None
+def _quoted(item: Json) -> str:
+    return clipped(repr(item))
