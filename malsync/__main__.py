@@ -3,11 +3,13 @@
 import gc
 import io
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from malsync.cli import run
+from malsync.errors import Exit
 
 
 def main() -> None:
@@ -15,7 +17,12 @@ def main() -> None:
     # A list is a hundred thousand objects that all live on; looking through them for garbage again and again finds none.
     gc.disable()
     _complete_streams()
-    code = run(sys.argv[1:])
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED  # a second one, while the first was being told
+    with suppress(ValueError, OSError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()

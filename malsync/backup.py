@@ -9,7 +9,7 @@ from malsync.clock import Clock
 from malsync.errors import UsageError
 from malsync.medium import MEDIA, Medium
 from malsync.reading import Progress, read_snapshot, untold
-from malsync.snapshot import Snapshot, Source, User
+from malsync.snapshot import AROUND_RUNS, Snapshot, Source, User
 from malsync.suspicion import doubt
 
 if TYPE_CHECKING:
@@ -86,9 +86,16 @@ def measure(medium: Medium, infos: "Sequence[Info]") -> "Info | None":
     """The snapshot that a new list of `medium` is judged by: the newest good one that knows every field of it.
 
     The newest is the one stored last, not the one with the latest time: a clock that was wrong once must not freeze it.
-    Lists from files are taken only where nothing was ever read from MAL. `infos` are oldest first.
+    Lists from files are taken only where nothing was ever read from MAL, and those around a run never: what it was to mend
+    must not be the measure. `infos` are oldest first.
     """
-    whole = [info for info in infos if not info.suspicious and set(info.covers[medium.name] or ()) >= set(medium.names)]
+    whole = [
+        info
+        for info in infos
+        if not info.suspicious
+        and info.source not in AROUND_RUNS
+        and set(info.covers[medium.name] or ()) >= set(medium.names)
+    ]
     read = [info for info in whole if info.source != "import"]
     if read:
         return max(read, key=lambda info: info.number)

@@ -203,7 +203,7 @@ def _untaggable(to: Json) -> str | None:
         return "they are no list of tags"
     if any("," in str(tag) for tag in to):
         return "MAL cuts tags at commas, so none can hold one"
-    if to == [""]:
+    if to and not any(to):
         return "MAL has no empty tag"
     return None if sum(len(str(tag)) + 1 for tag in to) <= LONGEST_TEXT else "they are too long"
 

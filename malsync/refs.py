@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from malsync.errors import UsageError
-from malsync.snapshot import Snapshot, User, timestamp
+from malsync.snapshot import AROUND_RUNS, Snapshot, User, timestamp
 
 if TYPE_CHECKING:
     from malsync.mirror import Info, Mirror
@@ -101,10 +101,7 @@ def choose(reference: Reference, sources: Sources) -> "Info":
     if match := _LATEST.fullmatch(which):
         return _latest(user, infos, int(match[1] or 0))
     if which == "good":
-        good = [info for info in infos if not info.suspicious]
-        if not good:
-            raise UsageError(f"Every snapshot of {user.name} is suspicious.", "Look at them: malsync snapshots")
-        return good[-1]
+        return _good(user, infos)
     return _at(reference, infos, end_of(which, sources.now()))
 
 
@@ -175,6 +172,21 @@ def _by_number(reference: Reference, sources: Sources) -> "Info":
             f"Snapshot {found.number} is not {reference.who}'s but {found.user.name}'s.", "List them: malsync snapshots"
         )
     return found
+
+
+def _good(user: User, infos: "list[Info]") -> "Info":
+    """The newest that is not suspicious. The lists around a run are left out: those before it are what one wanted to be rid
+    of, and those after it may be half restored."""
+    kept = [info for info in infos if info.source not in AROUND_RUNS]
+    good = [info for info in kept if not info.suspicious]
+    if good:
+        return good[-1]
+    if kept:
+        raise UsageError(f"Every backup of {user.name} is suspicious.", "Look at them: malsync snapshots")
+    raise UsageError(
+        f"There is no backup of {user.name} yet, only lists kept around runs.",
+        "Make one (malsync backup), or name a snapshot by its number (malsync snapshots).",
+    )
 
 
 def _latest(user: User, infos: "list[Info]", back: int) -> "Info":

@@ -173,7 +173,7 @@ def plan_rows(calls: Iterable[Call]) -> Iterator[tuple[str, str, str, str, str]]
     """A row a title: sign, title, and a line for each field with its name, from and to. An add tells what comes, a removal
     what goes."""
     for call in calls:
-        title = f"{clipped(visible(call.title)) or 'no title'} ({call.medium.name} {call.id})"
+        title = f"{clipped(visible(call.title)) or 'no title'} ({call.medium.name}:{call.id})"
         names = call.medium.ordered(call.fields)
         if call.op == "update":
             pairs = [call.fields[name] for name in names]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from malsync.backup import Shelf, doubts
 from malsync.clock import Clock
 from malsync.diff import FieldChanges
-from malsync.entry import same, value
-from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, NotFound, Rejected
+from malsync.entry import Entry, same, value
+from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, MirrorError, NotFound, Rejected
 from malsync.intent import Kind, left_of
 from malsync.medium import Json, ListStatus
 from malsync.plan import Call, Key, Left, Plan, is_partial, judge, remaining, sendable
@@ -139,9 +139,6 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
     """
     writer, journal = _Writer(around, run, live), around.mirror.journal
     try:
-        if run.after is not None:
-            # An undo that came to nothing has read what this run had left by then. It goes on, so that is no longer so.
-            journal.set_after(run.number, None)
         writer.work()
         final = around.read()
         after = keep(around.mirror, around.shelf, final, "after-run")
@@ -150,7 +147,7 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
     except KeyboardInterrupt as stop:
         raise Interrupted(*_broken_off("Interrupted", journal, run)) from stop
     except MalsyncError as error:
-        first = f"{error.hint.rstrip('.')}. " if isinstance(error, AuthError) else ""
+        first = f"{error.hint.rstrip('.')}. " if isinstance(error, AuthError | MirrorError) else ""
         error.message, on = _broken_off(error.message, journal, run)
         error.hint = first + on
         raise
@@ -182,6 +179,15 @@ class _Writer:
         self._dead: list[Line] = []
 
     def work(self) -> None:
+        """Send what is open. Raises what ends the run; of calls that failed last, nobody knows, and they are open again."""
+        try:
+            self._send_all()
+        except BaseException:
+            for dead in self._dead:
+                self._settled(dead, "sent", tries=0, why=dead.why)
+            raise
+
+    def _send_all(self) -> None:
         lines = self._journal.lines(self._number)
         open_lines = [line for line in lines if line.state in ("planned", "sent")]
         for settled, line in enumerate(open_lines, start=len(lines) - len(open_lines) + 1):
@@ -225,10 +231,8 @@ class _Writer:
     def _failed(self, line: "Line", error: ApiError, tries: int) -> "Line":
         """A call that failed after all its tries. Whether MAL carried it out nobody knows: the last reading will tell."""
         settled = self._settled(line, "failed", tries=tries, http=error.status, why=error.message)
-        self._dead.append(line)
+        self._dead.append(settled)
         if len(self._dead) == DEAD_CALLS:
-            for dead in self._dead:
-                self._settled(dead, "sent", tries=0, why=error.message)
             raise error
         return settled
 
@@ -412,6 +416,26 @@ _NOT_SHOWN = "the last reading does not show it as wanted"
 def _left(call: Call, why: str) -> Left:
     fields = {name: {"wanted": to, "live": is_now} for name, (is_now, to) in call.fields.items()}
     return Left(call.medium, call.id, call.title, why, fields)
+
+
+def as_written(before: Snapshot, lines: "Iterable[Line]") -> Snapshot:
+    """The lists as a run would have left them had nobody else been there: those before it, and over them its writes.
+
+    Of each, what MAL answered; where no answer came, what was sent. It is what the undo of an interrupted run goes by: the
+    lists as they are by then hold what the user did since, and that is not to be taken back.
+    """
+    lists = {name: None if titles is None else dict(titles) for name, titles in before.lists.items()}
+    for line in lines:
+        call, titles = line.call, lists.get(line.call.medium.name)
+        if line.sent_at is None or titles is None:
+            continue
+        was = titles.pop(call.id, None)
+        if call.op == "remove":
+            continue
+        sent = {name: to for name, (_, to) in call.fields.items()}
+        status = line.answer or {**({} if was is None else was.list_status), **sent}
+        titles[call.id] = Entry(call.id, call.title, status)
+    return replace(before, lists=lists)
 
 
 def same_person(a: User, b: User) -> bool:

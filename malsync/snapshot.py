@@ -13,6 +13,8 @@ from malsync.entry import Entry, TitleList
 from malsync.medium import MEDIA, Json, ListStatus, Medium
 
 Source = Literal["backup", "before-run", "after-run", "import", "public"]
+AROUND_RUNS: frozenset[Source] = frozenset({"before-run", "after-run"})
+"""The sources of lists that were stored because a run was about to change them, or had. Nobody has called them good."""
 Covers = dict[str, tuple[str, ...] | None]
 """By medium, the names of the fields that a snapshot knows; None where it does not know the list at all."""
 

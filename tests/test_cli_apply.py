@@ -3,7 +3,7 @@
 import copy
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 from malsync.files import LIMIT
-from malsync.sandbox import Sandbox
+from malsync.sandbox import Sandbox, World
 from malsync.validation import problem
 from tests.harness import Malsync
 from tests.lists import write
@@ -26,12 +26,19 @@ from tests.test_cli_restore import (
     lists,
     mine,
     outcomes,
+    small,
     someone,
     writes,
     written,
 )
 
 Edit = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def world() -> World:
+    """Few titles: what a file says is not about how many there are."""
+    return small(anime=40, manga=10)
 
 
 @pytest.fixture
@@ -100,7 +107,7 @@ def test_it_does_not_ask_but_shows_what_it_does(
     said = malsync.ok("apply", file)
 
     assert "add 1, update 1, delete 1" in said.stdout
-    assert f"(anime {harmed['edited']})" in said.stdout
+    assert f"(anime:{harmed['edited']})" in said.stdout
     assert "Run 1: 3 done." in said.stdout
 
 
@@ -540,12 +547,30 @@ HOSTILE: dict[str, tuple[Edit, str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Malsync, Sandbox, bytes]]:
+    """A good plan, and who would carry it out: for files of which nothing may come but an error."""
+    folder = tmp_path_factory.mktemp("untouched")
+    with Sandbox(small(anime=40, manga=10)) as box:
+        malsync = Malsync(folder / "home", box)
+        malsync.ok("backup")
+        harm(box)
+        malsync.ok("restore", "latest", "--mode", "exact", "--plan", folder / "plan.json")
+        before = lists(box)
+        yield malsync, box, (folder / "plan.json").read_bytes()
+        assert writes(box) == {}
+        assert lists(box) == before
+        assert malsync.json("runs") == []
+
+
 @pytest.mark.parametrize("what", HOSTILE)
 def test_what_no_plan_says_ends_with_2_and_nothing_is_sent(
-    malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int], what: str
+    untouched: tuple[Malsync, Sandbox, bytes], file: Path, what: str
 ) -> None:
+    malsync, box, content = untouched
     edit, words = HOSTILE[what]
-    before, had = lists(box), len(box.requests)
+    file.write_bytes(content)
+    had = len(box.requests)
 
     error = malsync.error("apply", edited(file, edit), "--force", "--max-deletes", "99", exit_code=2)
 
@@ -554,8 +579,6 @@ def test_what_no_plan_says_ends_with_2_and_nothing_is_sent(
     assert len(error["message"]) < 1000
     assert error["hint"]
     assert len(box.requests) == had
-    assert lists(box) == before
-    assert malsync.json("runs") == []
 
 
 BYTES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -577,10 +600,10 @@ BYTES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 @pytest.mark.parametrize("what", BYTES)
 def test_bytes_that_are_no_plan_end_with_2_and_nothing_is_sent(
-    malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int], what: str
+    untouched: tuple[Malsync, Sandbox, bytes], file: Path, what: str
 ) -> None:
+    malsync, box, content = untouched
     change, words = BYTES[what]
-    content = file.read_bytes()
     file.write_bytes(change(content))
     assert file.read_bytes() != content
     had = len(box.requests)
@@ -591,6 +614,13 @@ def test_bytes_that_are_no_plan_end_with_2_and_nothing_is_sent(
     assert words in error["message"]
     assert len(error["message"]) < 1000
     assert len(box.requests) == had
+
+
+def test_the_plan_that_is_broken_above_is_whole(untouched: tuple[Malsync, Sandbox, bytes], file: Path) -> None:
+    malsync, _, content = untouched
+    file.write_bytes(content)
+
+    assert malsync.json("apply", file, "--dry-run")["plan"] == {"add": 1, "update": 1, "remove": 1}
 
 
 def test_a_bomb_does_not_go_off(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
@@ -620,7 +650,7 @@ def test_a_snapshot_is_no_plan(malsync: Malsync, tmp_path: Path) -> None:
 
 def test_nothing_in_a_file_moves_the_cursor(malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int]) -> None:
     def edit(document: dict[str, Any]) -> None:
-        call(document, "update")["title"] = "\x1b[2Jevil\u202e"
+        call(document, "add")["title"] = "\x1b[2Jevil\u202e"
         document["left"] = [
             {"medium": "anime", "id": 1, "title": "\x1b]0;", "why": "\x07", "fields": {"\x1b": {"\x1b[1m": "\x1b"}}}
         ]
@@ -629,6 +659,20 @@ def test_nothing_in_a_file_moves_the_cursor(malsync: Malsync, box: Sandbox, file
 
     assert not {"\x1b", "\x07", "\u202e"} & set(said.stdout + said.stderr)
     assert r"\x1b[2Jevil" in said.stdout
+
+
+def test_a_file_cannot_hide_which_entry_it_means(
+    malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int]
+) -> None:
+    """What is shown is MAL's title for what is on the list."""
+    edited(file, lambda document: [one.update(title="Harmless") for one in document["calls"] if one["op"] != "add"])
+
+    said = malsync.ok("apply", file, "--dry-run").stdout
+
+    assert "Harmless" not in said
+    for medium, id in (("anime", harmed["edited"]), ("manga", harmed["new"])):
+        assert f"({medium}:{id})" in said
+    assert (box.world.catalogue.get("manga", harmed["new"]) or {})["title"][:20] in said
 
 
 def test_a_value_is_sent_as_a_value_whatever_it_looks_like(

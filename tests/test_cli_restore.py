@@ -32,6 +32,12 @@ Lists = dict[str, dict[int, dict[str, Any]]]
 # -- the far side, and what is done to it
 
 
+@pytest.fixture
+def world() -> World:
+    """Enough titles of each status, and few enough for a hundred tests."""
+    return small(anime=100, manga=45)
+
+
 def small(anime: int = 6, manga: int = 3) -> World:
     """The demo, but `sandbox_mika` has only so many titles: those with the lowest ids."""
     world = World.demo()
@@ -199,7 +205,7 @@ def test_what_was_updated_last_is_written_last(malsync: Malsync, box: Sandbox) -
     malsync.ok("restore", "latest", "--yes")
 
     order = written(box)
-    assert len(order) == 19
+    assert len(order) == 8
     assert [updated[one] for one in order] == sorted(updated[one] for one in order)
 
 
@@ -210,8 +216,8 @@ def test_the_plan_is_shown_before_and_what_came_of_it_after(malsync: Malsync, bo
     said = malsync.ok("restore", "good", "--mode", "exact", "--yes")
 
     assert f"Plan for the lists of {box.user}: add 1, update 1, delete 1 (3 writes" in said.stdout
-    assert f"(anime {harmed['gone']})" in said.stdout
-    assert said.stdout.index("To be deleted from the list:") < said.stdout.index(f"(manga {harmed['new']})")
+    assert f"(anime:{harmed['gone']})" in said.stdout
+    assert said.stdout.index("To be deleted from the list:") < said.stdout.index(f"(manga:{harmed['new']})")
     assert "Run 1: 3 done. Read again, the lists are as wanted." in said.stdout
     assert "before: snapshot 2, after: snapshot 3" in said.stdout
     assert "malsync undo 1" in said.stdout
@@ -225,9 +231,9 @@ def test_a_long_plan_is_folded_unless_all_of_it_is_asked_for(malsync: Malsync, b
 
     short, long = (malsync.ok("restore", "1", "--dry-run", *more).stdout for more in ((), ("-v",)))
 
-    assert short.count("(anime ") == 20
+    assert short.count("(anime:") == 20
     assert "... and 10 more." in short
-    assert long.count("(anime ") == 30
+    assert long.count("(anime:") == 30
     assert "more." not in long
 
 
@@ -278,7 +284,7 @@ def _change_much(box: Sandbox) -> None:
         "--field comments --field status",
         "--field num_volumes_read",
         "--only manga --status dropped",
-        "--only anime --id anime:{0} --id manga:{1}",
+        "--only anime --id anime:{0} --id anime:{2}",
         "--status dropped --field priority",
         "--only anime --status dropped --field status --field score",
         "--id anime:{2} --field comments --only anime --status completed",
@@ -336,6 +342,22 @@ def test_filters_narrow_a_plan_before_the_guards_count(malsync: Malsync, box: Sa
 
     assert malsync.json("restore", "1", "--mode", "exact", "--only", "anime", "--yes")["plan"]["remove"] == 1
     assert written(box) == [("DELETE", "anime", new[0])]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("--only anime --id manga:2", "manga:2"),
+        ("--only anime --status reading", "reading"),
+        ("--only manga --status completed --status plan_to_watch", "plan_to_watch"),
+        ("--id manga:2 --status watching", "watching"),
+        ("--mode missing --field score", "--field"),
+    ],
+)
+def test_filters_that_nothing_can_pass_end_with_2(malsync: Malsync, box: Sandbox, words: str, named: str) -> None:
+    """An empty plan would look as if the lists were equal."""
+    assert named in malsync.error("restore", "1", *words.split(), "--yes", exit_code=2)["message"]
+    assert box.requests == []
 
 
 @pytest.mark.parametrize("title", ["anime:123456789", "manga:1", "anime:99999999999999999999999"])
@@ -1022,6 +1044,20 @@ def test_good_stays_good_where_restoring_an_emptied_list_is_interrupted(home: Pa
             assert len(lists(box)["anime"]) + len(lists(box)["manga"]) == (0 if end[0] == "undo" else 2)
         malsync.ok("restore", "good", "--mode", "exact", "--yes")
         assert lists(box) == wanted
+
+
+def test_good_is_no_list_that_a_run_was_to_mend(malsync: Malsync, box: Sandbox) -> None:
+    """Too little was harmed to look suspicious; and half of it was mended when the run was given up."""
+    malsync.ok("backup")
+    wanted = lists(box)
+    for id in ids(box)[:4]:
+        box.edit(box.user, "anime", id, comments="vandal")
+    interrupt(malsync, box, 2, "restore", "good")
+    malsync.ok("undo", "--yes")
+
+    assert malsync.json("show", "good")["from"]["snapshot"] == 1
+    malsync.ok("restore", "good", "--yes")
+    assert lists(box) == wanted
 
 
 # -- what the last reading shows

@@ -483,6 +483,8 @@ def test_killed_between_two_steps(
     hang(malsync, step, when, nth, *RESTORE)
     assert len(story.writes()) == writes
     assert Counter(states(malsync)) == found
+    (run,) = malsync.json("runs")
+    assert (run["state"], run["after"]) == ("unfinished", None)
 
     resumed(story, malsync)
 

@@ -1,5 +1,6 @@
 """Ctrl-C while a run writes: it ends after the call in flight, and loses nothing."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -48,6 +49,8 @@ class Interruption:
             self._shielded = False
             raise KeyboardInterrupt
         self._asked = True
+        # Not by print: that may be what was interrupted.
+        os.write(2, b"\nEnding after the write that is under way. Ctrl-C again ends at once.\n")
 
     def _sleep(self, seconds: float) -> None:
         if threading.current_thread() is not threading.main_thread():

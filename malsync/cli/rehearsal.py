@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from malsync.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from malsync.cli.running import Job, Task
+    from malsync.cli.job import Job, Task
     from malsync.plan import Call
     from malsync.restore import Result
     from malsync.snapshot import Snapshot

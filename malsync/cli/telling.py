@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from malsync.errors import Exit
 
 if TYPE_CHECKING:
-    from malsync.cli.running import Job
+    from malsync.cli.job import Job
     from malsync.mirror import Line
     from malsync.plan import Call, Left, Plan
     from malsync.restore import Result

@@ -12,7 +12,7 @@ from malsync.errors import AuthError, UsageError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from malsync.cli.running import Flags, Job
+    from malsync.cli.job import Flags, Job
     from malsync.mirror import Mirror, Run
     from malsync.plan import Filters
     from malsync.refs import Chosen
@@ -71,7 +71,7 @@ def _options(*groups: Sequence[Callable[[Any], Any]]) -> Callable[[Decorated], D
 
 def _flags(given: dict[str, Any]) -> "Flags":
     """The shared flags, taken out of what click gives."""
-    from malsync.cli.running import Flags
+    from malsync.cli.job import Flags
 
     return Flags(
         dry_run=given.pop("dry_run"),
@@ -94,7 +94,22 @@ def _filters(given: dict[str, Any]) -> "Filters":
     if unknown := fields - known.keys():
         raise UsageError(f"There is no field {min(unknown)!r} that can be written.", f"There are: {', '.join(known)}")
     ids = frozenset(_key(text) for text in given.pop("ids"))
-    return Filters(only, ids, frozenset(given.pop("statuses")), fields)
+    statuses = frozenset(given.pop("statuses"))
+    _check_possible(only, ids, statuses)
+    return Filters(only, ids, statuses, fields)
+
+
+def _check_possible(only: str | None, ids: frozenset[tuple[str, int]], statuses: frozenset[str]) -> None:
+    """Raise UsageError for filters that nothing can pass: an empty plan would look like equal lists."""
+    from malsync.medium import MEDIA
+
+    if only is not None and ids and all(name != only for name, _ in ids):
+        raise UsageError(
+            f"--only {only} and --id {':'.join(map(str, min(ids)))} leave nothing.", "Leave out one of them."
+        )
+    media = [MEDIA[only]] if only is not None else [MEDIA[name] for name in sorted({name for name, _ in ids} or MEDIA)]
+    if strays := sorted(statuses.difference(*(medium.statuses for medium in media))):
+        raise UsageError(f"No {media[0].name} has the status {strays[0]}.", f"Theirs: {', '.join(media[0].statuses)}")
 
 
 def _key(text: str) -> tuple[str, int]:
@@ -129,9 +144,11 @@ def restore(app: App, ref: str, mode: Any, **given: Any) -> int:
 
     By default what REF lacks stays on the list (--mode merge). Every run is journalled: it can be resumed and undone.
     """
-    from malsync.cli.running import Job, carry
+    from malsync.cli.job import Job
+    from malsync.cli.running import carry
 
     flags, filters = _flags(given), _filters(given)
+    _check_mode(mode, filters)
     with Job(app, flags) as job:
         wanted = job.choose("wanted", ref)
         job.sign_in(None)
@@ -160,7 +177,8 @@ def revert(app: App, good: str, bad: str, since: str | None, until: str | None, 
 
     What was changed again since is a conflict: it is left alone and named, unless --force.
     """
-    from malsync.cli.running import Job, carry
+    from malsync.cli.job import Job
+    from malsync.cli.running import carry
 
     flags, filters, window = _flags(given), _filters(given), _window(app, since, until)
     with Job(app, flags) as job:
@@ -193,7 +211,8 @@ def revert(app: App, good: str, bad: str, since: str | None, until: str | None, 
 @pass_app
 def migrate(app: App, ref: str, target: str, mode: Any, prefer: Any, **given: Any) -> int:
     """Carry the list that REF names into another account, which must be signed in."""
-    from malsync.cli.running import Job, carry
+    from malsync.cli.job import Job
+    from malsync.cli.running import carry
 
     if prefer is not None and mode != "merge":
         raise UsageError(
@@ -202,11 +221,19 @@ def migrate(app: App, ref: str, target: str, mode: Any, prefer: Any, **given: An
     if not target:
         raise UsageError("--to '' names no account.", "List them: malsync accounts")
     flags, filters = _flags(given), _filters(given)
+    _check_mode(mode, filters)
     with Job(app, flags) as job:
         wanted = job.choose("wanted", ref)
         _check_known(filters, wanted.snapshot)
         job.sign_in(target)
         return carry(job, flags.intent("migrate", mode=mode, prefer=prefer or "source", filters=filters))
+
+
+def _check_mode(mode: str, filters: "Filters") -> None:
+    if mode == "missing" and filters.fields:
+        raise UsageError(
+            "--mode missing only adds, and --field only updates: nothing would be done.", "Leave out one of the two."
+        )
 
 
 def _window(app: App, since: str | None, until: str | None) -> "Window":
@@ -267,7 +294,8 @@ def _check_known(filters: "Filters", wanted: "Snapshot") -> None:
 @pass_app
 def apply(app: App, file: str, **given: Any) -> int:
     """Carry out a plan that --plan wrote, as it stands or as it was edited since. It was reviewed, so it does not ask."""
-    from malsync.cli.running import Job, carry_plan
+    from malsync.cli.job import Job
+    from malsync.cli.running import carry_plan
     from malsync.files import place
     from malsync.interchange import plan_file
 
@@ -295,7 +323,8 @@ def apply(app: App, file: str, **given: Any) -> int:
 @pass_app
 def resume(app: App, run: int | None, **given: Any) -> int:
     """Finish an interrupted run: what was written is not written again. It was reviewed, so it does not ask."""
-    from malsync.cli.running import Job, go_on
+    from malsync.cli.job import Job
+    from malsync.cli.running import go_on
 
     with Job(app, _flags(given)) as job:
         found = _unfinished(app, job.mirror, run)
@@ -313,7 +342,8 @@ def resume(app: App, run: int | None, **given: Any) -> int:
 @pass_app
 def undo(app: App, run: int | None, **given: Any) -> int:
     """Take back what a run wrote, the last one by default, and nothing else. It is a run itself, so it can be undone."""
-    from malsync.cli.running import Job, take_back
+    from malsync.cli.job import Job
+    from malsync.cli.running import take_back
 
     with Job(app, _flags(given)) as job:
         found = _named_run(app, job.mirror, run)

@@ -245,11 +245,10 @@ class Journal:
             self._end(number, state, now)
         return self.run(number)
 
-    def set_after(self, number: int, after: int | None) -> None:
-        """Say which snapshot holds the lists as a run left them, also where it was interrupted. None: no longer any."""
+    def set_after(self, number: int, after: int) -> None:
+        """Say which snapshot holds the lists as a run left them, also where it was interrupted."""
         for (row,) in self._file.rows("SELECT user FROM run WHERE id = ?", number):
-            if after is not None:
-                self._check_snapshot(after, row)
+            self._check_snapshot(after, row)
             self._file.change("UPDATE run SET after = ? WHERE id = ?", after, number)
             return
         raise KeyError(number)

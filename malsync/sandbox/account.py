@@ -94,8 +94,8 @@ class Account:
             raise Refusal(400, "invalid_content", "Invalid content")
         changes = read_form(MEDIA[medium], form, title, settings)
         before = self._lists[medium].get(id)
-        if before is None:
-            changes.setdefault("status", self._new_status(medium, settings))
+        if before is None and "status" not in changes:
+            changes["status"] = self._new_status(medium, settings)
         return self._store(medium, id, {**(before or {}), **changes}, now)
 
     def delete(self, medium: str, id: int) -> None:

@@ -1,0 +1,135 @@
+"""Planning again: a run by what the journal knows of it, a plan file's calls by what the lists are now."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from malsync.cli.job import Job
+from malsync.errors import MirrorError, UsageError
+from malsync.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from malsync.intent import Intent
+    from malsync.mirror import Line, Run
+    from malsync.plan import Call, Left, Plan
+    from malsync.restore import Planner
+
+
+def what_remains(calls: "Sequence[Call]", left: "Sequence[Left]") -> "Planner":
+    """A planner that knows these calls alone: what of them the lists do not show yet."""
+    from malsync.plan import remaining
+
+    return lambda now: replace(remaining(calls, now), left=tuple(left))
+
+
+def planner_again(job: Job, run: "Run", intent: "Intent") -> "Planner":
+    """How `run` was planned. Where its lists are gone, what is left of its calls says what remains."""
+    from malsync.intent import left_of
+
+    lines = job.mirror.journal.lines(run.number)
+    if run.undoes is not None:
+        undone = job.mirror.journal.run(run.undoes)
+        good, bad = lists_around(job, undone)
+        written = written_by(job.mirror.journal.lines(run.undoes))
+        return lambda now: intent.plan({"good": good, "bad": bad}, now, written)
+    lists = {role: _found_again(job, run.head["lists"].get(role, {})) for role in intent.needs}
+    known = {role: found for role, found in lists.items() if found is not None}
+    if intent.kind == "apply" or len(known) < len(lists):
+        calls = rounded([line.call for line in lines], intent)
+        return what_remains(calls, [left_of(item) for item in run.head["left"]])
+    return lambda now: intent.plan(known, now)
+
+
+def titled(call: "Call", live: Snapshot) -> "Call":
+    """The call under the title that MAL has for it: what a file calls an entry may hide what becomes of it."""
+    entry = live.entries(call.medium).get(call.id)
+    return call if entry is None else replace(call, title=entry.title)
+
+
+def rounded(calls: "Sequence[Call]", intent: "Intent") -> "list[Call]":
+    """`calls` as they are, or with their dates rounded where that is wanted."""
+    from malsync.plan import sendable
+
+    return (
+        [part for call in calls for part in sendable(call, round_dates=True)[0]] if intent.round_dates else list(calls)
+    )
+
+
+def _found_again(job: Job, described: dict[str, Any]) -> Snapshot | None:
+    """The list that the journal describes, if it is still what it was."""
+    from malsync.refs import is_path
+
+    try:
+        if described.get("snapshot") is not None:
+            found = job.mirror.load(described["snapshot"])
+        elif is_path(str(described.get("reference"))):
+            found = job.app.choose(described["reference"], job.mirror).snapshot
+        else:
+            return None
+    except (KeyError, UsageError):
+        return None
+    return found if found.digest == described.get("digest") else None
+
+
+def intent_of(run: "Run") -> "Intent":
+    """What `run` was asked for. Raises MirrorError where the journal does not say so in a way that is understood."""
+    from malsync.intent import Intent
+
+    try:
+        return Intent.of(run.head["intent"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise MirrorError(
+            f"What run {run.number} was asked for cannot be read.",
+            f"Give it up (malsync runs --abandon {run.number}) and restore again.",
+        ) from error
+
+
+def written_by(lines: "Sequence[Line]") -> "dict[tuple[str, int], Call]":
+    """What a run sent: whether it arrived, the lists around it say."""
+    return {line.call.key: line.call for line in lines if line.sent_at is not None}
+
+
+def lists_around(job: Job, run: "Run") -> tuple[Snapshot, Snapshot]:
+    """The lists before a run and after it; of one that came to no end, after what it wrote."""
+    from malsync.restore import as_written
+
+    before = _stored(job, run, run.before)
+    if run.state == "finished":
+        return before, _stored(job, run, run.after)
+    return before, as_written(before, job.mirror.journal.lines(run.number))
+
+
+def _stored(job: Job, run: "Run", number: int | None) -> Snapshot:
+    try:
+        if number is not None:
+            return job.mirror.load(number)
+    except KeyError:
+        pass
+    raise UsageError(
+        f"Run {run.number} cannot be undone: the snapshots around it are gone.",
+        "Restore an older list instead: malsync snapshots",
+    )
+
+
+def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[list[Call], list[Left]]":
+    """Which of `calls` would go out now, and which would be skipped."""
+    from malsync.plan import Left, judge
+
+    sent: list[Call] = []
+    left: list[Left] = []
+    for call in calls:
+        entry = live.entries(call.medium).get(call.id)
+        verdict = judge(call, None if entry is None else entry.list_status, force=force)
+        if verdict.state == "send":
+            sent.append(replace(call, fields=verdict.fields))
+        elif verdict.state == "skipped":
+            fields = {name: {"from": pair[0], "to": pair[1]} for name, pair in call.fields.items()}
+            left.append(Left(call.medium, call.id, call.title, verdict.why, fields))
+    return sent, left
+
+
+def plan_of(calls: "Sequence[Call]", left: "Sequence[Left]") -> "Plan":
+    """A plan of these calls, in their order."""
+    from malsync.plan import Plan
+
+    return Plan(tuple(calls), tuple(left))

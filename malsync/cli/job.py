@@ -1,0 +1,174 @@
+"""One writing command: its flags, who is signed in, the lists that it was given, and what it is to do."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from malsync.cli.app import App
+from malsync.cli.interruption import Interruption
+from malsync.errors import AuthError
+from malsync.snapshot import Snapshot, User
+
+if TYPE_CHECKING:
+    from malsync.api import Client
+    from malsync.intent import Intent, Kind
+    from malsync.mirror import Line, Mirror, Run
+    from malsync.plan import Plan
+    from malsync.refs import Chosen
+    from malsync.restore import Planner, Surroundings
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What every writing command takes."""
+
+    dry_run: bool
+    yes: bool
+    max_deletes: int | None
+    force: bool
+    round_dates: bool
+    plan_file: str | None
+    rehearse: bool
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything is to be sent but GET."""
+        return not (self.dry_run or self.plan_file is not None or self.rehearse)
+
+    def intent(self, kind: "Kind", **more: Any) -> "Intent":
+        """What the command was asked for, these flags with it."""
+        from malsync.intent import Intent
+
+        return Intent(kind, force=self.force, round_dates=self.round_dates, max_deletes=self.max_deletes, **more)
+
+
+class Job:
+    """One writing command: who is signed in, the lists that it was given, and the mirror, open for reading."""
+
+    mirror: "Mirror"
+    client: "Client"
+    user: User
+    account: str
+
+    def __init__(self, app: App, flags: Flags) -> None:
+        self.app = app
+        self.flags = flags
+        self.lists: dict[str, Chosen] = {}
+        self.interruption = Interruption(app.world.clock)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def _open(self) -> None:
+        self.mirror = self._stack.enter_context(self.app.mirror())
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def choose(self, role: str, reference: str) -> "Chosen":
+        """The list that `reference` names, kept for planning."""
+        self.lists[role] = self.app.choose(reference, self.mirror)
+        return self.lists[role]
+
+    def sign_in(self, account: str | None) -> None:
+        """As `account`, or as the one that is meant when that is None.
+
+        Raises AuthError where it is not signed in, or its token is another user's.
+        """
+        from malsync.accounts import check
+        from malsync.auth import FixedToken
+
+        credentials = self.app.credentials(account)
+        self.client = self.app.client(credentials, self.interruption.clock)
+        self.user = self.client.me()
+        if account is None:
+            self.account = self.app.account_for(self.user)
+            return
+        bound = self.app.accounts.user(account)
+        check(account, bound, self.user)
+        if bound is None and isinstance(credentials, FixedToken) and self.app.account_for(self.user) != account:
+            raise AuthError(
+                f"The account {account!r} is not signed in. Nothing was sent.",
+                f"Sign in to it: malsync --account {account} login",
+            )
+        self.account = account
+
+    def sign_in_as(self, run: "Run") -> None:
+        """As the MAL user whose lists `run` wrote."""
+        account = self.app.named_account or run.account
+        self.sign_in(None if account == self.app.account else account)
+        if self.user.key != run.user.key:
+            raise AuthError(
+                f"Run {run.number} wrote the lists of {run.user.name} ({run.user.origin}), and you are signed in as "
+                f"{self.user.name} ({self.user.origin}). Nothing was sent.",
+                f"Sign in to that account: malsync --account {run.account} login",
+            )
+
+    def read(self) -> Snapshot:
+        """Both live lists, read now."""
+        from malsync.reading import read_snapshot
+
+        with self.app.output.reading() as progress:
+            return read_snapshot(self.client, self.user, "backup", self.app.world.clock, progress)
+
+    @contextmanager
+    def writing(self, told: Callable[["Line", int], object], *, force: bool) -> "Iterator[Surroundings]":
+        """The right to write here, and what a run needs; then the mirror is open for reading again."""
+        from malsync.interchange.shelf import Latest
+        from malsync.restore import Surroundings
+
+        self._stack.close()
+        with self.app.at_work(None), self.interruption, self.app.mirror(write=True) as mirror:
+            self.app.bind(self.account, self.user)
+            yield Surroundings(
+                self.client,
+                mirror,
+                Latest(self.app.home / "latest"),
+                self.app.world.clock,
+                self.read,
+                told,
+                self.interruption.shield,
+                force,
+                self.flags.round_dates,
+            )
+        self._open()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A plan beside the live lists that it was made from, and how to plan again beside later ones."""
+
+    intent: "Intent"
+    plan: "Plan"
+    live: Snapshot
+    planner: "Planner"
+    lists: Mapping[str, Any]
+    undoes: "Run | None" = None
+    undone: "tuple[Line, ...]" = ()
+    """What the run that is to be undone had written when this was planned."""
+
+    @property
+    def undoes_number(self) -> int | None:
+        """The number of the run that this takes back, if any."""
+        return None if self.undoes is None else self.undoes.number
+
+    def head(self) -> dict[str, Any]:
+        """What the journal keeps of this, so that another process can go on with it."""
+        from malsync.intent import left_document
+
+        return {
+            "intent": self.intent.document(),
+            "lists": dict(self.lists),
+            "live": described("live", None, self.live),
+            "left": [left_document(left) for left in self.plan.left],
+        }
+
+
+def described(reference: str, number: int | None, snapshot: Snapshot) -> dict[str, Any]:
+    """What the journal, a plan file and a person are told of a list."""
+    from malsync.render import list_document
+
+    return list_document(reference, number, snapshot)
