@@ -139,11 +139,11 @@ def test_a_row_has_the_title_and_each_field_from_and_to(malsync: Malsync, box: S
     assert header(lines) < lines.index("To be deleted from the list:")
     (naruto,) = rows(lines, "~")
     begins = lines.index(naruto)
-    assert naruto.split() == ["~", "Naruto", "(anime", "20)", "status", "dropped", was["status"]]
+    assert naruto.split() == ["~", "Naruto", "(anime:20)", "status", "dropped", was["status"]]
     assert lines[begins + 1].split() == ["score", "1", str(was["score"])]
     assert lines[begins + 2].split() == ["num_episodes_watched", "3", str(was["num_episodes_watched"])]
     (berserk,) = rows(lines, "+")
-    assert berserk.split() == ["+", "Berserk", "(manga", "2)", "status", "none", "reading"]
+    assert berserk.split() == ["+", "Berserk", "(manga:2)", "status", "none", "reading"]
     (came,) = rows(lines, "-")
     assert came.split()[-3:] == ["status", "completed", "none"]
 
