@@ -245,7 +245,8 @@ def test_ctrl_c_leaves_nothing_behind_and_names_no_run(malsync: Malsync, box: Sa
     malsync.ok("backup")
     empty(box, *MEDIA)
     process = malsync.process("restore", "good", "--rehearse", stdout=subprocess.DEVNULL)
-    until(lambda: any(log.stat().st_size > 2**20 for log in folder.glob("malsync-rehearsal-*/mirror.db-wal")))
+    logs = folder.glob
+    until(lambda: process.poll() is not None or any(log.stat().st_size > 2**20 for log in logs("*/mirror.db-wal")))
 
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
