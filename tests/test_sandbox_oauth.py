@@ -276,6 +276,41 @@ def test_a_confidential_client_must_send_its_secret(start):
     assert redeem(box, code=one, client_secret="hush").status_code == 200
 
 
+@pytest.mark.parametrize("how", ["form", "basic"])
+def test_a_confidential_client_may_send_its_secret_either_way_and_again_to_refresh(start, how):
+    box = start(client_secret="hush & hush")
+
+    def send(secret, **form):
+        named = {} if how == "basic" else {"client_id": box.client_id, "client_secret": secret}
+        auth = (box.client_id, secret) if how == "basic" else None
+        return requests.post(f"{box.auth_url}/token", data={**form, **named}, auth=auth)
+
+    redeeming = {
+        "grant_type": "authorization_code", "code": code(box), "code_verifier": VERIFIER, "redirect_uri": CALLBACK,
+    }  # fmt: skip
+    assert [send(secret, **redeeming).status_code for secret in ("", "hush", "hush & hush")] == [401, 401, 200]
+    refreshing = {"grant_type": "refresh_token", "refresh_token": box.refresh_token_for("sandbox_mika")}
+    refused = [send(secret, **refreshing) for secret in ("", "hush")]
+    tokens = send("hush & hush", **refreshing).json()
+
+    assert [(one.status_code, one.json()["error"]) for one in refused] == [(401, "invalid_client")] * 2
+    assert me(box, tokens["access_token"]).status_code == 200
+    assert "hush" not in str(box.requests)
+
+
+def test_a_refused_secret_uses_nothing_up_and_reading_needs_none(start):
+    box = start(client_secret="hush")
+    one = code(box)
+    redeem(box, code=one, client_secret="no")
+
+    assert redeem(box, code=one, client_secret="hush").status_code == 200
+    assert requests.get(f"{box.api_url}/anime/1", headers={"X-MAL-CLIENT-ID": box.client_id}).status_code == 200
+
+
+def test_a_public_client_has_no_secret_to_be_wrong(box):
+    assert redeem(box, code=code(box), client_secret="whatever").status_code == 200
+
+
 def test_refreshing_gives_a_new_pair_and_ends_the_old_one(box):
     old = box.token_pair("sandbox_mika")
 

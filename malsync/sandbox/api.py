@@ -1,4 +1,4 @@
-"""The endpoints under /v2: what each one answers, as functions of a call."""
+"""The endpoints under /v2: what each one answers, as functions of a call. The table of them is in `endpoints`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from typing import Any
 from malsync.sandbox.account import Account
 from malsync.sandbox.errors import ExpiredToken, Refusal, bad_request, not_found
 from malsync.sandbox.exchange import EVERYTHING, Answer, Call
+from malsync.sandbox.fields import Teller
+from malsync.sandbox.forum import ForumReader
+from malsync.sandbox.library import Library
 from malsync.sandbox.lists import ListReader, told
 from malsync.sandbox.media import ANIME, MEDIA, Medium, Status
 from malsync.sandbox.oauth import CLIENT_ID, OTHER_CLIENT_ID
 from malsync.sandbox.settings import Settings
-from malsync.sandbox.wire import node, parsed_fields
+from malsync.sandbox.titles import TitleReader
+from malsync.sandbox.wire import parsed_fields
 from malsync.sandbox.world import World
 
 ME_ON_REQUEST = frozenset({"time_zone", "is_supporter", "birthday"})
 """Members of /users/@me that come only where `fields` names them; anime_statistics is another."""
 
 EPISODES_A_DAY = 60
-"""Of 24 minutes each: the catalogue knows no durations, and num_days needs one."""
+"""Of 24 minutes each: the statistics of a user count every episode alike."""
 
 
 class Api:
@@ -28,7 +32,10 @@ class Api:
     def __init__(self, world: World, settings: Settings) -> None:
         self._world = world
         self._settings = settings
-        self._lists = ListReader(world.catalogue, settings)
+        teller = Teller(Library(world.catalogue), settings)
+        self._lists = ListReader(world.catalogue, teller, settings)
+        self._titles = TitleReader(world.catalogue, teller, settings)
+        self._forum = ForumReader(settings)
 
     def identify(self, call: Call) -> None:
         """Find out whose access token the call bears, if it is a good one."""
@@ -52,7 +59,7 @@ class Api:
 
     def me(self, call: Call) -> Answer:
         """GET /users/@me: who the token belongs to; some members only where `fields` names them."""
-        user = self._needed_user(call)
+        user = call.me
         shown: dict[str, Any] = {"id": user.id, "name": user.name}
         shown.update((name, value) for name, value in user.profile.items() if name not in ME_ON_REQUEST)
         for name in parsed_fields(call.query.get("fields", "")):
@@ -65,7 +72,7 @@ class Api:
     def user_list(self, call: Call) -> Answer:
         """GET /users/{name or @me}/animelist and mangalist: one page."""
         medium, name = MEDIA[call.where["medium"]], call.where["user"]
-        owner = self._needed_user(call) if name == "@me" else self._world.account(name)
+        owner = self.needed_user(call) if name == "@me" else self._world.account(name)
         if owner is None:
             raise not_found()
         if medium.name in owner.private and call.user is not owner:
@@ -74,20 +81,29 @@ class Api:
         return Answer(body=self._lists.page(owner, medium, call, call.origin + path))
 
     def details(self, call: Call) -> Answer:
-        """GET /anime/{id} and /manga/{id}. Gray and black titles are told without being asked for."""
-        medium, id = MEDIA[call.where["medium"]], call.where["id"]
-        if (title := self._world.catalogue.get(medium.name, id)) is None:
-            raise not_found()
-        fields = parsed_fields(call.query.get("fields", ""))
-        shown = node(medium, title, fields)
-        if "my_list_status" in fields and call.user and (status := call.user.kept(medium.name).get(id)) is not None:
-            shown["my_list_status"] = told(medium, status, medium.all_columns, self._settings)
-        return Answer.json(shown)
+        """GET /anime/{id} and /manga/{id}: one title."""
+        return self._titles.details(call)
+
+    def search(self, call: Call) -> Answer:
+        """GET /anime and /manga: the titles of a name."""
+        return self._titles.search(call)
+
+    def ranking(self, call: Call) -> Answer:
+        """GET /anime/ranking and /manga/ranking."""
+        return self._titles.ranking(call)
+
+    def season(self, call: Call) -> Answer:
+        """GET /anime/season/{year}/{season}."""
+        return self._titles.season(call)
+
+    def suggestions(self, call: Call) -> Answer:
+        """GET /anime/suggestions: for whoever asks."""
+        return self._titles.suggestions(call)
 
     def update(self, call: Call) -> Answer:
         """PATCH and PUT of my_list_status: the same partial update; the answer has every member."""
         medium, id = MEDIA[call.where["medium"]], call.where["id"]
-        user = self._needed_user(call)
+        user = call.me
         if call.body and not call.form:
             raise bad_request("invalid content type")
         before = user.kept(medium.name).get(id)
@@ -100,7 +116,7 @@ class Api:
 
     def delete(self, call: Call) -> Answer:
         """DELETE of my_list_status: `[]`; what a second one says beside its 404 is a switch."""
-        user, medium, id = self._needed_user(call), call.where["medium"], call.where["id"]
+        user, medium, id = call.me, call.where["medium"], call.where["id"]
         try:
             # One that is not there is a 404, whether the DELETE is stored or not.
             if EVERYTHING not in call.lost or id not in user.kept(medium):
@@ -111,7 +127,20 @@ class Api:
             return Answer(404, b"null" if self._settings.delete_404 == "null" else b"")
         return Answer.json([])
 
-    def _needed_user(self, call: Call) -> Account:
+    def boards(self, _: Call) -> Answer:
+        """GET /forum/boards."""
+        return self._forum.boards()
+
+    def topics(self, call: Call) -> Answer:
+        """GET /forum/topics."""
+        return self._forum.topics(call)
+
+    def posts(self, call: Call) -> Answer:
+        """GET /forum/topic/{topic_id}."""
+        return self._forum.posts(call)
+
+    def needed_user(self, call: Call) -> Account:
+        """Whose token the call bears. Raises Refusal where it bears none: a client id is not enough."""
         if call.user is None:
             status = self._settings.me_without_user
             raise Refusal(status, {400: "bad_request", 401: "invalid_token", 403: "forbidden"}[status])

@@ -9,13 +9,13 @@ moderator took it away).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from malsync.sandbox.errors import SandboxError
-from malsync.sandbox.media import MEDIA, Medium
+from malsync.sandbox.media import MEDIA
 
 Title = Mapping[str, Any]
 
@@ -35,6 +35,7 @@ class Catalogue:
     def __init__(self, titles: Mapping[str, Iterable[Title]] | None = None) -> None:
         self._titles: dict[str, dict[int, Title]] = {name: {} for name in MEDIA}
         self._keys: dict[str, dict[int, tuple[str, int]]] = {name: {} for name in MEDIA}
+        self.version = 0  # moves whenever a title does
         for medium, some in (titles or {}).items():
             for title in some:
                 self.put(medium, title)
@@ -56,6 +57,7 @@ class Catalogue:
     def put(self, medium: str, title: Title) -> None:
         self._titles[medium][title["id"]] = title
         self._keys[medium][title["id"]] = (str(title["title"]).casefold(), title["id"])
+        self.version += 1
 
     def titles(self, medium: str) -> list[Title]:
         """Every title that there is, in the order in which they came."""
@@ -77,13 +79,19 @@ def _shipped() -> dict[str, list[Title]]:
     return {name: json.loads((folder / f"{name}.json").read_text("utf-8")) for name in MEDIA}
 
 
-def picture(medium: Medium, title: Title) -> dict[str, str] | None:
-    """The title's `main_picture`: its own, else an invented address of the right form, else None.
+def shipped(medium: str) -> Sequence[Title]:
+    """The titles of the shipped catalogue, most common first."""
+    return _shipped()[medium]
 
-    MAL leaves the member out where there is no picture, and some have no `large` (FuzzyGrim/Yamtrack mock_data).
-    """
-    if "main_picture" in title or title.get("picture") == "none":
-        return title.get("main_picture")
-    stem = f"https://cdn.myanimelist.net/images/{medium.name}/{title['id'] % 1999}/{title['id']}"
-    sizes = {"medium": f"{stem}.jpg", "large": f"{stem}l.jpg"}
-    return {"medium": sizes["medium"]} if title.get("picture") == "medium" else sizes
+
+@cache
+def places() -> Mapping[str, Mapping[int, int]]:
+    """Where each title stands in the shipped catalogue, by medium and id: 0 is on most lists."""
+    return {medium: {title["id"]: at for at, title in enumerate(titles)} for medium, titles in _shipped().items()}
+
+
+@cache
+def words() -> Mapping[str, Any]:
+    """What the sandbox makes titles' details from; read when the first one is wanted."""
+    found: dict[str, Any] = json.loads((fixtures_folder() / "catalogue" / "words.json").read_text("utf-8"))
+    return found

@@ -21,7 +21,8 @@ EVERYTHING = ""
 @dataclass
 class Call:
     """A request. `origin` is the address that it came to (`http://127.0.0.1:PORT`), `where` what its path named,
-    `headers` have lower-case names. `user` is whose access token it bore.
+    `headers` have lower-case names, and `most` is the greatest limit that it may name: 0 where it asks for no page.
+    `user` is whose access token it bore.
 
     Faults set `more`, the entries that a page has too many, and `lost`: the members of a write that are not stored, by
     the names of GET or EVERYTHING, each with whether the answer shows them all the same.
@@ -34,6 +35,7 @@ class Call:
     headers: Mapping[str, str]
     body: bytes
     where: Mapping[str, Any] = field(default_factory=dict)
+    most: int = 0
     user: Account | None = None
     more: int = 0
     lost: dict[str, bool] = field(default_factory=dict)
@@ -44,6 +46,13 @@ class Call:
         if not self.headers.get("content-type", "").lower().startswith(FORM_TYPE):
             return {}
         return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+    @property
+    def me(self) -> Account:
+        """Whose token it bore, at an endpoint that lets nobody in without one."""
+        if self.user is None:
+            raise RuntimeError("this call was let in without a user")
+        return self.user
 
     @property
     def kind(self) -> str:

@@ -66,13 +66,14 @@ OWN_KEYS: Mapping[str, Key] = {
     ),
 }
 
-ALL, PAGES, WRITES = "all", "pages", "writes"
+ALL, PAGES, LISTS, WRITES = "all", "pages", "lists", "writes"
 STRIKES: Mapping[str, Callable[[Call], bool]] = {
     ALL: lambda _call: True,
-    PAGES: lambda call: call.method == "GET" and "user" in call.where,
+    PAGES: lambda call: call.method == "GET" and call.most > 0,
+    LISTS: lambda call: call.method == "GET" and "user" in call.where,
     WRITES: lambda call: call.method in ("PATCH", "PUT", "DELETE") and "id" in call.where,
 }
-"""The requests that a kind can strike: any, reads of lists, writes of an entry."""
+"""The requests that a kind can strike: any, reads of pages, those of them that read a user's list, writes of an entry."""
 
 
 @dataclass(frozen=True)
@@ -285,13 +286,13 @@ KINDS: Mapping[str, Kind] = {
         Kind("truncated", "the first half of the JSON, as if that were all", _truncated),
         Kind("empty", "the right status with an empty body", _empty),
         Kind("html", "a 200 with a page of HTML", _html),
-        Kind("wrong_type", "the score of the page's first entry is a text", _in_page(_wrong_type), strikes=PAGES),
+        Kind("wrong_type", "the score of the page's first entry is a text", _in_page(_wrong_type), strikes=LISTS),
         Kind("overlap", "the page has limit+1 entries, and its last comes again", before=_overlap, strikes=PAGES),
         Kind("endless", "`next` points at the same page again", _in_page(_endless), strikes=PAGES),
         Kind("foreign_next", "`next` points to another host", _in_page(_foreign_next), strikes=PAGES, keys=_ELSEWHERE),
-        Kind("edit", "the score of an entry changes just before the answer", before=_edit, strikes=PAGES, keys=_TITLE),
-        Kind("add", "a title is added to the list just before the answer", before=_add, strikes=PAGES, keys=_TITLE),
-        Kind("remove", "an entry is removed just before the answer", before=_remove, strikes=PAGES, keys=_TITLE),
+        Kind("edit", "the score of an entry changes just before the answer", before=_edit, strikes=LISTS, keys=_TITLE),
+        Kind("add", "a title is added to the list just before the answer", before=_add, strikes=LISTS, keys=_TITLE),
+        Kind("remove", "an entry is removed just before the answer", before=_remove, strikes=LISTS, keys=_TITLE),
         Kind("expire", "all access tokens expire just before the answer", before=_expire),
         Kind("unstored", "the write is answered as if stored, and is not", before=_unstored, strikes=WRITES, keys=_LIE),
         Kind("meanwhile", "the entry changes just before the write", before=_meanwhile, strikes=WRITES, keys=_OTHER),

@@ -5,22 +5,22 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
 from malsync.sandbox.account import Account
 from malsync.sandbox.catalogue import Catalogue, Title
 from malsync.sandbox.errors import bad_request
 from malsync.sandbox.exchange import Call
+from malsync.sandbox.facts import Facts
+from malsync.sandbox.fields import Teller
 from malsync.sandbox.media import Columns, Medium, Status
+from malsync.sandbox.paging import Query, Window, flag, page_of
 from malsync.sandbox.settings import Settings
-from malsync.sandbox.wire import encoded, node, parsed_fields
+from malsync.sandbox.wire import encoded, parsed_fields
 
-MAX_LIMIT = 1000
 MOST_FIELDS = 16
 """So many different `fields` are remembered at once: their fragments take room."""
 
-Query = Mapping[str, str]
 _Order = tuple[str, str | None, bool]
 
 
@@ -31,29 +31,22 @@ class ListReader:
     the list changes, and what an entry looked like with these `fields` until the entry or its title is another object.
     """
 
-    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
+    def __init__(self, catalogue: Catalogue, teller: Teller, settings: Settings) -> None:
         self._catalogue = catalogue
+        self._teller = teller
         self._settings = settings
         self._orders: WeakKeyDictionary[Account, dict[tuple[str, _Order], tuple[int, list[int]]]] = WeakKeyDictionary()
-        self._fragments: dict[tuple[str, str], dict[int, _Fragment]] = {}
+        self._fragments: dict[tuple[str, str, str, int], dict[int, _Fragment]] = {}
 
     def page(self, owner: Account, medium: Medium, call: Call, url: str) -> bytes:
         """The page of `owner`'s list that `call` asks for, as MAL answers it: `data` and `paging`.
 
-        `url` is the address of the list without its query. `paging` is always there, empty where all is on one page;
-        `previous` comes from the second page on (go-myanimelist testdata). Raises Refusal 400 for a parameter that is
-        not right.
+        `url` is the address of the list without its query. Raises Refusal 400 for a parameter that is not right.
         """
-        query = call.query
-        limit, offset = _limit(query, self._settings), _number(query, "offset", 0)
-        ids = self._ids(owner, medium, _order(medium, query))
-        paging = {}
-        if offset > 0:
-            paging["previous"] = _page_url(url, query, max(0, offset - limit))
-        if offset + limit < len(ids):
-            paging["next"] = _page_url(url, query, offset + limit)
-        data = self._entries(medium, ids[offset : offset + limit + call.more], owner, call)
-        return b'{"data":[%b],"paging":%b}' % (b",".join(data), encoded(paging))
+        window = Window.of(call.query, self._settings.default_limit, call.most, self._settings)
+        ids = self._ids(owner, medium, _order(medium, call.query))
+        data = self._entries(medium, ids[window.of_items(call.more)], owner, call)
+        return page_of(data, window.paging(url, call.query, len(ids)))
 
     def _ids(self, account: Account, medium: Medium, order: _Order) -> Sequence[int]:
         known = self._orders.setdefault(account, {})
@@ -72,7 +65,8 @@ class ListReader:
         ]
         ids.sort(key=lambda id: self._catalogue.key(medium.name, id))
         if descending := _DESCENDING.get(sort):
-            ids.sort(key=lambda id: descending(entries[id], self._catalogue.known(medium.name, id)), reverse=True)
+            facts = self._teller.library.known
+            ids.sort(key=lambda id: descending(entries[id], facts(medium, id)), reverse=True)
         return ids
 
     def _is_white(self, medium: str, id: int) -> bool:
@@ -89,9 +83,10 @@ class ListReader:
             title, status, my_status = self._catalogue.known(medium.name, id), theirs.get(id), mine.get(id)
             held = known.get(id)
             if held is None or held.title is not title or held.status is not status or held.my_status is not my_status:
-                entry = {"node": node(medium, title, fields)}
+                beside = {}
                 if my_status is not None:
-                    entry["node"]["my_list_status"] = told(medium, my_status, columns["my_list_status"], self._settings)
+                    beside["my_list_status"] = told(medium, my_status, columns["my_list_status"], self._settings)
+                entry = {"node": self._teller.node(medium, title, fields, call.origin, beside=beside)}
                 if status is not None:
                     entry["list_status"] = told(medium, status, columns["list_status"], self._settings)
                 held = known[id] = _Fragment(title, status, my_status, encoded(entry))
@@ -100,7 +95,8 @@ class ListReader:
     def _known_fragments(self, medium: Medium, call: Call) -> dict[int, _Fragment]:
         if len(self._fragments) > MOST_FIELDS:
             self._fragments.clear()
-        return self._fragments.setdefault((medium.name, call.query.get("fields", "")), {})
+        key = medium.name, call.query.get("fields", ""), call.origin, self._teller.library.version
+        return self._fragments.setdefault(key, {})
 
 
 class _Fragment(NamedTuple):
@@ -120,11 +116,11 @@ def told(medium: Medium, status: Status, columns: Columns, settings: Settings) -
     return out
 
 
-_DESCENDING: dict[str, Callable[[Status, Mapping[str, Any]], Any]] = {
+_DESCENDING: Mapping[str, Callable[[Status, Facts], Any]] = {
     "list_score": lambda status, _: status.get("score", 0),
     "list_updated_at": lambda status, _: status["updated_at"],
-    "anime_start_date": lambda _, title: title.get("start_date", ""),
-    "manga_start_date": lambda _, title: title.get("start_date", ""),
+    "anime_start_date": lambda _, title: title.run.start or "",
+    "manga_start_date": lambda _, title: title.run.start or "",
 }
 
 
@@ -138,27 +134,4 @@ def _order(medium: Medium, query: Query) -> _Order:
     status = query.get("status")
     if status is not None and status not in medium.statuses:
         raise bad_request("invalid status")
-    return sort, status, query.get("nsfw", "").lower() in ("true", "1")
-
-
-def _limit(query: Query, settings: Settings) -> int:
-    limit = _number(query, "limit", settings.default_limit)
-    if limit > MAX_LIMIT and settings.over_limit == "clamp":
-        return MAX_LIMIT
-    if not 1 <= limit <= MAX_LIMIT:
-        raise bad_request("invalid limit")
-    return limit
-
-
-def _number(query: Query, name: str, default: int) -> int:
-    text = query.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise bad_request(f"invalid {name}")
-    return int(text)
-
-
-def _page_url(url: str, query: Query, offset: int) -> str:
-    """The address of another page: offset first, then what the request held, in alphabetical order
-    (go-myanimelist testdata animeRanking.json)."""
-    rest = sorted((name, value) for name, value in query.items() if name != "offset")
-    return f"{url}?{urlencode([('offset', str(offset)), *rest])}"
+    return sort, status, flag(query, "nsfw")

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,10 +17,11 @@ from starlette.routing import Route
 
 from malsync.sandbox.api import Api
 from malsync.sandbox.consent import Consent
+from malsync.sandbox.endpoints import ENDPOINTS
 from malsync.sandbox.errors import ExpiredToken, OAuthRefusal, Refusal, SandboxError, not_found
 from malsync.sandbox.exchange import NOT_DONE, Answer, Call
 from malsync.sandbox.faults import Fault, parsed_faults
-from malsync.sandbox.media import MEDIA
+from malsync.sandbox.gallery import Gallery
 from malsync.sandbox.responses import Cut, Held, Stalls
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.world import World
@@ -65,30 +66,30 @@ class Site:
             self._faults.clear()
 
     def _routes(self, consent: Consent) -> list[Route]:
-        api, route = self._api, self._route
+        route = self._route
         routes = [
             route("/v1/oauth2/authorize", consent.page, "GET"),
             route("/v1/oauth2/authorize", consent.decide, "POST"),
             route("/v1/oauth2/token", consent.token, "POST"),
-            route("/v2/users/@me", api.me, "GET"),
+            route("/images/{kind}/{name}.svg", Gallery(self._world.catalogue).show, "GET"),
             self._control("/_sandbox/requests", self._show_requests, "GET"),
             self._control("/_sandbox/state", self._show_state, "GET"),
             self._control("/_sandbox/state", self._put_state, "PUT"),
             self._control("/_sandbox/faults", self._put_faults, "POST"),
         ]
-        for medium in MEDIA:
-            title = f"/v2/{medium}/{{id:int}}"
+        for endpoint in ENDPOINTS:
+            answer = endpoint.answered_by(self._api)
             routes += [
-                route(f"/v2/users/{{user}}/{medium}list", api.user_list, "GET", medium=medium),
-                route(title, api.details, "GET", medium=medium),
-                route(f"{title}/my_list_status", api.update, "PATCH", "PUT", medium=medium),
-                route(f"{title}/my_list_status", api.delete, "DELETE", medium=medium),
+                route(path, answer, *endpoint.methods, where=where, most=endpoint.most)
+                for path, where in endpoint.routes()
             ]
         return [*routes, route("/{rest:path}", _nothing_here, *METHODS)]
 
-    def _route(self, path: str, handler: Handler, *methods: str, **where: str) -> Route:
+    def _route(
+        self, path: str, handler: Handler, *methods: str, where: Mapping[str, str] | None = None, most: int = 0
+    ) -> Route:
         async def endpoint(request: Request) -> Response:
-            if (call := await self._call(request, where)) is None:
+            if (call := await self._call(request, where or {}, most)) is None:
                 return PlainTextResponse("This server answers to its own address only.\n", 421)
             if self._latency:
                 await asyncio.sleep(self._latency)
@@ -112,7 +113,7 @@ class Site:
 
         return Route(path, endpoint, methods=methods)
 
-    async def _call(self, request: Request, where: dict[str, str]) -> Call | None:
+    async def _call(self, request: Request, where: Mapping[str, str], most: int = 0) -> Call | None:
         """The request as a call; None for one that came under another host's name, as a page that rebinds DNS does."""
         if (host := request.headers.get("host")) not in self.hosts:
             return None
@@ -124,6 +125,7 @@ class Site:
             dict(request.headers),
             await request.body(),
             {**request.path_params, **where},
+            most,
         )
 
     def _answer(self, call: Call, handler: Handler) -> Answer:

@@ -24,8 +24,13 @@ class Settings:
     A switch without allowed values takes any whole number (where its default is one) or any text.
     """
 
-    default_limit: int = _switch(10, "entries in a page where the request names no limit", "10", "100")
-    over_limit: str = _switch("refuse", "a limit above 1000: a 400, or 1000 entries", "refuse", "clamp")
+    default_limit: int = _switch(10, "entries in a page of a user's list where the request names no limit", "10", "100")
+    catalogue_limit: int = _switch(100, "the same for every other page", "10", "100")
+    over_limit: str = _switch("refuse", "a limit above the greatest: a 400, or as many entries", "refuse", "clamp")
+    q_minimum: int = _switch(3, "characters that `q` must have; fewer are a 400", "1", "3")
+    q_missing: str = _switch("refuse", "a search without `q`: a 400, or every title", "refuse", "all")
+    previous_rank: str = _switch("off", "whether `ranking` has previous_rank, which is documented", "on", "off")
+    statistics_type: str = _switch("number", "the counts in a title's `statistics`", "number", "text")
     next_user: str = _switch("kept", "`@me` in `next` and `previous`: as it was sent, or the name", "kept", "name")
     partial_dates: str = _switch(
         "accept",

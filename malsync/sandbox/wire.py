@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from malsync.sandbox.catalogue import Title, picture
-from malsync.sandbox.media import Medium
-
 Fields = Mapping[str, "Fields"]
 """What `fields` names, in its order; each with what stands in its braces."""
 
@@ -45,19 +42,3 @@ def parsed_fields(text: str) -> Fields:
         elif piece.strip():
             last = open_ones[-1].setdefault(piece.strip(), {})
     return root
-
-
-_HIDDEN = frozenset({"picture", "pending", "main_picture"})
-
-
-def node(medium: Medium, title: Title, fields: Fields) -> dict[str, Any]:
-    """The title as MAL tells it: id, title and main_picture always, then what `fields` names and the title has."""
-    out: dict[str, Any] = {"id": title["id"], "title": title["title"]}
-    if (found := picture(medium, title)) is not None:
-        out["main_picture"] = found
-    for name in fields:
-        if name in title and name not in _HIDDEN:
-            out[name] = title[name]
-        elif name == "nsfw":
-            out[name] = "white"
-    return out
