@@ -346,21 +346,44 @@ def test_a_copy_never_writes_over_a_file(offline: Malsync, path: Path, tmp_path:
     assert target.read_text() == "mine"
 
 
-def test_a_process_that_was_killed_while_it_stored_leaves_what_was_there(offline: Malsync, path: Path) -> None:
-    """Its write-ahead log stays behind, without the end of the transaction."""
-    script = (
-        "import os, sqlite3, sys\n"
-        "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "c.execute('PRAGMA cache_size = 1')\n"
-        "c.execute('BEGIN IMMEDIATE')\n"
-        "c.executemany('INSERT INTO anime (id, title) VALUES (?, ?)', ((i, 'x' * 500) for i in range(10, 3000)))\n"
-        "c.execute('DELETE FROM anime_version')\n"
-        "os.kill(os.getpid(), 9)\n"
-    )
+KILLED_WHILE_STORING = """
+import os, sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute('PRAGMA cache_size = 1')
+c.execute(sys.argv[2])
+c.execute('BEGIN IMMEDIATE')
+c.execute('CREATE TABLE IF NOT EXISTS anime (id INTEGER PRIMARY KEY, title TEXT)')
+c.executemany('INSERT INTO anime (id, title) VALUES (?, ?)', ((i, 'x' * 500) for i in range(10, 3000)))
+os.kill(os.getpid(), 9)
+"""
 
-    ended = subprocess.run([sys.executable, "-c", script, str(path)], check=False, cwd=path.parent)
 
+def kill_while_storing(path: Path, journal: str) -> Path:
+    """Let a process die amid a large transaction; its journal stays behind, of that mode. Returns the journal's file."""
+    pragma = f"PRAGMA journal_mode = {journal}"
+    ended = subprocess.run([sys.executable, "-c", KILLED_WHILE_STORING, path, pragma], check=False, cwd=path.parent)
     assert ended.returncode == -9
-    assert path.with_name(f"{FILE_NAME}-wal").stat().st_size > 100_000
+    left = path.with_name(f"{path.name}-{'wal' if journal == 'WAL' else 'journal'}")
+    assert left.stat().st_size > 0
+    return left
+
+
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+def test_a_process_that_was_killed_while_it_stored_leaves_what_was_there(
+    offline: Malsync, path: Path, journal: str
+) -> None:
+    """Where there is a rollback journal, the file itself is half changed, and who only reads may not mend it."""
+    kill_while_storing(path, journal)
+
+    assert offline.json("verify")["ok"] is True
     assert_still_whole(path)
+
+
+def test_a_mirror_whose_making_was_killed_is_made_by_the_next(offline: Malsync, path: Path, file: Path) -> None:
+    path.unlink()
+    kill_while_storing(path, "DELETE")
+    assert path.stat().st_size > 0
+
+    assert offline.json("verify")["snapshots"] == []
+    assert offline.json("import", file)["snapshot"] == 1
     assert offline.json("verify")["ok"] is True

@@ -18,6 +18,8 @@ BUSY_SECONDS = 5.0
 _IN_THE_WAY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 # All our SQL is constant, so where it is an error the tables are not those that the file's version promises.
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR}
+# Somebody was killed while writing: what they had begun must be taken back, which only a writer may do.
+_TO_BE_RECOVERED = {sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY}
 _NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
@@ -198,14 +200,12 @@ def _lenient(stored: bytes) -> str:
 
 
 def _checked_version(path: Path, wait: float) -> int:
-    connection = _open(path, "ro", wait)
     try:
-        application, version, tables = (
-            connection.execute(f"SELECT * FROM {source}").fetchone()[0]
-            for source in ("pragma_application_id", "pragma_user_version", "(SELECT count(*) FROM sqlite_master)")
-        )
-    finally:
-        connection.close()
+        application, version, tables = _marks(path, "ro", wait)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode not in _TO_BE_RECOVERED:
+            raise
+        application, version, tables = _marks(path, "rw", wait)
     if application != APPLICATION_ID and (tables or application or version):
         raise MirrorError(
             f"{path} is a database of another program; malsync leaves it alone.",
@@ -217,6 +217,16 @@ def _checked_version(path: Path, wait: float) -> int:
             "Install the newest malsync: pip install --upgrade malsync",
         )
     return int(version)
+
+
+def _marks(path: Path, mode: str, wait: float) -> list[int]:
+    """What tells whose the file is: its application's id, its version, and how many tables it has."""
+    connection = _open(path, mode, wait)
+    try:
+        sources = ("pragma_application_id", "pragma_user_version", "(SELECT count(*) FROM sqlite_master)")
+        return [connection.execute(f"SELECT * FROM {source}").fetchone()[0] for source in sources]
+    finally:
+        connection.close()
 
 
 def _migrate(path: Path, wait: float) -> None:
