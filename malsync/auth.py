@@ -28,6 +28,7 @@ EARLY_SECONDS = 60
 """A token is refreshed this long before it dies, as other clients do (mihon MALOAuth.kt, trackma libmal.py)."""
 REFRESH_TOKEN_SECONDS = 30 * 86400
 """How long MAL's page says that a refresh token lives: a month."""
+_ANSWER = "openapi#/components/schemas/Token"
 _LOCK_SECONDS = 90
 _TIMEOUT = (10.0, 60.0)
 _LOG_IN = "Log in again: malsync login"
@@ -190,41 +191,6 @@ class KeyringStore:
 # -- credentials: what the client of the API is given
 
 
-@dataclass(frozen=True, slots=True)
-class ClientId:
-    """No user at all: public reads with the client id (MAL allows them since 2021, myanimelist-api-v2#7)."""
-
-    client_id: str
-
-    def headers(self) -> dict[str, str]:
-        """The client id's header."""
-        return {"X-MAL-CLIENT-ID": self.client_id}
-
-    def renew(self, refused: dict[str, str]) -> bool:  # noqa: ARG002
-        """A client id cannot be renewed."""
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class FixedToken:
-    """A token from elsewhere: used as it is, never stored, never refreshed. `source` is what it was read from, if anything."""
-
-    access_token: str = field(repr=False)
-    source: str = ""
-
-    def headers(self) -> dict[str, str]:
-        """The token's header."""
-        return {"Authorization": f"Bearer {self.access_token}"}
-
-    def renew(self, refused: dict[str, str]) -> bool:  # noqa: ARG002
-        """It is not ours to refresh. Raises AuthError that names its source: logging in would not replace it."""
-        if self.source:
-            raise AuthError(
-                f"MAL refused the token in {self.source}.", f"Put a fresh one there, or unset it. {_LOG_IN}"
-            )
-        return False
-
-
 class StoredToken:
     """The tokens of an account, refreshed in time and when refused. Safe for two threads and many processes at once."""
 
@@ -327,7 +293,7 @@ class TokenEndpoint:
             document = orjson.loads(response.content)
         except orjson.JSONDecodeError:
             document = None
-        if response.status_code == 200 and (document is None or problem("api-token", document) is not None):
+        if response.status_code == 200 and (document is None or problem(_ANSWER, document) is not None):
             raise ApiError(f"POST {self._url}: the answer holds no tokens.", "Check MALSYNC_AUTH_URL.")
         if response.status_code != 200:
             raise self._refusal(response.status_code, document)

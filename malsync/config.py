@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from malsync import __version__
+from malsync import API_URL, __version__
 from malsync.errors import UsageError
 
-API_URL = "https://api.myanimelist.net/v2"
 AUTH_URL = "https://myanimelist.net/v1/oauth2"
 REDIRECT_URI = "http://localhost:8765/callback"
 

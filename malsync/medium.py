@@ -3,6 +3,8 @@
 Nothing else in malsync knows a field's name. The request's `fields`, the mirror's columns, what a diff compares and what a
 snapshot covers are all derived from here. Names and types are those of MAL's reference (GET animelist, GET mangalist, PATCH
 my_list_status); `start_date` and `finish_date` are missing there and live (go-myanimelist, integration_test.go).
+
+Beside it stand the members of a title that `fields` can name. They are MAL's data, not the user's, and no part of a snapshot.
 """
 
 from collections.abc import Iterable
@@ -64,6 +66,12 @@ class Medium:
     """The fields that count how far one is."""
     times: str
     """The field that counts how often one began anew."""
+    listed: tuple[str, ...]
+    """The members of a title that come in lists, rankings and the like, as `fields` names them."""
+    detailed: tuple[str, ...]
+    """Every member of a title: `listed`, and those that come with GET /{medium}/{id} only."""
+    ranking_types: tuple[str, ...]
+    """What GET /{medium}/ranking knows by the reference; MAL may add some."""
 
     @property
     def list_endpoint(self) -> str:
@@ -98,12 +106,50 @@ class Medium:
         return known | {name: list_status[name] for name in sorted(list_status.keys() - known.keys())}
 
 
-def _medium(name: str, *, doing: str, planned: str, progress: tuple[Field, ...], again: str, times: str) -> Medium:
+_LISTED = (
+    "alternative_titles",
+    "start_date",
+    "end_date",
+    "synopsis",
+    "mean",
+    "rank",
+    "popularity",
+    "num_list_users",
+    "num_scoring_users",
+    "num_favorites",  # not in the reference, nor are songs and videos (MAL-API-Client-Upgraded, Inconsistencies.rst)
+    "nsfw",
+    "created_at",
+    "updated_at",
+    "media_type",
+    "status",
+    "genres",
+)
+_DETAILED = ("pictures", "background", "related_anime", "related_manga", "recommendations")
+SEASONS = ("winter", "spring", "summer", "fall")
+"""Of a year of anime, from January (reference, GET /anime/season)."""
+
+
+def _medium(
+    name: str,
+    *,
+    doing: str,
+    planned: str,
+    progress: tuple[Field, ...],
+    again: str,
+    times: str,
+    listed: tuple[str, ...],
+    detailed: tuple[str, ...],
+    rankings: tuple[str, ...],
+) -> Medium:
+    listed = (*_LISTED, *listed)
     return Medium(
         name=name,
         statuses=(doing, "completed", "on_hold", "dropped", planned),
         progress=tuple(field.name for field in progress),
         times=times,
+        listed=listed,
+        detailed=(*listed, *_DETAILED, *detailed),
+        ranking_types=("all", *rankings, "bypopularity", "favorite"),
         fields=(
             _field("status", Kind.WORD),
             _field("score", Kind.NUMBER),
@@ -129,6 +175,17 @@ ANIME = _medium(
     progress=(_field("num_episodes_watched", Kind.NUMBER, write="num_watched_episodes"),),
     again="rewatch",
     times="num_times_rewatched",
+    listed=(
+        "num_episodes",
+        "start_season",
+        "broadcast",
+        "source",
+        "average_episode_duration",
+        "rating",
+        "studios",
+    ),
+    detailed=("statistics", "opening_themes", "ending_themes", "videos"),
+    rankings=("airing", "upcoming", "tv", "ova", "movie", "special"),
 )
 MANGA = _medium(
     "manga",
@@ -137,6 +194,10 @@ MANGA = _medium(
     progress=(_field("num_volumes_read", Kind.NUMBER), _field("num_chapters_read", Kind.NUMBER)),
     again="reread",
     times="num_times_reread",
+    # A person's names come only where they are asked for (go-myanimelist, mangaDetails.json).
+    listed=("num_volumes", "num_chapters", "authors{first_name,last_name}"),
+    detailed=("serialization",),
+    rankings=("manga", "novels", "oneshots", "doujin", "manhwa", "manhua"),
 )
 MEDIA: dict[str, Medium] = {medium.name: medium for medium in (ANIME, MANGA)}
 """Both lists, in the order in which everything shows them."""

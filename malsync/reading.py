@@ -98,7 +98,7 @@ def read_list(client: "Client", medium: Medium, name: str, progress: Progress = 
 def _pass(client: "Client", medium: Medium, name: str, *, full: bool, told: Callable[[int], object]) -> Pass:
     titles: TitleList = {}
     pages, steady = 0, True
-    for page in client.user_list(medium, name, medium.names if full else ("updated_at",)):
+    for page in client.user_list(medium, name, None if full else ("updated_at",)).pages():
         pages += 1
         steady = _take(page, titles) and steady
         told(len(titles))

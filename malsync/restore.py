@@ -439,7 +439,9 @@ def as_written(before: Snapshot, lines: "Iterable[Line]") -> Snapshot:
 
 
 def same_person(a: User, b: User) -> bool:
-    """Whether two MAL users are one: a public list, read by name, has no id to compare."""
+    """Whether two MAL users are one: a public list, read by name, has no id to compare. A list that names nobody is anyone's."""
+    if any(one.id is None and not one.name for one in (a, b)):
+        return True
     if a.id is None or b.id is None:
         return a.origin == b.origin and a.name.lower() == b.name.lower()
     return a.key == b.key

@@ -8,6 +8,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ import orjson
 import requests
 import urllib3
 
+from malsync import __version__
 from malsync.clock import Clock
 from malsync.errors import ApiError, AuthError, Later, NotFound, PrivateList, Rejected, Transient, UsageError
 
@@ -41,6 +43,42 @@ class Credentials(Protocol):
 
     def renew(self, refused: dict[str, str]) -> bool:
         """Replace the refused headers. False when there is nothing to replace them with."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientId:
+    """No user at all: public reads with the client id (MAL allows them since 2021, myanimelist-api-v2#7)."""
+
+    client_id: str
+
+    def headers(self) -> dict[str, str]:
+        """The client id's header."""
+        return {"X-MAL-CLIENT-ID": self.client_id}
+
+    def renew(self, refused: dict[str, str]) -> bool:  # noqa: ARG002
+        """A client id cannot be renewed."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class FixedToken:
+    """A token from elsewhere: used as it is, never stored, never refreshed. `source` is what it was read from, if anything."""
+
+    access_token: str = field(repr=False)
+    source: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """The token's header."""
+        return {"Authorization": f"Bearer {self.access_token}"}
+
+    def renew(self, refused: dict[str, str]) -> bool:  # noqa: ARG002
+        """It is not ours to refresh. Raises AuthError that names its source: logging in would not replace it."""
+        if self.source:
+            raise AuthError(
+                f"MAL refused the token in {self.source}.",
+                "Put a fresh one there, or unset it. Log in again: malsync login",
+            )
+        return False
 
 
 def origin_of(url: str) -> str:
@@ -91,10 +129,10 @@ class Pace:
     LONGEST = 30.0
     RECOVERY = 0.75
 
-    def __init__(self, per_second: float, clock: Clock) -> None:
+    def __init__(self, per_second: float, clock: Clock | None = None) -> None:
         self._usual = 1 / per_second if per_second else 0.0
         self._gap = self._usual
-        self._clock = clock
+        self._clock = clock or Clock()
         self._lock = threading.Lock()
         self._next = 0.0
 
@@ -146,36 +184,43 @@ class _Bearer(requests.auth.AuthBase):
 
 
 class Transport:
-    """Requests to the API at `api_url`, retried. Safe for two threads at once. `requests` counts what was sent, by method."""
+    """Requests to the API at `api_url`, retried. Safe for two threads at once. `requests` counts what was sent, by method.
+
+    Without a `pace` it is one request a second, and no limit on this machine's own addresses. `jitter` gives the share of a
+    back-off that is waited for; `log` is told of each request, `waiting` of each wait, neither of any secret.
+    """
 
     def __init__(
         self,
         api_url: str,
         credentials: Credentials,
         *,
-        user_agent: str,
-        pace: Pace,
-        clock: Clock,
+        user_agent: str = f"malsync/{__version__}",
+        pace: Pace | None = None,
+        clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
         log: Callable[[str], object] = str,
         waiting: Callable[[str], object] = str,
     ) -> None:
         self.api_url = api_url
         self.requests: Counter[str] = Counter()
-        self.pace = pace
+        self._clock = clock or Clock()
+        self.pace = pace or Pace(0 if is_loopback(api_url) else 1, self._clock)
         self._credentials = credentials
         self._user_agent = user_agent
-        self._clock = clock
         self._jitter = jitter
         self._log = log
         self._waiting = waiting
         self._local = threading.local()
+        self._sessions: list[requests.Session] = []
         self._counting = threading.Lock()
         self._closed = False
 
     def close(self) -> None:
-        """Send nothing more, from any thread."""
+        """Send nothing more, from any thread, and keep no connection open."""
         self._closed = True
+        for session in self._sessions:
+            session.close()
 
     def send(
         self, method: str, endpoint: str, *, address: str | None = None, form: Mapping[str, str] | None = None
@@ -269,6 +314,7 @@ class Transport:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
+            self._sessions.append(session)
             session.headers["User-Agent"] = self._user_agent
             if is_loopback(self.api_url):
                 # A proxy from the environment would only carry the token elsewhere, and packing costs more than it saves.

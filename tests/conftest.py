@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from malsync import Client
 from malsync.sandbox import Sandbox, World
-from tests.harness import Malsync
+from tests.harness import Malsync, TestTime
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in its background so, and every process that a test starts would be deaf to Ctrl-C too.
@@ -32,6 +33,19 @@ def box(world: World) -> Iterator[Sandbox]:
     """A sandbox that serves `world`."""
     with Sandbox(world) as running:
         yield running
+
+
+@pytest.fixture
+def time() -> TestTime:
+    """The time of `client`: waiting for it takes none."""
+    return TestTime()
+
+
+@pytest.fixture
+def client(box: Sandbox, time: TestTime) -> Iterator[Client]:
+    """A client that is signed in as the sandbox's first user."""
+    with Client.signed_in(box.access_token, api_url=box.api_url, clock=time.clock(), jitter=lambda: 1.0) as signed_in:
+        yield signed_in
 
 
 @pytest.fixture

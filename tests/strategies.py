@@ -1,8 +1,8 @@
 """Hypothesis strategies for lists: as MAL gives them, and as nobody would wish them on a database.
 
-What `list_statuses` makes is valid by schemas/list_status.json, so the client would let it in; with `misfits=True` known
-members hold anything at all. Whole numbers stay within 64 bits, because the parser makes everything beyond a double, and
-no text holds a lone surrogate, because the parser refuses it.
+What `list_statuses` makes is valid by the list statuses of schemas/openapi.json, so the client would let it in; with
+`misfits=True` known members hold anything at all. Whole numbers stay within 64 bits, because the parser makes everything
+beyond a double, and no text holds a lone surrogate, because the parser refuses it.
 """
 
 from collections.abc import Callable

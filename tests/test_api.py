@@ -87,8 +87,8 @@ def test_a_failure_says_what_was_wrong(malsync: Malsync, box: Sandbox, fault: st
 
 def test_the_waits_are_a_share_of_the_back_off_that_chance_picks(offline: Malsync) -> None:
     from malsync.api import Client
-    from malsync.auth import FixedToken
     from malsync.errors import Transient
+    from malsync.transport import FixedToken
 
     time = TestTime()
     with FarSide(lambda heard: Reply(status=503)) as far:

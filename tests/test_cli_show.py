@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from malsync.sandbox import Sandbox
-from tests.harness import Malsync
+from tests.harness import ROOT, Malsync
 from tests.servers import FarSide, entry, mal, page
 
 
@@ -139,7 +139,8 @@ def test_a_file_can_be_shown_without_any_mirror(malsync: Malsync, tmp_path: Path
     assert not alone.home.exists()
 
 
-def test_mal_xml_is_not_read_yet_and_says_so(malsync: Malsync, tmp_path: Path) -> None:
-    (tmp_path / "animelist.xml").write_text("<myanimelist/>")
+def test_mal_s_own_export_can_be_shown(offline: Malsync) -> None:
+    document = offline.json("show", ROOT / "fixtures" / "xml" / "valid" / "manga-1.1.0.xml")
 
-    assert "JSON" in malsync.error("show", tmp_path / "animelist.xml", exit_code=2)["message"]
+    assert document["from"]["user"] == "mika"
+    assert [entry["title"] for entry in document["entries"]] == ["20th Century Boys", "Berserk", "Fullmetal Alchemist"]

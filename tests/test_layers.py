@@ -14,10 +14,12 @@ PACKAGE = ROOT / "malsync"
 
 # Each part of malsync and the layer that it belongs to.
 LAYERS = {
-    "": "words",  # malsync/__init__.py: the version
+    "": "front",  # malsync/__init__.py: the version, and what others import
     "errors": "words",
     "medium": "words",
     "clock": "words",
+    "answers": "core",
+    "pages": "core",
     "entry": "core",
     "snapshot": "core",
     "diff": "core",
@@ -37,6 +39,7 @@ LAYERS = {
     "mirror": "shell",
     "interchange": "shell",
     "backup": "services",
+    "fetch": "services",
     "reading": "services",
     "refs": "services",
     "transfer": "services",
@@ -47,6 +50,7 @@ LAYERS = {
 }
 # What each layer may import of malsync at run time. A part may always import itself.
 ALLOWED = {
+    "front": set[str](),
     "words": set[str](),
     "core": {"words", "core"},
     "border": {"words"},
@@ -56,14 +60,16 @@ ALLOWED = {
     "sandbox": set[str](),
 }
 # What annotations alone may name besides, under `if TYPE_CHECKING`: services are given the shell's objects.
-ALLOWED_AS_TYPES = {
-    layer: allowed | ({"shell"} if layer == "services" else set()) for layer, allowed in ALLOWED.items()
+ALLOWED_AS_TYPES = ALLOWED | {
+    "services": ALLOWED["services"] | {"shell"},
+    "front": {"words", "core", "border", "shell"},  # imported when somebody first asks for them
 }
 THIRD_PARTY: dict[str, set[str] | None] = {
+    "front": set(),
     "words": set(),
     "core": {"orjson", "rfc8785"},
     "border": {"orjson", "jsonschema_rs", "requests", "urllib3"},
-    "shell": {"orjson", "requests", "urllib3", "sqlite_utils", "filelock", "keyring"},
+    "shell": {"orjson", "requests", "urllib3", "sqlite_utils", "filelock", "keyring", "defusedxml"},
     "services": set(),
     "cli": None,  # whatever it takes to talk to a person
     "sandbox": {"starlette", "uvicorn", "multipart", "python_multipart"},
@@ -131,8 +137,8 @@ IMPORTS = [found for file in FILES for found in imports_of(file)]
 
 
 def layer_of(part: str) -> str:
-    """The layer of a part; what is imported from malsync itself (its version) is a word."""
-    return LAYERS.get(part, "words" if part.startswith("__") else "nowhere")
+    """The layer of a part; the constants of malsync itself are words."""
+    return LAYERS.get(part, "words" if part in {"__version__", "API_URL"} else "nowhere")
 
 
 def test_every_part_of_malsync_has_a_layer() -> None:

@@ -66,6 +66,12 @@ def schema(name: str) -> dict[str, Any]:
     return found
 
 
+def answers() -> dict[str, Any]:
+    """The schemas of what the API answers, by name."""
+    found: dict[str, Any] = schema("openapi.json")["components"]["schemas"]
+    return found
+
+
 def test_the_two_lists_stand_in_their_order() -> None:
     assert list(MEDIA) == ["anime", "manga"]
     assert MEDIA == {"anime": ANIME, "manga": MANGA}
@@ -120,7 +126,7 @@ def test_names_are_put_in_the_tables_order_and_unknown_ones_last(medium: Medium)
 
 @both
 def test_the_schema_names_exactly_the_tables_fields_with_their_types(medium: Medium) -> None:
-    properties = schema("list_status.json")["$defs"][medium.name]["properties"]
+    properties = answers()[f"{medium.name.capitalize()}ListStatus"]["properties"]
 
     assert {name: shape["type"] for name, shape in properties.items()} == {
         name: [kind, "null"] for name, _, kind in REFERENCE[medium.name]
@@ -130,7 +136,7 @@ def test_the_schema_names_exactly_the_tables_fields_with_their_types(medium: Med
 
 @both
 def test_the_schema_lets_members_through_that_malsync_does_not_know(medium: Medium) -> None:
-    found = schema("list_status.json")["$defs"][medium.name]
+    found = answers()[f"{medium.name.capitalize()}ListStatus"]
 
     assert "additionalProperties" not in found
     assert "required" not in found
@@ -138,12 +144,14 @@ def test_the_schema_lets_members_through_that_malsync_does_not_know(medium: Medi
 
 @both
 def test_an_answer_of_the_api_and_a_snapshot_share_one_schema_of_an_entry(medium: Medium) -> None:
-    reference = {"$ref": f"list_status.json#/$defs/{medium.name}"}
-    page = schema(f"api-{medium.list_endpoint}.json")["properties"]["data"]
+    name = medium.name.capitalize()
+    page = answers()[f"{name}ListPage"]["properties"]["data"]
     stored = schema("snapshot-1.json")["properties"][medium.name]
 
-    assert page["items"]["properties"]["list_status"] == reference
-    assert stored["items"]["properties"]["list_status"] == reference
+    assert page["items"]["properties"]["list_status"] == {"$ref": f"#/components/schemas/{name}ListStatus"}
+    assert stored["items"]["properties"]["list_status"] == {
+        "$ref": f"openapi.json#/components/schemas/{name}ListStatus"
+    }
 
 
 @both

@@ -11,10 +11,9 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.auth import FixedToken
 from malsync.errors import MalsyncError
 from malsync.sandbox import Sandbox
-from malsync.transport import TRIES, Pace, Transport
+from malsync.transport import TRIES, FixedToken, Pace, Transport
 from tests.harness import Malsync, TestTime
 
 ENOUGH = ["429", "403", "500", "502", "503", "504"]

@@ -199,8 +199,15 @@ def test_unset_members_are_not_kept(account):
         ({"partial_dates": "round"}, {"start_date": "2021-12"}, "2021-12-01"),
         ({"partial_dates": "round"}, {"start_date": "2021"}, "2021-01-01"),
         ({"partial_dates": "ignore"}, {"start_date": "2021"}, "absent"),
+        ({"zero_dates": "accept"}, {"start_date": "2021-12-00"}, "2021-12"),
+        ({"zero_dates": "accept"}, {"start_date": "2021-00-00"}, "2021"),
+        ({"zero_dates": "accept"}, {"start_date": "2021-10-20"}, "2021-10-20"),
+        ({"zero_dates": "accept", "partial_dates": "round"}, {"start_date": "2021-12-00"}, "2021-12-01"),
         ({"tag_spaces": "keep"}, {"tags": " a , "}, [" a ", " "]),
         ({"tag_spaces": "trim"}, {"tags": " a , "}, ["a"]),
+        ({"empty_tags": "drop"}, {"tags": ",a,,b"}, ["a", "b"]),
+        ({"empty_tags": "keep"}, {"tags": ",a,,b"}, ["", "a", "", "b"]),
+        ({"empty_tags": "keep"}, {"tags": ""}, []),
         ({"unknown_total": "keep"}, {"num_watched_episodes": "5"}, 5),
         ({"unknown_total": "zero"}, {"num_watched_episodes": "5"}, 0),
         ({"new_status": "planned"}, {}, "plan_to_watch"),
@@ -217,13 +224,30 @@ def test_a_switch_settles_what_is_not_known(account, setting, form, seen):
 
 @pytest.mark.parametrize(
     ("setting", "form"),
-    [({"partial_dates": "refuse"}, {"start_date": "2021"}), ({"new_status": "refuse"}, {"score": "1"})],
+    [
+        ({"partial_dates": "refuse"}, {"start_date": "2021"}),
+        ({"partial_dates": "refuse", "zero_dates": "accept"}, {"start_date": "2021-00-00"}),
+        ({"zero_dates": "refuse"}, {"start_date": "2021-12-00"}),
+        ({"zero_dates": "refuse"}, {"start_date": "0000-00-00"}),
+        ({"zero_dates": "accept"}, {"start_date": "0000-12-00"}),
+        ({"new_status": "refuse"}, {"score": "1"}),
+    ],
 )
 def test_a_switch_can_refuse(account, setting, form):
     with pytest.raises(Refusal) as refusal:
         account.patch("anime", 2, form, NOW, Settings.parse(setting))
 
     assert refusal.value.status == 400
+
+
+def test_zeros_may_clear_a_date(account):
+    """erengy/taiga writes 0000-00-00 for a date that was taken away."""
+    account.patch("anime", 1, {"start_date": "2021-12-05", "finish_date": "2022-01-02"}, NOW)
+
+    answer = account.patch("anime", 1, {"start_date": "0000-00-00"}, NOW, Settings.parse({"zero_dates": "accept"}))
+
+    assert "start_date" not in answer
+    assert answer["finish_date"] == "2022-01-02"
 
 
 FORMS = st.fixed_dictionaries(

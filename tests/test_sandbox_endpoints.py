@@ -85,7 +85,7 @@ def entries(response: requests.Response) -> list[object]:
 def test_there_are_the_eighteen_of_the_reference() -> None:
     methods = {"PATCH, PUT": "PATCH"}
     rows = {
-        (methods.get(", ".join(row.methods), row.methods[0]), re.sub(r":int", "", path).removeprefix("/v2"))
+        (methods.get(", ".join(row.methods), row.methods[0]), re.sub(r":whole", "", path).removeprefix("/v2"))
         for row in ENDPOINTS
         for path, _ in row.routes()
     }
@@ -136,6 +136,23 @@ def test_a_bad_token_is_no_better_than_none_even_beside_a_client_id(reading: San
 
 
 # Pages.
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/anime/one", "/anime/-1", f"/anime/{'9' * 5000}", f"/anime/season/{'9' * 5000}/fall", "/manga/1.0"),
+        *("/nothing", "/no%0Athing", "/anime/1%0Aand", "/users/a%0Ab/animelist", "/forum/topic/x%0Ay"),
+    ],
+    ids=lambda path: path[:24],
+)
+def test_an_address_where_nothing_is_is_a_404_whatever_it_is_made_of(ask: Ask, reading: Sandbox, path: str) -> None:
+    """A line feed in a path, and more digits than Python reads as a number, were answered by the web framework."""
+    answer = ask(path)
+
+    assert (answer.status_code, answer.text) == (404, '{"message":"","error":"not_found"}')
+    assert answer.headers["Content-Type"] == "application/json; charset=UTF-8"
+    assert requests.get(reading.api_url + path, timeout=10).status_code == 403
 
 
 @pytest.mark.parametrize("sample", PAGED, ids=str)
@@ -314,7 +331,7 @@ def section(row: Endpoint) -> str:
         paths = [f"{row.path.replace('{medium}', medium)}" for medium in ("anime", "manga")]
         heading = f"### {', '.join(row.methods)} /v2{paths[0]} and /v2{paths[1]}"
     else:
-        paths = [re.sub(":int", "", path) for path, _ in row.routes()]
+        paths = [re.sub(":whole", "", path) for path, _ in row.routes()]
         heading = "### " + ", ".join(f"GET {path}" for path in paths)
     assert DOCUMENT.count(f"\n{heading}\n") == 1, heading
     return DOCUMENT.partition(f"\n{heading}\n")[2].partition("\n### ")[0]

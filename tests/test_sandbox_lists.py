@@ -217,6 +217,26 @@ def test_me_tells_more_on_request(reading):
     )
 
 
+def test_the_statistics_have_every_recorded_member_and_add_up(reading):
+    """ModerNews/MAL-API-Client-Upgraded, models.User."""
+    told = reading.get("/users/@me?fields=anime_statistics").json()["anime_statistics"]
+    filed = ("watching", "completed", "on_hold", "dropped")
+
+    assert set(told) == {
+        "num_items", "num_items_plan_to_watch", "num_days", "num_days_watched", "num_episodes", "num_times_rewatched",
+        "mean_score", *(f"num_items_{status}" for status in filed), *(f"num_days_{status}" for status in filed),
+    }  # fmt: skip
+    assert sum(told[f"num_items_{status}"] for status in (*filed, "plan_to_watch")) == told["num_items"]
+    assert told["num_days_watched"] == told["num_days"] == pytest.approx(told["num_episodes"] / 60, abs=0.01)
+
+
+def test_the_picture_of_a_user_is_the_sandboxs_own(reading):
+    picture = reading.get("/users/@me").json()["picture"]
+
+    assert picture.startswith(f"http://127.0.0.1:{reading.box.port}/images/users/")
+    assert requests.get(picture).headers["content-type"] == "image/svg+xml"
+
+
 def test_details_tell_my_list_status_with_every_member(reading):
     title = reading.get("/anime/5114?fields=my_list_status,num_episodes").json()
 

@@ -1,5 +1,6 @@
 """Authorization: codes, tokens, and every refusal in league/oauth2-server's words."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -106,11 +107,13 @@ def test_a_person_allows_and_the_code_becomes_tokens(box):
     tokens = answer.json()
 
     assert response.status_code == 302
-    assert location.startswith(CALLBACK + "?code=")
+    assert re.match(re.escape(CALLBACK) + r"\?code=def50200[0-9a-f]{900,1100}&state=", location)
     assert dict(parse_qsl(urlsplit(location).query))["state"] == "xyz&="
     assert list(tokens) == ["token_type", "expires_in", "access_token", "refresh_token"]
     assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 2_678_400)
     assert len(tokens["access_token"]) > 900
+    assert len(tokens["access_token"].split(".")) == 3
+    assert re.fullmatch("def50200[0-9a-f]{900,1100}", tokens["refresh_token"])
     assert answer.headers["Cache-Control"] == "no-store"
     assert me(box, tokens["access_token"]).json()["name"] == "sandbox_theo"
 
@@ -265,6 +268,18 @@ def test_a_client_that_is_not_authenticated_is_told_how(box):
 
     assert response.text == '{"error":"invalid_client","message":"Client authentication failed"}'
     assert response.headers["WWW-Authenticate"] == 'Basic realm="OAuth"'
+
+
+def test_one_more_client_may_be_registered(start):
+    box = start(client_id="f" * 32)
+
+    answer = redeem(box, code=code(box, client_id="f" * 32), client_id="f" * 32)
+    stranger = redeem(box, code=code(box), client_id="e" * 32)
+
+    assert me(box, answer.json()["access_token"]).status_code == 200
+    assert refresh(box, answer.json()["refresh_token"]).json()["hint"] == "Token is not linked to client"
+    assert refresh(box, answer.json()["refresh_token"], "f" * 32).status_code == 200
+    assert (stranger.status_code, stranger.json()["error"]) == (401, "invalid_client")
 
 
 def test_a_confidential_client_must_send_its_secret(start):

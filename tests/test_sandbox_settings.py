@@ -1,6 +1,7 @@
 """The switches: read from text, seen over HTTP, and the same in the document."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,14 @@ def without_user(_ask: Callable[..., requests.Response], box: Sandbox) -> int:
     return requests.get(f"{box.api_url}/users/@me", headers={"X-MAL-CLIENT-ID": box.client_id}).status_code
 
 
+def as_client(box: Sandbox, client_id: str) -> int:
+    return requests.get(f"{box.api_url}/anime/1", headers={"X-MAL-CLIENT-ID": client_id}).status_code
+
+
+def asked_often(ask: Callable[..., requests.Response], _box: Sandbox) -> list[int]:
+    return [ask("/anime/1").status_code for _ in range(5)]
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "act", "expected"),
     [
@@ -62,12 +71,53 @@ def without_user(_ask: Callable[..., requests.Response], box: Sandbox) -> int:
         ("me_without_user", "401", without_user, 401),
         ("me_without_user", "400", without_user, 400),
         ("statistics", "off", lambda ask, _: "anime_statistics" in ask("/users/@me?fields=anime_statistics").json(), False),
+        ("client_id", "mine", lambda _, box: as_client(box, "mine"), 200),
+        ("client_id", "mine", lambda _, box: as_client(box, "yours"), 400),
+        ("client_id", "", lambda _, box: as_client(box, ""), 400),
+        ("client_id", "mine", lambda _, box: as_client(box, box.client_id), 200),
+        ("quota", "0", asked_often, [200] * 5),
+        ("quota", "3", asked_often, [200, 200, 200, 403, 403]),
+        ("quota", "5", asked_often, [200] * 5),
         ("gzip", "on", lambda ask, _: ask("/anime/1").headers.get("Content-Encoding"), "gzip"),
         ("gzip", "off", lambda ask, _: ask("/anime/1").headers.get("Content-Encoding"), None),
     ],
 )  # fmt: skip
 def test_a_setting_is_seen_over_http(setting, value, act, expected):
     assert seen({setting: value}, act) == expected
+
+
+class Clock:
+    """A time that tests move."""
+
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def test_what_is_beyond_the_quota_is_put_off_by_a_429_and_does_not_count():
+    clock = Clock()
+    with Sandbox(World.demo(clock), settings={"quota": "2", "over_quota": "429"}) as box:
+
+        def ask(after: float) -> tuple[int, str | None]:
+            clock.now += timedelta(seconds=after)
+            answer = requests.get(f"{box.api_url}/anime/1", headers={"X-MAL-CLIENT-ID": box.client_id})
+            return answer.status_code, answer.headers.get("Retry-After")
+
+        assert [ask(after) for after in (0, 40.5, 1, 18, 0.5, 0, 40)] == [
+            (200, None), (200, None), (429, "19"), (429, "1"), (200, None), (429, "41"), (429, "1"),
+        ]  # fmt: skip
+        assert [ask(after) for after in (0.5, 0)] == [(200, None), (429, "20")]
+        assert requests.post(f"{box.auth_url}/token", data={}).status_code == 400
+
+
+def test_the_block_page_is_the_one_that_clients_know():
+    """MALSync looks for these words."""
+    block = seen({"quota": "1"}, lambda ask, _: [ask("/anime/1"), ask("/users/@me", token="none")][1])
+
+    assert isinstance(block, requests.Response)
+    assert (block.status_code, block.headers["Content-Type"]) == (403, "text/html; charset=UTF-8")
+    assert "Request blocked" in block.text
 
 
 def test_packed_answers_are_the_same_and_only_sent_to_those_who_take_them():

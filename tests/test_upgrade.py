@@ -8,8 +8,11 @@ from threading import Barrier
 
 import pytest
 
+from malsync.answers import Title
 from malsync.errors import Refused
+from malsync.medium import ANIME
 from malsync.mirror import FILE_NAME, Mirror
+from tests.catalogue import assert_sound, found, record, rows
 from tests.harness import ROOT, Malsync
 
 MIRRORS = sorted((ROOT / "fixtures" / "mirrors").glob("version-*.db"))
@@ -112,6 +115,44 @@ def test_the_runs_in_a_mirror_of_an_older_version_are_read_and_can_be_gone_on_wi
             journal.begin(runs[4].user, "default", "restore", {}, [], before=3, now=datetime(2026, 11, 1, tzinfo=UTC))
         ended = journal.ended(5, "finished", datetime(2026, 11, 1, tzinfo=UTC), after=3)
         assert (ended.state, ended.after) == ("finished", 3)
+
+
+@pytest.mark.parametrize("mirror", MIRRORS[2:], ids=lambda path: path.stem)
+def test_the_catalogue_in_a_mirror_of_an_older_version_is_searched_and_goes_on(mirror: Path, tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    shutil.copy(mirror, path)
+    now = datetime(2026, 1, 7, 20, 0, tzinfo=UTC)
+    told: Title = {"id": 1, "title": "Cowboy Bebop", "mean": 9, "alternative_titles": {"synonyms": ["Space Jazz"]}}
+
+    with Mirror.open(path, write=True) as opened:
+        mika = opened.info(1).user
+        missing = [one.id for one in opened.catalogue.not_asked_for(mika, ANIME)]
+        sweep = opened.catalogue.sweep(mika, "details", now)
+        before = record(path, "anime", 1)
+        opened.catalogue.keep("search", {}, now, titles=[(ANIME, told)])
+        assert opened.verify()[1] == "ok"
+
+    assert (before["background"], before["extra"], before["mean"]) == ("A note.", '{"new_member":{"n":1.5}}', 8.75)
+    assert record(path, "anime", 1)["mean"] == 9
+    assert missing == []
+    assert (sweep.is_new, sweep.started_at) == (False, datetime(2026, 1, 6, 20, 0, tzinfo=UTC))
+    assert found(path, "anime", "jazz") == {1}
+    assert found(path, "forum_post", "first") == {71}
+    assert rows(path, "SELECT genre.name FROM manga_genre JOIN genre ON genre.id = genre") == [("Seinen",)]
+    assert rows(path, "SELECT day, rank FROM anime_ranking") == [("2026-01-06", 1)]
+    assert_sound(path)
+
+
+def test_a_new_mirror_has_the_tables_of_one_that_was_brought_up_to_date(tmp_path: Path) -> None:
+    """Migrations are never edited: what they once made is what they make today."""
+    tables = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name"
+    with Mirror.open(tmp_path / "fresh.db", write=True):
+        fresh = rows(tmp_path / "fresh.db", tables)
+    for mirror in MIRRORS:
+        path = tmp_path / mirror.name
+        shutil.copy(mirror, path)
+        with Mirror.open(path):
+            assert rows(path, tables) == fresh, mirror.name
 
 
 def test_there_is_a_mirror_of_each_version() -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="Sign in to MyAnimeList.",
     examples=["malsync login", "malsync login --no-browser", "malsync --account second login"],
 )
 @click.option("--no-browser", is_flag=True, help="Open the address on any machine and paste where you land.")
@@ -26,8 +25,8 @@ def login(app: App, no_browser: bool) -> None:
 
     Needs a client id of your own: register one at MAL (README, "Your client id") and set MALSYNC_CLIENT_ID.
     """
-    from malsync.auth import FixedToken, authorization_request, command, store_of
-    from malsync.transport import check_url, origin_of
+    from malsync.auth import authorization_request, command, store_of
+    from malsync.transport import FixedToken, check_url, origin_of
 
     settings = app.settings
     if not settings.client_id:
@@ -99,7 +98,6 @@ def _line(stdin: TextIO) -> str:
 
 @click.command(
     cls=Command,
-    short_help="Forget this account's tokens.",
     examples=["malsync logout", "malsync --account second logout"],
 )
 @pass_app
@@ -122,7 +120,7 @@ def logout(app: App) -> None:
     app.output.say(f"The tokens of the account {app.account} are gone." if was_in else "There were no tokens.")
 
 
-@click.command(cls=Command, short_help="List the accounts.", examples=["malsync accounts", "malsync accounts --json"])
+@click.command(cls=Command, examples=["malsync accounts", "malsync accounts --json"])
 @pass_app
 def accounts(app: App) -> None:
     """List the accounts: MAL user, when the refresh token dies, last backup."""

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from malsync.auth import TokenEndpoint
     from malsync.clock import Clock
     from malsync.config import Settings
+    from malsync.interchange.mal_reader import Reading
     from malsync.mirror import Mirror
     from malsync.refs import Chosen, Sources
     from malsync.snapshot import Snapshot, User
     from malsync.transport import Credentials
 
 LOCK_NAME = "malsync.lock"
-_OWN_NAMES = {"mirror", "tokens", "accounts", "config", "malsync", "last-error"}
+_OWN_NAMES = {"mirror", "tokens", "accounts", "config", "malsync", "fetch", "last-error"}
 
 
 class App:
@@ -94,17 +95,17 @@ class App:
         return Mirror.open(self.mirror_path, write=write, wait=wait)
 
     @contextmanager
-    def at_work(self, wait: float | None) -> Iterator[None]:
+    def at_work(self, wait: float | None, name: str = LOCK_NAME) -> Iterator[None]:
         """The right to write in this home folder. Raises Busy when another malsync has it for longer than `wait` seconds.
 
-        None is for commands that do not wait: somebody is there to type them again.
+        None is for commands that do not wait: somebody is there to type them again. `name` is of another right than writing.
         """
         from filelock import FileLock, Timeout
 
         home = self.settings.home
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = FileLock(home / LOCK_NAME, timeout=0, mode=0o600)
+            lock = FileLock(home / name, timeout=0, mode=0o600)
             self._acquire(lock, wait or 0)
         except Timeout as error:
             raise Busy(
@@ -187,8 +188,8 @@ class App:
 
     def credentials(self, account: str | None = None) -> "Credentials":
         """The token of `account`, of the one that is meant when that is None. Raises AuthError when not logged in."""
-        from malsync.auth import FixedToken, StoredToken, store_of
-        from malsync.transport import origin_of
+        from malsync.auth import StoredToken, store_of
+        from malsync.transport import FixedToken, origin_of
 
         settings = self.settings
         if settings.access_token and account in {None, self.named_account}:
@@ -203,7 +204,7 @@ class App:
 
     def public_credentials(self) -> "Credentials":
         """What reads a public list: the client id alone, else whatever token there is."""
-        from malsync.auth import ClientId
+        from malsync.transport import ClientId
 
         if self.settings.client_id:
             return ClientId(self.settings.client_id)
@@ -283,21 +284,24 @@ class App:
 
         return origin_of(self.settings.api_url)
 
-    def _sources(self, mirror: "Mirror") -> "Sources":
+    def read_list(self, text: str, *, repair: bool = False) -> "Reading":
+        """The list in a file, whichever form it has; what one should know of it is said on stderr."""
         from malsync.files import place
-        from malsync.interchange import snapshot_file
-        from malsync.refs import Sources
+        from malsync.interchange import list_file
 
-        def file(text: str) -> "Snapshot":
-            if ".xml" in Path(text).suffixes:
-                raise UsageError(f"{text}: this version reads JSON snapshots, not XML.", "Name a JSON snapshot.")
-            return snapshot_file.read(place(text))
+        reading = list_file.read(place(text), origin=self._origin, repair=repair)
+        for remark in reading.remarks:
+            self.output.warn(remark)
+        return reading
+
+    def _sources(self, mirror: "Mirror") -> "Sources":
+        from malsync.refs import Sources
 
         return Sources(
             mirror=mirror,
             whose=lambda who: self.whose(who, mirror),
             live=lambda who: self._live(who, mirror),
-            file=file,
+            file=lambda text: self.read_list(text).snapshot,
             now=self.world.clock.now,
         )
 

@@ -24,7 +24,6 @@ WAIT = click.option(
 
 @click.command(
     cls=Command,
-    short_help="Read both lists and store one snapshot.",
     examples=[
         "malsync backup",
         "malsync backup --note 'before the clean-up' --file '{user}-{date}.json.gz'",
@@ -201,7 +200,6 @@ def info_document(info: "Info", account: str | None) -> dict[str, Any]:
 
 @click.command(
     cls=Command,
-    short_help="List the snapshots.",
     examples=["malsync snapshots", "malsync --account second snapshots --json"],
 )
 @pass_app

@@ -28,7 +28,6 @@ def _describe(chosen: "Chosen") -> dict[str, Any]:
 
 @click.command(
     cls=Command,
-    short_help="Print a list.",
     examples=[
         "malsync show latest",
         "malsync show 2026-10 --only manga --status reading",
@@ -91,7 +90,6 @@ def _entries(
 
 @click.command(
     cls=Command,
-    short_help="Say what changed between two lists.",
     examples=[
         "malsync diff",
         "malsync diff 2026-10 latest",
@@ -156,7 +154,6 @@ def _uncovered(app: App, before: "Chosen", after: "Chosen", only: str | None) ->
 
 @click.command(
     cls=Command,
-    short_help="Show one entry through every snapshot.",
     examples=["malsync history 5114", "malsync history manga:2", "malsync history 'cowboy bebop'"],
 )
 @click.argument("title_or_id", metavar="TITLE-OR-ID")

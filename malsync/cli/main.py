@@ -11,9 +11,8 @@ from contextlib import suppress
 import click
 
 from malsync import __version__
-from malsync.cli import account, backup, look, mirror, sandbox, transfer, write
 from malsync.cli.app import App
-from malsync.cli.options import Group, home_named
+from malsync.cli.options import LazyGroup, home_named
 from malsync.cli.output import Output, has_colour, writing
 from malsync.cli.world import World
 from malsync.errors import Exit, MalsyncError
@@ -23,7 +22,48 @@ _SECRETS = re.compile(
 )
 
 
-@click.group(cls=Group, examples=["malsync demo", "malsync login", "malsync backup", "malsync diff"])
+# A command's module is imported when it is typed: all of them together would double the time that --help takes.
+_HOMES = {
+    "malsync.cli.account": {
+        "login": "Sign in to MyAnimeList.",
+        "logout": "Forget this account's tokens.",
+        "accounts": "List the accounts.",
+    },
+    "malsync.cli.backup": {
+        "backup": "Read both lists and store one snapshot.",
+        "snapshots": "List the snapshots.",
+    },
+    "malsync.cli.look": {
+        "show": "Print a list.",
+        "diff": "Say what changed between two lists.",
+        "history": "Show one entry through every snapshot.",
+    },
+    "malsync.cli.write": {
+        "restore": "Make the live list what REF says.",
+        "revert": "Take back only what changed from GOOD to BAD.",
+        "migrate": "Carry a list into another account.",
+        "apply": "Carry out a reviewed plan file.",
+        "resume": "Finish an interrupted run.",
+        "undo": "Take a run back.",
+        "runs": "List the runs, or give one up.",
+    },
+    "malsync.cli.transfer": {
+        "export": "Write a list to a file.",
+        "import": "Store files as one snapshot.",
+    },
+    "malsync.cli.mirror": {
+        "verify": "Prove that every snapshot is whole.",
+        "mirror": "Rebuild the mirror from files, or copy it.",
+    },
+    "malsync.cli.fetch": {"fetch": "Fill the mirror's catalogue: the rest of the API."},
+    "malsync.cli.sandbox": {
+        "sandbox": "Serve the MAL API on this machine.",
+        "demo": "Tell the whole story on a sandbox.",
+    },
+}
+
+
+@click.group(cls=LazyGroup, homes=_HOMES, examples=["malsync demo", "malsync login", "malsync backup", "malsync diff"])
 @click.version_option(__version__, prog_name="malsync")
 def cli() -> None:
     """Back up a MyAnimeList account whole, see what changed, and keep every list you ever had.
@@ -31,11 +71,6 @@ def cli() -> None:
     A list is named by a reference: live, latest, latest~1, good, a snapshot's number, a date (2026-11-01, 2026-11,
     yesterday), a file (./list.json), and WHO@ before it for another account or MAL user.
     """
-
-
-for module in (account, backup, look, write, transfer, mirror, sandbox):
-    for one in module.COMMANDS:
-        cli.add_command(one)
 
 
 def run(arguments: Sequence[str], world: World | None = None) -> int:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     Source = tuple[datetime, Callable[[], Snapshot]]
 
 
-@click.command(
-    cls=Command, short_help="Prove that every snapshot is whole.", examples=["malsync verify", "malsync verify --json"]
-)
+@click.command(cls=Command, examples=["malsync verify", "malsync verify --json"])
 @pass_app
 def verify(app: App) -> int:
     """Recompute every digest, check the database, and say what is whole. Exit code 6 when something is not."""
@@ -59,7 +57,6 @@ def verify(app: App) -> int:
 @click.group(
     "mirror",
     cls=Group,
-    short_help="Rebuild the mirror from files, or copy it.",
     examples=["malsync mirror copy /media/usb/mirror.db"],
 )
 def mirror_group() -> None:

@@ -1,7 +1,8 @@
 """Options that every command takes, before its name or after it."""
 
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, wraps
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 import click
@@ -50,15 +51,16 @@ def _remember(context: click.Context, parameter: click.Parameter, given: Any) ->
         context.find_root().meta[_META + parameter.name] = given
 
 
-def _shared() -> list[click.Option]:
+@cache  # one of each for all commands: making them again for every command is a tenth of the time that --help takes
+def _shared() -> tuple[click.Option, ...]:
     common: dict[str, Any] = {"expose_value": False, "callback": _remember, "default": None}
-    return [
+    return (
         click.Option(["--home"], metavar="DIR", help="The home folder: mirror, tokens, settings.", **common),
         click.Option(["--account"], metavar="NAME", help="The local name of a MAL user ('default').", **common),
         click.Option(["-v", "--verbose"], is_flag=True, help="Say each request, on stderr.", **common),
         click.Option(["-q", "--quiet"], is_flag=True, help="Say nothing but errors.", **common),
         click.Option(["--json"], is_flag=True, help="Print one JSON document on stdout.", **common),
-    ]
+    )
 
 
 class _WithExamples(click.Command):
@@ -93,3 +95,28 @@ class Group(_WithExamples, click.Group):
 
 
 Group.group_class = Group
+
+
+class LazyGroup(Group):
+    """A group that imports a command when it is typed. `homes`: by module, its commands and what --help says of each."""
+
+    def __init__(self, *positional: Any, homes: Mapping[str, Mapping[str, str]], **named: Any) -> None:
+        super().__init__(*positional, **named)
+        self._summaries = {name: summary for found in homes.values() for name, summary in found.items()}
+        self._homes = {name: module for module, found in homes.items() for name in found}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """In the order of `homes`."""
+        return list(self._summaries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, from its module's COMMANDS."""
+        if cmd_name not in self._homes:
+            return None
+        commands: Sequence[click.Command] = import_module(self._homes[cmd_name]).COMMANDS
+        return next(command for command in commands if command.name == cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """All commands, none of which is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._summaries.items()))

@@ -29,14 +29,13 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
     Raises UsageError where the live lists are such that the sandbox cannot hold them.
     """
     from malsync.api import Client
-    from malsync.auth import FixedToken
     from malsync.cli.telling import progress
     from malsync.interchange.shelf import Latest
     from malsync.mirror import FILE_NAME, Mirror
     from malsync.reading import read_snapshot
     from malsync.restore import Surroundings, begin, carry_out
     from malsync.sandbox import Sandbox
-    from malsync.transport import Pace
+    from malsync.transport import FixedToken, Pace
 
     clock = job.app.world.clock
     with (

@@ -11,7 +11,6 @@ from malsync.errors import UsageError
 
 @click.command(
     cls=Command,
-    short_help="Serve the MAL API on this machine.",
     examples=[
         "malsync sandbox --port 8080",
         "malsync sandbox --entries 10000 --seed 7 --latency 300",
@@ -72,7 +71,7 @@ def sandbox(
         app.output.note("The sandbox has ended.")
 
 
-@click.command(cls=Command, short_help="Tell the whole story on a sandbox.", examples=["malsync demo"])
+@click.command(cls=Command, examples=["malsync demo"])
 @pass_app
 def demo(app: App) -> int:
     """Tell the whole story on a local sandbox, with real titles and an invented user. No account needed."""

@@ -1,80 +1,244 @@
 """export and import: lists out of the mirror and into it."""
 
 import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from malsync.cli.app import App
 from malsync.cli.backup import WAIT, info_document
-from malsync.cli.options import Command, pass_app
+from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
 from malsync.cli.output import writing
+from malsync.errors import UsageError
+
+if TYPE_CHECKING:
+    from malsync.interchange.mal_reader import Reading
+    from malsync.medium import Medium
+    from malsync.mirror import Mirror
+    from malsync.refs import Chosen
+
+_STDOUT = "-"
+_ENDINGS = {"xml": ".xml.gz", "csv": ".csv"}
+_TOLD = 20
+"""So many repairs are told one by one, and how many more there are."""
 
 
 @click.command(
     cls=Command,
-    short_help="Write a list to a file.",
-    examples=["malsync export latest --output list.json.gz", "malsync export 2026-10 > october.json"],
+    examples=[
+        "malsync export latest --output list.json.gz",
+        "malsync export 2026-10 > october.json",
+        "malsync export latest --format xml --output exports/",
+        "malsync export good --format xml --output '{medium}.xml.gz'",
+        "malsync export latest --format csv --only anime --output - | head",
+        "malsync export latest --format csv --spreadsheet",
+    ],
 )
 @click.argument("ref")
 @click.option(
-    "--format", "kind", type=click.Choice(["json"]), default="json", show_default=True, help="The file's form."
+    "--format",
+    "kind",
+    type=click.Choice(["json", "xml", "csv"]),
+    default="json",
+    show_default=True,
+    help="The file's form.",
 )
 @click.option(
-    "--output", "target", default="-", metavar="PATH", help="Where to (gzipped when it ends in .gz); - is stdout."
+    "--output",
+    "target",
+    metavar="PATH",
+    help="Where to (gzipped when it ends in .gz); - is stdout. For xml and csv, a folder, or a name with {medium}.",
 )
+@click.option("--only", type=MEDIA_CHOICE, help="One of the two lists (xml and csv, which have a file for each).")
+@click.option("--spreadsheet", is_flag=True, help="For csv: put a ' before what a spreadsheet would compute.")
 @pass_app
-def export(app: App, ref: str, kind: str, target: str) -> None:
-    """Write the list that REF names to a file that stands on its own and comes back through import."""
+def export(app: App, ref: str, kind: str, target: str | None, only: str | None, spreadsheet: bool) -> None:
+    """Write the list that REF names to a file that stands on its own.
+
+    json is malsync's own form, whole; it goes to stdout unless --output says otherwise. xml is MAL's own export, for its
+    importer and others'; csv is for spreadsheets. These have a file for each list, named as MAL names them.
+    """
+    if kind == "json" and only is not None:
+        raise UsageError("--only does not go with json: a snapshot is both lists.", "Leave it out, or export as xml.")
+    if kind != "csv" and spreadsheet:
+        raise UsageError(f"--spreadsheet does not go with {kind}.", "It is for --format csv.")
+    with app.mirror() as mirror:
+        chosen = app.choose(ref, mirror)
+        if kind == "json":
+            _export_snapshot(app, chosen, target or _STDOUT)
+            return
+        media = _media(chosen, only)
+        told = {medium.name: _facts(mirror, medium) for medium in media} if kind == "xml" else {}
+    paths = _paths(app, chosen, media, kind, target)
+    contents, losses = _contents(chosen, media, kind, told, spreadsheet=spreadsheet)
+    for loss in losses:
+        app.output.warn(f"Not all of it can be said in XML: {_visible(loss)}")
+    if target == _STDOUT:
+        _print(contents[media[0].name])
+        return
+    for medium in media:
+        _write(paths[medium.name], contents[medium.name])
+    _tell_exported(app, chosen, kind, paths, losses)
+
+
+def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:
     from malsync.interchange import snapshot_file
     from malsync.render import list_document
     from malsync.snapshot import encode
 
-    with app.mirror() as mirror:
-        chosen = app.choose(ref, mirror)
-    if target == "-":
-        with writing():
-            sys.stdout.buffer.write(b"".join(encode(chosen.snapshot)))
-            sys.stdout.buffer.flush()
+    if target == _STDOUT:
+        _print(encode(chosen.snapshot))
         return
     path = app.target(target)
     snapshot_file.write(path, chosen.snapshot)
     described = list_document(chosen.reference, chosen.number, chosen.snapshot)
-    app.output.document({"file": str(path), "format": kind, "from": described})
+    app.output.document({"file": str(path), "format": "json", "from": described})
     app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).", colour="green")
+
+
+def _media(chosen: "Chosen", only: str | None) -> "list[Medium]":
+    """The lists to be written. Raises UsageError where there is none."""
+    from malsync.medium import MEDIA
+
+    known = [medium for name, medium in MEDIA.items() if chosen.snapshot.lists.get(name) is not None]
+    found = [medium for medium in known if only in (None, medium.name)]
+    if not found:
+        raise UsageError(f"{chosen.reference} holds no {only or 'list'}.", "Name another list: malsync snapshots")
+    return found
+
+
+def _facts(mirror: "Mirror", medium: "Medium") -> dict[int, dict[str, Any]]:
+    from malsync.interchange.mal_layout import LAYOUTS
+
+    return mirror.catalogue.told(medium, list(LAYOUTS[medium.name].facts.values()))
+
+
+def _paths(app: App, chosen: "Chosen", media: "list[Medium]", kind: str, target: str | None) -> "dict[str, Path]":
+    """Where each list goes. Raises UsageError where two would go to one place."""
+    from malsync.interchange.mal_writer import file_name
+
+    if target == _STDOUT:
+        if app.output.json:
+            raise UsageError(f"--json and {kind} on stdout do not fit.", "Write it to a file: --output PATH")
+        if len(media) > 1:
+            raise UsageError(
+                f"Standard output takes one list, and {chosen.reference} holds two.", "Say which: --only anime"
+            )
+        return {}
+    names = {medium.name: file_name(chosen.snapshot, medium, _ENDINGS[kind]) for medium in media}
+    if target is None:
+        return {name: app.target(file) for name, file in names.items()}
+    if "{medium}" in target:
+        return {name: app.target(target.replace("{medium}", name)) for name in names}
+    path = app.target(target)
+    if path.is_dir() or target.endswith(("/", "\\")):
+        return {name: app.target(str(path / file)) for name, file in names.items()}
+    if len(media) == 1:
+        return {media[0].name: path}
+    stem, dot, ending = path.name.partition(".")
+    return {name: app.target(str(path.with_name(f"{stem}-{name}{dot}{ending}"))) for name in names}
+
+
+def _contents(
+    chosen: "Chosen", media: "list[Medium]", kind: str, told: dict[str, Any], *, spreadsheet: bool
+) -> tuple[dict[str, Iterable[bytes]], list[str]]:
+    """What each file holds, all of it made before any is written; and what it cannot say."""
+    from malsync.interchange import mal_writer, sheet
+
+    if kind == "csv":
+        return {
+            medium.name: list(sheet.encode(chosen.snapshot, medium, spreadsheet=spreadsheet)) for medium in media
+        }, []
+    contents: dict[str, Iterable[bytes]] = {}
+    losses: list[str] = []
+    for medium in media:
+        contents[medium.name], lost = mal_writer.encode(chosen.snapshot, medium, told[medium.name])
+        losses += lost
+    return contents, losses
+
+
+def _print(pieces: Iterable[bytes]) -> None:
+    with writing():
+        sys.stdout.buffer.write(b"".join(pieces))
+        sys.stdout.buffer.flush()
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
+    from malsync import files
+
+    files.write(path, [files.packed(pieces)] if path.suffix == ".gz" else pieces)
+
+
+def _tell_exported(app: App, chosen: "Chosen", kind: str, paths: "dict[str, Path]", losses: list[str]) -> None:
+    from malsync.medium import MEDIA
+    from malsync.render import list_document
+
+    described = list_document(chosen.reference, chosen.number, chosen.snapshot)
+    files = {name: str(path) for name, path in paths.items()}
+    document = {"files": files, "format": kind, "from": described}
+    app.output.document(document | ({"losses": losses} if kind == "xml" else {}))
+    for path in paths.values():
+        app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).", colour="green")
+    for name in MEDIA:
+        if chosen.snapshot.lists.get(name) is None:
+            app.output.note(f"{chosen.reference} does not know the {name} list: there is no file of it.")
+
+
+def _visible(text: str) -> str:
+    from malsync.render import visible
+
+    return visible(text)
 
 
 @click.command(
     "import",
     cls=Command,
-    short_help="Store files as one snapshot.",
-    examples=["malsync import list.json.gz", "malsync import old-laptop.json --json"],
+    examples=[
+        "malsync import list.json.gz",
+        "malsync import old-laptop.json --json",
+        "malsync import animelist_1700000000_-_4711.xml.gz mangalist_1700000000_-_4711.xml.gz",
+        "malsync import --repair animelist-2011.xml",
+    ],
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--repair", is_flag=True, help="Strip what XML forbids, say what was stripped, import the rest.")
 @WAIT
 @pass_app
-def import_(app: App, files: tuple[str, ...], wait: float) -> None:
-    """Store files as one snapshot. The same file again: nothing happens.
+def import_(app: App, files: tuple[str, ...], repair: bool, wait: float) -> None:
+    """Store files as one snapshot: malsync's own, or MAL's XML exports. The same file again: nothing happens.
 
     Several files must complete each other (one list each, of one MAL user); for many whole snapshots use mirror rebuild.
     """
-    from malsync.files import place
-    from malsync.interchange import snapshot_file
     from malsync.render import counted, summary, visible
     from malsync.transfer import as_one, take_in
 
-    snapshot = as_one([snapshot_file.read(place(file)) for file in files])
+    read = [(file, app.read_list(file, repair=repair)) for file in files]
+    snapshot = as_one([reading.snapshot for _, reading in read])
     with app.at_work(wait), app.mirror(write=True, wait=wait) as mirror:
         known = len(mirror.infos())
         info = take_in(mirror, snapshot)
         is_new = len(mirror.infos()) > known
-    document = info_document(info, app.accounts.account_of(info.user))
-    app.output.document({**document, "requests": {}, "files": list(files)})
+    document = {**info_document(info, app.accounts.account_of(info.user)), "requests": {}, "files": list(files)}
+    if repair:
+        document["repairs"] = [{"file": file, **one._asdict()} for file, reading in read for one in reading.repairs]
+    app.output.document(document)
+    _tell_repairs(app, read)
     what = "Imported as" if is_new else "Already here as"
-    app.output.say(
-        f"{what} snapshot {info.number} of {visible(info.user.name)}: {counted(info.counts)}", colour="green"
-    )
+    whose = visible(info.user.name) or "nobody in particular"
+    app.output.say(f"{what} snapshot {info.number} of {whose}: {counted(info.counts)}", colour="green")
     if is_new and any(info.changes.values()):
         app.output.say(f"  {summary(info.changes)} since the import before it")
 
 
+def _tell_repairs(app: App, read: "list[tuple[str, Reading]]") -> None:
+    for file, reading in read:
+        for repair in reading.repairs[:_TOLD]:
+            app.output.warn(f"{file}, line {repair.line}: {_visible(repair.what)}.")
+        if len(reading.repairs) > _TOLD:
+            app.output.warn(f"{file}: and {len(reading.repairs) - _TOLD:,} more of the kind.")
+
+
 COMMANDS = (export, import_)
+"""Lists in and out of files: bytes in, values out, and back."""

@@ -126,7 +126,6 @@ def _key(text: str) -> tuple[str, int]:
 
 @click.command(
     cls=Command,
-    short_help="Make the live list what REF says.",
     examples=[
         "malsync restore good --dry-run",
         "malsync restore 2026-10-31 --only anime --mode exact",
@@ -159,7 +158,6 @@ def restore(app: App, ref: str, mode: Any, **given: Any) -> int:
 
 @click.command(
     cls=Command,
-    short_help="Take back only what changed from GOOD to BAD.",
     examples=[
         "malsync revert latest~1 latest",
         "malsync revert good latest --since 2026-11-20T19:00 --until 2026-11-20T23:00",
@@ -192,7 +190,6 @@ def revert(app: App, good: str, bad: str, since: str | None, until: str | None, 
 
 @click.command(
     cls=Command,
-    short_help="Carry a list into another account.",
     examples=[
         "malsync migrate live --to second --dry-run",
         "malsync migrate latest --to second --prefer progress",
@@ -286,7 +283,6 @@ def _check_known(filters: "Filters", wanted: "Snapshot") -> None:
 
 @click.command(
     cls=Command,
-    short_help="Carry out a reviewed plan file.",
     examples=["malsync apply plan.json", "malsync apply plan.json --dry-run"],
 )
 @click.argument("file")
@@ -315,7 +311,6 @@ def apply(app: App, file: str, **given: Any) -> int:
 
 @click.command(
     cls=Command,
-    short_help="Finish an interrupted run.",
     examples=["malsync resume", "malsync resume 3"],
 )
 @click.argument("run", required=False, type=click.IntRange(1))
@@ -334,7 +329,6 @@ def resume(app: App, run: int | None, **given: Any) -> int:
 
 @click.command(
     cls=Command,
-    short_help="Take a run back.",
     examples=["malsync undo", "malsync undo 3 --dry-run"],
 )
 @click.argument("run", required=False, type=click.IntRange(1))
@@ -389,7 +383,6 @@ def _whose(app: App, mirror: "Mirror") -> "User | None":
 
 @click.command(
     cls=Command,
-    short_help="List the runs, or give one up.",
     examples=["malsync runs", "malsync runs --json", "malsync runs --abandon 3"],
 )
 @click.option(

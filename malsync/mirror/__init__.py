@@ -1,4 +1,4 @@
-"""The mirror: the SQLite file that holds every snapshot and the journal of every run. `Mirror` is the way in."""
+"""The mirror: the SQLite file that holds every snapshot, the journal of every run, and the catalogue. `Mirror` is the way in."""
 
 from malsync.mirror.database import FILE_NAME
 from malsync.mirror.journal import Journal, Line, Run

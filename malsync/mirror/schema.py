@@ -6,6 +6,7 @@ Importing this brings sqlite-utils in (70 ms), so `database.py` does it only for
 from sqlite_utils import Database, Migrations
 
 from malsync.medium import MEDIA, Kind, Medium
+from malsync.mirror.titles import COLUMNS, columns_of
 
 COLUMN_TYPES = {
     Kind.WORD: "TEXT",
@@ -36,6 +37,27 @@ def journal(db: Database) -> None:
     """Runs, and each write of a run with what came of it."""
     for statement in _RUNS_AND_CALLS:
         db.execute(statement)
+
+
+@migrations()
+def catalogue(db: Database) -> None:
+    """What `fetch` reads: titles with all that belongs to them, rankings, seasons, the forum, and what finds words in them."""
+    for medium in MEDIA.values():
+        _widen(db, medium)
+    for name, body in _SHARED_TABLES.items():
+        db.execute(f"CREATE TABLE {name} ({body})")
+    for medium in MEDIA.values():
+        for name, body in {**_TABLES_OF_A_MEDIUM, **_TABLES_OF_ONE_MEDIUM[medium.name]}.items():
+            # A row of these is found by its key alone, so it needs no other number.
+            db.execute(f"CREATE TABLE {medium.name}_{name} ({body.format(medium.name)}) WITHOUT ROWID")
+    for index in _REVERSE:
+        table, column = index.split(".")
+        db.execute(f"CREATE INDEX {table}_by_{column} ON {table} ({column})")
+    for name in MEDIA:
+        # Titles that a backup alone has told cost nothing: they are found once something was fetched of them.
+        _search(db, name, ("title", "alternative_titles", "synopsis"), "{}.fetched_at IS NOT NULL")
+    _search(db, "forum_topic", ("title",))
+    _search(db, "forum_post", ("text",))
 
 
 _USERS_AND_SNAPSHOTS = (
@@ -120,6 +142,135 @@ _RUNS_AND_CALLS = (
     """,
     "CREATE INDEX run_call_by_title ON run_call (medium, media_id)",
 )
+_SHARED_TABLES = {
+    # The number of a genre means another one in the other medium, so its key is as one writes titles: anime:41.
+    "genre": "id TEXT PRIMARY KEY, medium TEXT NOT NULL, mal_id INTEGER NOT NULL, name TEXT",
+    "studio": "id INTEGER PRIMARY KEY, name TEXT",
+    "person": "id INTEGER PRIMARY KEY, first_name TEXT, last_name TEXT",
+    "magazine": "id INTEGER PRIMARY KEY, name TEXT",
+    "season_title": """
+        year INTEGER NOT NULL, season TEXT NOT NULL, media_id INTEGER NOT NULL REFERENCES anime (id), place INTEGER,
+        PRIMARY KEY (year, season, media_id)
+    """,
+    "suggestion": """
+        user INTEGER NOT NULL REFERENCES mal_user (id), place INTEGER NOT NULL,
+        media_id INTEGER NOT NULL REFERENCES anime (id), PRIMARY KEY (user, place)
+    """,
+    "fetch": """
+        id INTEGER PRIMARY KEY, what TEXT NOT NULL, user INTEGER NOT NULL REFERENCES mal_user (id),
+        started_at TEXT NOT NULL, ended_at TEXT
+    """,
+    "forum_member": "id INTEGER PRIMARY KEY, name TEXT, picture TEXT",
+    "forum_category": "title TEXT PRIMARY KEY, place INTEGER",
+    "forum_board": """
+        id INTEGER PRIMARY KEY, category TEXT REFERENCES forum_category (title), place INTEGER, title TEXT,
+        description TEXT, fetched_at TEXT
+    """,
+    "forum_subboard": """
+        id INTEGER PRIMARY KEY, board INTEGER REFERENCES forum_board (id), place INTEGER, title TEXT, fetched_at TEXT
+    """,
+    "forum_topic": """
+        id INTEGER PRIMARY KEY, title TEXT, created_at TEXT, created_by INTEGER REFERENCES forum_member (id),
+        number_of_posts INTEGER, last_post_created_at TEXT, last_post_created_by INTEGER REFERENCES forum_member (id),
+        is_locked INTEGER, board INTEGER REFERENCES forum_board (id), subboard INTEGER REFERENCES forum_subboard (id),
+        fetched_at TEXT, posts_at TEXT
+    """,
+    "forum_post": """
+        id INTEGER PRIMARY KEY, topic INTEGER NOT NULL REFERENCES forum_topic (id), number INTEGER, created_at TEXT,
+        created_by INTEGER REFERENCES forum_member (id), body TEXT, text TEXT, signature TEXT
+    """,
+    "forum_poll": """
+        topic INTEGER PRIMARY KEY REFERENCES forum_topic (id), poll INTEGER, question TEXT, closed INTEGER
+    """,
+    "forum_poll_option": """
+        topic INTEGER NOT NULL REFERENCES forum_poll (topic), place INTEGER NOT NULL, option INTEGER, text TEXT,
+        votes INTEGER, PRIMARY KEY (topic, place)
+    """,
+}
+_OF_A_TITLE = "media_id INTEGER NOT NULL REFERENCES {0} (id), "
+_IN_ORDER = _OF_A_TITLE + "place INTEGER NOT NULL, "
+_TABLES_OF_A_MEDIUM = {
+    "alternative_title": _IN_ORDER + "kind TEXT NOT NULL, title TEXT, PRIMARY KEY (media_id, kind, place)",
+    "genre": _OF_A_TITLE + "genre TEXT NOT NULL REFERENCES genre (id), PRIMARY KEY (media_id, genre)",
+    "picture": _IN_ORDER + "picture TEXT, picture_large TEXT, PRIMARY KEY (media_id, place)",
+    "recommendation": _IN_ORDER
+    + "recommended INTEGER REFERENCES {0} (id), num_recommendations INTEGER, PRIMARY KEY (media_id, place)",
+    **{
+        f"related_{other}": _IN_ORDER
+        + f"related INTEGER REFERENCES {other} (id), type TEXT, type_formatted TEXT, PRIMARY KEY (media_id, place)"
+        for other in ("anime", "manga")
+    },
+    "ranking": "day TEXT NOT NULL, type TEXT NOT NULL, "
+    + _OF_A_TITLE
+    + "rank INTEGER, previous_rank INTEGER, PRIMARY KEY (day, type, media_id)",
+}
+_TABLES_OF_ONE_MEDIUM = {
+    "anime": {
+        "studio": _OF_A_TITLE + "studio INTEGER NOT NULL REFERENCES studio (id), PRIMARY KEY (media_id, studio)",
+        "statistic": _OF_A_TITLE + "status TEXT NOT NULL, num_users INTEGER, PRIMARY KEY (media_id, status)",
+        "theme": _IN_ORDER + "kind TEXT NOT NULL, theme INTEGER, text TEXT, PRIMARY KEY (media_id, kind, place)",
+        "video": _IN_ORDER
+        + "video INTEGER, title TEXT, url TEXT, thumbnail TEXT, created_at TEXT, updated_at TEXT,"
+        + " PRIMARY KEY (media_id, place)",
+    },
+    "manga": {
+        "author": _IN_ORDER + "person INTEGER REFERENCES person (id), role TEXT, PRIMARY KEY (media_id, place)",
+        "serialization": _OF_A_TITLE
+        + "magazine INTEGER NOT NULL REFERENCES magazine (id), PRIMARY KEY (media_id, magazine)",
+    },
+}
+# From what is referred to, to what refers to it, as one follows it in a browser.
+_REVERSE = (
+    *(
+        f"{name}_{column}"
+        for name in MEDIA
+        for column in (
+            "genre.genre", "recommendation.recommended", "related_anime.related", "related_manga.related", "ranking.media_id",
+        )
+    ),
+    "anime_studio.studio", "manga_author.person", "manga_serialization.magazine", "season_title.media_id",
+    "suggestion.media_id", "forum_board.category", "forum_subboard.board", "forum_topic.board", "forum_topic.subboard",
+    "forum_topic.created_by", "forum_topic.last_post_created_by", "forum_post.topic", "forum_post.created_by",
+)  # fmt: skip
+
+
+def _widen(db: Database, medium: Medium) -> None:
+    """Give a title's row its columns: a new table in the place of the old one, as ALTER TABLE takes one column at a time."""
+    columns = [f"{name} {COLUMNS[name][0]}" for name in columns_of(medium) if name != "title"]
+    columns += [f"{name} TEXT" for name in ("extra", "fetched_at", "details_at", "gone_at")]
+    table, view = medium.name, f"{medium.name}_list"
+    for statement in (
+        f"CREATE TABLE {table}_new (id INTEGER PRIMARY KEY, title TEXT NOT NULL, {', '.join(columns)})",
+        f"INSERT INTO {table}_new (id, title) SELECT id, title FROM {table}",
+        f"DROP VIEW {view}",
+        f"DROP TABLE {table}",
+        f"ALTER TABLE {table}_new RENAME TO {table}",
+        _list_view(medium),
+    ):
+        db.execute(statement)
+
+
+def _search(db: Database, table: str, columns: tuple[str, ...], when: str = "TRUE") -> None:
+    """A full-text index over columns of `table`, kept up by triggers, of the rows that are `when`.
+
+    The way of SQLite's manual (FTS5, external content tables), but for the update: one trigger does both halves of it, because
+    the order of two is not defined, and none where nothing changed.
+    """
+    index, names = f"{table}_fts", ", ".join(columns)
+    old, new = (", ".join(f"{row}.{name}" for name in columns) for row in ("old", "new"))
+    was, now = when.format("old"), when.format("new")
+    take = f"INSERT INTO {index} ({index}, rowid, {names}) SELECT 'delete', old.id, {old} WHERE {was};"
+    put = f"INSERT INTO {index} (rowid, {names}) SELECT new.id, {new} WHERE {now};"
+    db.execute(
+        f'CREATE VIRTUAL TABLE {index} USING fts5({names}, content="{table}", content_rowid="id",'
+        " tokenize='unicode61 remove_diacritics 2')"
+    )
+    for event, changed, does in (
+        ("INSERT", now, put),
+        ("DELETE", was, take),
+        ("UPDATE", f"({was}, {old}) IS NOT ({now}, {new})", take + put),
+    ):
+        db.execute(f"CREATE TRIGGER {index}_{event.lower()} AFTER {event} ON {table} WHEN {changed} BEGIN {does} END")
 
 
 def _version_table(medium: Medium) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import orjson
 
@@ -19,6 +19,9 @@ from malsync.mirror.database import BUSY_SECONDS, File, connect, damaged, in_mem
 from malsync.mirror.journal import Journal
 from malsync.mirror.rows import Row, RowCodec
 from malsync.snapshot import Covers, Snapshot, Source, User, digest_of, member, parse_timestamp, timestamp
+
+if TYPE_CHECKING:
+    from malsync.mirror.catalogue import Catalogue
 
 _CODECS = {name: RowCodec(medium) for name, medium in MEDIA.items()}
 _KINDS: dict[Source, str] = {"public": "public", "import": "import"}
@@ -95,11 +98,21 @@ class Mirror:
         """The journal of every run, in the same file."""
         return Journal(self._file)
 
+    @property
+    def catalogue(self) -> "Catalogue":
+        """What MAL says of titles, and its forum, in the same file."""
+        from malsync.mirror.catalogue import Catalogue  # a backup has no use for its tables
+
+        return Catalogue(self._file)
+
     # -- who and what is here
 
     def users(self) -> list[User]:
         """Every MAL user that has a snapshot here, in the order in which they came."""
-        rows = self._file.rows("SELECT origin, mal_id, name FROM mal_user ORDER BY id")
+        # Not one who has suggestions alone: `fetch` may come before the first backup.
+        rows = self._file.rows(
+            "SELECT origin, mal_id, name FROM mal_user WHERE id IN (SELECT user FROM series) ORDER BY id"
+        )
         return [User(*row) for row in rows]
 
     def infos(self, user: User | None = None) -> list[Info]:
@@ -167,7 +180,9 @@ class Mirror:
 
     def titles(self, medium: Medium) -> dict[int, str]:
         """The title of every id that was ever on a list here."""
-        return dict(self._file.rows(f"SELECT id, title FROM {medium.name}"))
+        # The catalogue has many more.
+        ever = f"SELECT media_id FROM {medium.name}_version"
+        return dict(self._file.rows(f"SELECT id, title FROM {medium.name} WHERE id IN ({ever})"))
 
     # -- writing
 
@@ -399,9 +414,13 @@ class Mirror:
         fresh = [
             (entry.id, entry.title)
             for entry in titles.values()
-            if (overwrite and entry.title and known.get(entry.id) != entry.title) or entry.id not in known
+            if known.get(entry.id) != entry.title and ((overwrite and entry.title) or not known.get(entry.id))
         ]
-        self._file.change_many(f"INSERT OR REPLACE INTO {medium.name} (id, title) VALUES (?, ?)", fresh)
+        # Only the title: what the catalogue holds of it stays.
+        self._file.change_many(
+            f"INSERT INTO {medium.name} (id, title) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET title = excluded.title",
+            fresh,
+        )
 
 
 def _unlike(path: Path, number: int) -> Damaged:

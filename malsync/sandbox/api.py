@@ -13,7 +13,7 @@ from malsync.sandbox.forum import ForumReader
 from malsync.sandbox.library import Library
 from malsync.sandbox.lists import ListReader, told
 from malsync.sandbox.media import ANIME, MEDIA, Medium, Status
-from malsync.sandbox.oauth import CLIENT_ID, OTHER_CLIENT_ID
+from malsync.sandbox.oauth import is_registered
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.titles import TitleReader
 from malsync.sandbox.wire import parsed_fields
@@ -54,7 +54,7 @@ class Api:
                 raise ExpiredToken
         elif (client_id := call.headers.get("x-mal-client-id")) is None:
             raise Refusal(403, "forbidden")
-        elif client_id not in (CLIENT_ID, OTHER_CLIENT_ID):
+        elif not is_registered(client_id, self._settings):
             raise bad_request("Invalid client id")
 
     def me(self, call: Call) -> Answer:
@@ -62,6 +62,8 @@ class Api:
         user = call.me
         shown: dict[str, Any] = {"id": user.id, "name": user.name}
         shown.update((name, value) for name, value in user.profile.items() if name not in ME_ON_REQUEST)
+        if str(shown.get("picture", "")).startswith("/"):
+            shown["picture"] = call.origin + shown["picture"]  # one that the sandbox draws
         for name in parsed_fields(call.query.get("fields", "")):
             if name == "anime_statistics" and self._settings.statistics == "on":
                 shown[name] = _statistics(user)
@@ -182,11 +184,13 @@ def _statistics(user: Account) -> dict[str, Any]:
         counts[filed] += 1
         days[filed] += status.get("num_episodes_watched", 0) / EPISODES_A_DAY
     scores = [status["score"] for status in entries if status.get("score")]
+    all_days = round(sum(days.values()), 2)
     return {
         **{f"num_items_{name}": count for name, count in counts.items()},
         "num_items": len(entries),
+        "num_days_watched": all_days,
         **{f"num_days_{name}": round(days[name], 2) for name in ("watching", "completed", "on_hold", "dropped")},
-        "num_days": round(sum(days.values()), 2),
+        "num_days": all_days,
         "num_episodes": sum(status.get("num_episodes_watched", 0) for status in entries),
         "num_times_rewatched": sum(status.get("num_times_rewatched", 0) for status in entries),
         "mean_score": round(sum(scores) / len(scores), 2) if scores else 0.0,

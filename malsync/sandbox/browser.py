@@ -22,7 +22,7 @@ class NotLoopback(URLError):
 
 
 class _OnlyLoopback(HTTPRedirectHandler):
-    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
         return super().redirect_request(req, fp, code, msg, headers, _on_loopback(newurl))
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
+
 from malsync.sandbox.api import Api
 from malsync.sandbox.exchange import Answer, Call
 from malsync.sandbox.media import MEDIA
@@ -14,6 +16,15 @@ CLIENT, USER = "client", "user"
 """Who may ask: whoever has a client id or a token, or only whoever has a token."""
 
 _WHOLE_NUMBERS = ("id", "year", "topic_id")
+
+
+class _WholeNumber(IntegerConvertor):
+    """Digits in a path, not so many that they are no number of anything: those are a 404, as other text is."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("whole", _WholeNumber())
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class Endpoint:
 
     def routes(self) -> Iterator[tuple[str, Mapping[str, str]]]:
         """The paths as the router takes them, each with what it says by itself."""
-        path = re.sub(rf"\{{({'|'.join(_WHOLE_NUMBERS)})\}}", r"{\1:int}", f"/v2{self.path}")
+        path = re.sub(rf"\{{({'|'.join(_WHOLE_NUMBERS)})\}}", r"{\1:whole}", f"/v2{self.path}")
         if "{medium}" not in path:
             yield path, {}
             return

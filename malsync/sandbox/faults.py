@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from malsync.sandbox.account import Account
+from malsync.sandbox.errorpages import BLOCKED, CLOSED, TIMED_OUT, TOO_MANY, nginx
 from malsync.sandbox.errors import SandboxError
 from malsync.sandbox.exchange import EVERYTHING, NOT_DONE, Answer, Call
 from malsync.sandbox.media import MEDIA, Medium, Status
@@ -96,27 +97,9 @@ class Kind:
 
 # Bending the answer.
 
-_BLOCKED = (
-    "<!DOCTYPE HTML><html><head><title>ERROR: The request could not be satisfied</title></head>"
-    "<body><h1>403 ERROR</h1><h2>The request could not be satisfied.</h2><hr>Request blocked.</body></html>"
-)
-_TIMED_OUT = (504, "Gateway Time-out")
-_CLOSED = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><p>We will be back soon.</p></body></html>"
-
-
-def _nginx(status: int, reason: str) -> Answer:
-    """An error page as nginx writes it: what is in front of MAL answers in HTML, not JSON (nstratos/go-myanimelist)."""
-    head = f"<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>{status} {reason}</h1></center>"
-    return Answer.html(f"{head}\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n", status)
-
 
 def _error(status: int, reason: str) -> Bend:
-    page = _nginx(status, reason)
-
-    def bend(_answer: Answer, _call: Call, values: Values) -> Answer:
-        return replace(page, headers={"Retry-After": values["retry_after"]}) if values["retry_after"] else page
-
-    return bend
+    return lambda _answer, _call, values: nginx(status, reason, values["retry_after"])
 
 
 def _refusal(status: int, error: str, message: str = "") -> Bend:
@@ -132,11 +115,11 @@ _unapproved = _refusal(400, "invalid_content", "Invalid content")
 
 
 def _blocked(_answer: Answer, _call: Call, _values: Values) -> Answer:
-    return Answer.html(_BLOCKED, 403)
+    return BLOCKED
 
 
 def _html(_answer: Answer, _call: Call, _values: Values) -> Answer:
-    return Answer.html(_CLOSED)
+    return CLOSED
 
 
 def _redirect(_answer: Answer, _call: Call, values: Values) -> Answer:
@@ -148,7 +131,7 @@ def _cut(answer: Answer, _call: Call, values: Values) -> Answer:
 
 
 def _stall(answer: Answer, _call: Call, values: Values) -> Answer:
-    return replace(_nginx(*_TIMED_OUT) if answer is NOT_DONE else answer, held=float(values["seconds"]))
+    return replace(nginx(*TIMED_OUT) if answer is NOT_DONE else answer, held=float(values["seconds"]))
 
 
 def _truncated(answer: Answer, _call: Call, _values: Values) -> Answer:
@@ -273,8 +256,8 @@ KINDS: Mapping[str, Kind] = {
         Kind("500", "an HTML error page", _error(500, "Internal Server Error"), done=False, keys=_WAIT),
         Kind("502", "an HTML error page", _error(502, "Bad Gateway"), done=False, keys=_WAIT),
         Kind("503", "an HTML error page", _error(503, "Service Temporarily Unavailable"), done=False, keys=_WAIT),
-        Kind("504", "an HTML error page", _error(*_TIMED_OUT), done=False, keys=_WAIT),
-        Kind("429", "an HTML error page: too many requests", _error(429, "Too Many Requests"), done=False, keys=_WAIT),
+        Kind("504", "an HTML error page", _error(*TIMED_OUT), done=False, keys=_WAIT),
+        Kind("429", "an HTML error page: too many requests", _error(*TOO_MANY), done=False, keys=_WAIT),
         Kind("403", "the block page of a firewall, in HTML", _blocked, done=False),
         Kind("bad_request", "a 400 in JSON", _refusal(400, "bad_request"), done=False, keys=_MESSAGE),
         Kind("invalid_content", "a 400 in JSON, as for a title that waits for approval", _unapproved, done=False),

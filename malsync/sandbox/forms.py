@@ -14,6 +14,7 @@ from malsync.sandbox.settings import Settings
 EXTRA = "This form should not contain extra fields."
 
 _UNCHANGED = object()
+_ZEROS = re.compile(r"^0000-00-00$|(-00){1,2}$")
 
 
 def read_form(medium: Medium, form: Mapping[str, str], title: Mapping[str, Any], settings: Settings) -> Status:
@@ -79,7 +80,10 @@ def _flag(text: str, _: _Field) -> bool:
 
 
 def _date(text: str, field: _Field) -> object:
-    """A day; the empty text clears it (go-myanimelist README, "Remove an existing date"). Less than a day: a switch."""
+    """A day; the empty text clears it (go-myanimelist README, "Remove an existing date"). Less than a day is a switch,
+    and so are zeros, with which erengy/taiga writes what it does not know (FuzzyDate::to_string)."""
+    if field.settings.zero_dates == "accept":
+        text = _ZEROS.sub("", text)
     if not text:
         return None
     if not re.fullmatch(r"\d{4}(-\d\d){0,2}", text, re.ASCII):
@@ -107,10 +111,10 @@ _PARTIAL: dict[str, Callable[[str], object]] = {
 
 def _tags(text: str, field: _Field) -> list[str]:
     """One text, cut at its commas: a tag cannot hold one, and the empty text clears them (Katsute/Mal4J)."""
-    tags = text.split(",")
+    tags = text.split(",") if text else []
     if field.settings.tag_spaces == "trim":
         tags = [tag.strip() for tag in tags]
-    return [tag for tag in tags if tag]
+    return tags if field.settings.empty_tags == "keep" else [tag for tag in tags if tag]
 
 
 def _text(text: str, _: _Field) -> str:

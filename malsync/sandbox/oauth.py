@@ -24,6 +24,10 @@ OTHER_CLIENT_ID = "0c5e1f5a2db0c5e1f5a2db0c5e1f5a2d"
 
 REGISTERED = "http://localhost:8765/callback"
 
+ENCRYPTED = "def50200"
+"""How that library's codes and refresh tokens begin, hexadecimal digits all of them: MAL's do
+(ballgoesvroomvroom/AP_MALPorter, manual), and ModerNews/MAL-API-Client-Upgraded takes no code with other letters."""
+
 _MALFORMED = (
     "The request is missing a required parameter, includes an invalid parameter value, "
     "includes a parameter more than once, or is otherwise malformed."
@@ -34,6 +38,11 @@ _INVALID_GRANT = (
     "or was issued to another client."
 )
 _RFC_7636 = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+
+
+def is_registered(client_id: str, settings: Settings) -> bool:
+    """Whether there is a client of that id."""
+    return bool(client_id) and client_id in (CLIENT_ID, OTHER_CLIENT_ID, settings.client_id)
 
 
 def _malformed(parameter: str, hint: str | None = None) -> OAuthRefusal:
@@ -116,7 +125,7 @@ class Authority:
             user,
             client_id,
             _token(),
-            _token(),
+            _encrypted(),
             access_until=now + settings.expires_in,
             refresh_until=now + settings.refresh_expires_in,
         )
@@ -150,7 +159,7 @@ class Authority:
         """The authorization request, checked. Raises OAuthRefusal, which is shown to the person: none is redirected."""
         if not (client_id := query.get("client_id")):
             raise _malformed("client_id")
-        if client_id not in (CLIENT_ID, OTHER_CLIENT_ID):
+        if not is_registered(client_id, settings):
             raise _bad_client()
         registered = settings.redirect_uri or REGISTERED
         sent = query.get("redirect_uri")
@@ -169,7 +178,7 @@ class Authority:
 
     def allowed(self, asked: Asked, user: str, settings: Settings) -> str:
         """Where the browser goes after the person agreed: the redirect address with `code` and `state`."""
-        code = _token()
+        code = _encrypted()
         self._codes[code] = _Code(asked, user, self._now() + settings.code_expires_in)
         return _with_query(asked.redirect_uri, {"code": code, "state": asked.state})
 
@@ -196,9 +205,7 @@ class Authority:
         client_id, secret = basic or (form.get("client_id"), form.get("client_secret", ""))
         if not client_id:
             raise _malformed("client_id")
-        if client_id not in (CLIENT_ID, OTHER_CLIENT_ID) or (
-            settings.client_secret and secret != settings.client_secret
-        ):
+        if not is_registered(client_id, settings) or (settings.client_secret and secret != settings.client_secret):
             raise _bad_client()
         user = grants[grant_type](form, client_id)
         return self.issue(user, settings, client_id).answer(settings)
@@ -279,5 +286,10 @@ def _with_query(uri: str, values: Mapping[str, str | None]) -> str:
 
 
 def _token() -> str:
-    """Random text in three parts, of about the thousand characters that MAL's tokens have."""
+    """An access token: random text in three parts, of about the thousand characters that MAL's have."""
     return ".".join(secrets.token_urlsafe(size) for size in (40, 180, 500))
+
+
+def _encrypted() -> str:
+    """Random digits as MAL's codes and refresh tokens, of about their length."""
+    return ENCRYPTED + secrets.token_hex(500)

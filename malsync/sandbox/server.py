@@ -22,6 +22,7 @@ from malsync.sandbox.errors import ExpiredToken, OAuthRefusal, Refusal, SandboxE
 from malsync.sandbox.exchange import NOT_DONE, Answer, Call
 from malsync.sandbox.faults import Fault, parsed_faults
 from malsync.sandbox.gallery import Gallery
+from malsync.sandbox.quota import Quota
 from malsync.sandbox.responses import Cut, Held, Stalls
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.world import World
@@ -38,6 +39,9 @@ SECRET_PARAMETERS = frozenset(
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
+EXPIRED = {"WWW-Authenticate": 'Bearer error="invalid_token",error_description="The access token expired"'}
+"""The header of the API's 401 (erengy/taiga); HTTP has none without it."""
+
 
 class Site:
     """One world behind HTTP. `app` is the ASGI application; it answers to `hosts` only, and calls `changed` after writes."""
@@ -53,7 +57,10 @@ class Site:
         self._latency = latency
         self._faults: list[Fault] = []
         self._api = Api(world, settings)
+        self._quota = Quota(settings, world.clock)
+        self._elsewhere = self._route("/{rest:path}", _nothing_here, *METHODS)
         self.app = Starlette(routes=self._routes(Consent(world, settings)))
+        self.app.router.default = self._elsewhere.app  # for paths with a line feed in them, which `path` does not match
 
     def add_faults(self, spec: str) -> None:
         """Put faults to those that there are. Raises SandboxError for a spec that is not right."""
@@ -83,7 +90,7 @@ class Site:
                 route(path, answer, *endpoint.methods, where=where, most=endpoint.most)
                 for path, where in endpoint.routes()
             ]
-        return [*routes, route("/{rest:path}", _nothing_here, *METHODS)]
+        return [*routes, self._elsewhere]
 
     def _route(
         self, path: str, handler: Handler, *methods: str, where: Mapping[str, str] | None = None, most: int = 0
@@ -145,17 +152,18 @@ class Site:
     def _carried_out(self, call: Call, handler: Handler) -> Answer:
         try:
             if call.is_api:
+                if (refusal := self._quota.refusal()) is not None:
+                    return refusal
                 self._api.admit(call)
             return handler(call)
         except ExpiredToken:
-            why = 'Bearer error="invalid_token",error_description="The access token expired"'
-            return Answer.json({"error": "invalid_token"}, 401, {"WWW-Authenticate": why})
+            return Answer.json({"error": "invalid_token"}, 401, EXPIRED)
         except OAuthRefusal as no:
             how = {"WWW-Authenticate": 'Basic realm="OAuth"'} if no.body["error"] == "invalid_client" else {}
             return Answer.json(no.body, no.status, how)
         except Refusal as no:
             message = self._settings.not_found_message if no.status == 404 else no.message
-            return Answer.json({"message": message, "error": no.error}, no.status)
+            return Answer.json({"message": message, "error": no.error}, no.status, EXPIRED if no.status == 401 else {})
 
     def _record(self, call: Call, answer: Answer, struck: list[Fault]) -> None:
         query = {name: "..." if name in SECRET_PARAMETERS else value for name, value in call.query.items()}

@@ -38,7 +38,13 @@ class Settings:
         "accept", "refuse", "round", "ignore",
     )  # fmt: skip
     unknown_total: str = _switch("keep", "progress where the total is 0: stored as sent, or as 0", "keep", "zero")
+    zero_dates: str = _switch(
+        "refuse",
+        "`2021-12-00` and `0000-00-00` in a write: a 400, or what `2021-12` and the empty text are",
+        "refuse", "accept",
+    )  # fmt: skip
     tag_spaces: str = _switch("keep", "spaces around a tag in a write", "keep", "trim")
+    empty_tags: str = _switch("drop", "what stands between two commas of tags with nothing there", "drop", "keep")
     new_status: str = _switch(
         "planned",
         "the status of an entry made without one: plan_to_watch, watching, or a 400",
@@ -50,6 +56,10 @@ class Settings:
     not_found_message: str = _switch("", "`message` in a 404")
     me_without_user: int = _switch(403, "the status of `@me` with a client id alone", "400", "401", "403")
     statistics: str = _switch("on", "whether /users/@me knows anime_statistics", "on", "off")
+    quota: int = _switch(0, "requests in a minute; what comes beyond is refused, and does not count. 0: any number")
+    over_quota: str = _switch(
+        "403", "how it is refused: the block page of a firewall, or a 429 with Retry-After", "403", "429"
+    )
     gzip: str = _switch("on", "whether answers are packed when the client takes gzip", "on", "off")
     expires_in: int = _switch(2_678_400, "seconds that an access token lives")
     refresh_expires_in: int = _switch(5_356_800, "seconds that a refresh token lives")
@@ -57,6 +67,7 @@ class Settings:
     redirect_uri: str = _switch(
         "", "the one registered redirect address; empty: http://localhost:8765/callback and any other on loopback"
     )
+    client_id: str = _switch("", "one more client id that is registered")
     client_secret: str = _switch("", "makes the client confidential: this secret must come with it")
 
     @classmethod

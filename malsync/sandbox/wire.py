@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -12,6 +13,8 @@ Fields = Mapping[str, "Fields"]
 """What `fields` names, in its order; each with what stands in its braces."""
 
 JSON_TYPE = "application/json; charset=UTF-8"
+
+_BESIDE_NAMES = string.whitespace + "[]'\""
 
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
@@ -28,8 +31,10 @@ def encoded(value: Any) -> bytes:
 def parsed_fields(text: str) -> Fields:
     """`fields` as nested names: `a,b{c, d}` is `{"a": {}, "b": {"c": {}, "d": {}}}`.
 
-    Spaces around names are accepted (go-myanimelist integration_test), braces that do not close are too. Whether a name
-    means anything is not asked here: MAL passes over those it does not know (MALSync asks both media for both counts).
+    Spaces around names are accepted (go-myanimelist integration_test), braces that do not close are too, and so are the
+    brackets and quotes of a list as Python writes it (AllanCapistrano/myanimelistpy sends `['rank', 'status']`). Whether
+    a name means anything is not asked here: MAL passes over those it does not know (MALSync asks both media for both
+    counts).
     """
     root: dict[str, Any] = {}
     open_ones = [root]
@@ -39,6 +44,6 @@ def parsed_fields(text: str) -> Fields:
             open_ones.append(last)
         elif piece == "}":
             open_ones = open_ones[:-1] or [root]
-        elif piece.strip():
-            last = open_ones[-1].setdefault(piece.strip(), {})
+        elif name := piece.strip(_BESIDE_NAMES):
+            last = open_ones[-1].setdefault(name, {})
     return root

@@ -1,0 +1,354 @@
+"""fetch: the rest of the API into the mirror's catalogue."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from malsync.cli.app import App, local_time
+from malsync.cli.backup import WAIT
+from malsync.cli.options import MEDIA_CHOICE, Command, Group, pass_app
+from malsync.errors import AuthError, Exit, UsageError
+from malsync.medium import ANIME, MEDIA, SEASONS, Medium
+
+if TYPE_CHECKING:
+    from malsync.answers import Title
+    from malsync.fetch import Details, Fetcher
+    from malsync.mirror import Mirror
+    from malsync.mirror.catalogue import Sweep, Wanted
+    from malsync.snapshot import User
+    from malsync.transport import Credentials
+
+LOCK_NAME = "fetch.lock"
+_TYPES = tuple(dict.fromkeys(kind for medium in MEDIA.values() for kind in medium.ranking_types))
+_NUMBER = click.IntRange(min=1)
+_ONLY = click.option("--only", type=MEDIA_CHOICE, help="One medium alone.")
+# The heading of each column, and the path of what stands there (malsync/mirror/paths.py).
+_TITLES = "{0}:title id type:media_type mean users:num_list_users"
+_BOARDS = "category:^title board:id title"
+_SUBBOARDS = "board:^title subboard:id title"
+_TOPICS = "id title by:created_by.name replies:number_of_posts last:last_post_created_at"
+_OPTIONS = "votes option:text"
+_POSTS = "#:number by:created_by.name at:created_at post:~body"
+_RIGHT = ("#", "id", "board", "subboard", "mean", "users", "replies", "votes")
+_PLACES = {"type": 11, "by": 16}
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d\S*")
+
+
+def _command(group: click.Group, short_help: str, *examples: str) -> Callable[[Callable[..., Any]], click.Command]:
+    def made(function: Callable[..., Any]) -> click.Command:
+        return group.command(cls=Command, short_help=short_help, examples=examples)(WAIT(pass_app(function)))
+
+    return made
+
+
+@click.group(
+    cls=Group,
+    examples=["malsync fetch details", "malsync fetch ranking all --limit 100", "malsync fetch forum boards"],
+)
+def fetch() -> None:
+    """Read what MAL says of titles, and its forum, into the mirror: to look at and to search, and no part of a backup."""
+
+
+# -- details
+
+
+@_command(
+    fetch,
+    "All details of the titles on your lists.",
+    "malsync fetch details",
+    "malsync fetch details --max-age 90 --only anime",
+    "malsync fetch details --all",
+)
+@click.option("--missing", is_flag=True, help="Titles that have none yet: what is done without a choice.")
+@click.option("--all", "everything", is_flag=True, help="Every title, those with the oldest details first.")
+@click.option(
+    "--max-age", type=click.FloatRange(min=0), metavar="DAYS", help="Titles whose details are older than that."
+)
+@_ONLY
+def details(app: App, missing: bool, everything: bool, max_age: float | None, only: str | None, wait: float) -> int:
+    """Read all details of each title on the newest list, one request a title.
+
+    Each is stored as it comes: after an interruption the same command goes on. Titles that MAL has no more are marked.
+    """
+    from malsync.fetch import Details
+
+    if (missing, everything, max_age is not None).count(True) > 1:
+        raise UsageError("--missing, --all and --max-age exclude each other.", "Choose one of them.")
+    with app.mirror() as mirror:
+        user = app.whose(None, mirror)
+        media = _media_on_lists(mirror, user, only)
+    result = Details()
+    with _fetching(app, wait) as fetcher:
+        now, sweep = fetcher.clock.now(), None
+        if everything:
+            with fetcher.storing() as mirror:
+                sweep = mirror.catalogue.sweep(user, f"details {only or ''}".strip(), now)
+        since = sweep.started_at if sweep else None if max_age is None else _before(now, max_age)
+        with app.mirror() as mirror:
+            wanted = [one for medium in media for one in mirror.catalogue.not_asked_for(user, medium, since)]
+            total = sum(len(mirror.catalogue.not_asked_for(user, medium, now)) for medium in media)
+        _say_plan(app, fetcher, len(wanted), total, sweep)
+        try:
+            with app.output.counting(len(wanted), "fetching") as moved:
+                fetcher.details(wanted, result, moved)
+        finally:
+            _name_missed(app, result)
+        if sweep and not result.failed:
+            with fetcher.storing() as mirror:
+                mirror.catalogue.swept(sweep, fetcher.clock.now())
+    return _report(app, result)
+
+
+def _media_on_lists(mirror: "Mirror", user: "User", only: str | None) -> list[Medium]:
+    media = [
+        medium for name, medium in MEDIA.items() if only in (None, name) and mirror.catalogue.has_list(user, medium)
+    ]
+    if not media:
+        raise UsageError(f"There is no snapshot of a list of {user.name} yet.", "Make one: malsync backup")
+    return media
+
+
+def _before(now: datetime, days: float) -> datetime:
+    try:
+        return now - timedelta(days=days)
+    except (OverflowError, ValueError):  # longer ago than there is time, or nan
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _say_plan(app: App, fetcher: "Fetcher", number: int, total: int, sweep: "Sweep | None") -> None:
+    from malsync.render import duration
+
+    if sweep and not sweep.is_new:
+        done = f"{total - number:,} of {total:,} done"
+        app.output.note(f"Going on with the fetch of {local_time(sweep.started_at)}, {done}.")
+    if not number:
+        app.output.note("There is nothing to fetch.")
+        return
+    pace = fetcher.client.transport.pace
+    often = f" at {_counted(1 / pace.seconds, 'request')} a second" if pace.seconds else ""
+    app.output.note(f"{_counted(number, 'title')}, one request each: {duration(pace.expected(number))}{often}.")
+
+
+def _counted(number: float, what: str) -> str:
+    return f"{number:,g} {what}{'' if number == 1 else 's'}"
+
+
+def _name_missed(app: App, result: "Details") -> None:
+    from malsync.render import clipped, visible
+
+    for what, one, why in [("gone from MAL", one, "") for one in result.gone] + [
+        ("failed", *pair) for pair in result.failed
+    ]:
+        title = f"{one.medium.name} {one.id} {clipped(visible(one.title))}"
+        app.output.warn(f"{what}: {title}{': ' if why else ''}{clipped(visible(why), 300)}")
+
+
+def _report(app: App, result: "Details") -> int:
+    def named(one: "Wanted") -> dict[str, Any]:
+        return {"medium": one.medium.name, "id": one.id, "title": one.title}
+
+    _document(
+        app,
+        "details",
+        fetched=dict(result.fetched),
+        gone=[named(one) for one in result.gone],
+        failed=[{**named(one), "why": why} for one, why in result.failed],
+        remaining=len(result.failed),
+    )
+    fetched = ", ".join(f"{number:,} {name}" for name, number in result.fetched.items())
+    gone = f"; {len(result.gone):,} gone from MAL" if result.gone else ""
+    app.output.say(f"Fetched the details of {fetched}{gone}.", colour="green")
+    if not result.failed:
+        return Exit.OK
+    app.output.warn(f"{_counted(len(result.failed), 'title')} could not be read. To try again: the same command.")
+    return Exit.API
+
+
+# -- lists of titles
+
+
+@_command(
+    fetch,
+    "A ranking as it stands today.",
+    "malsync fetch ranking all --only manga",
+    "malsync fetch ranking airing --limit 50",
+)
+@click.argument("kind", metavar="TYPE", type=click.Choice(_TYPES))
+@click.option("--limit", type=_NUMBER, default=500, show_default=True, help="How many titles; 500 are one request.")
+@_ONLY
+def ranking(app: App, kind: str, limit: int, only: str | None, wait: float) -> None:
+    """Read a ranking, and keep it under today's date (UTC). A later reading of the same day takes its place.
+
+    TYPE is all, bypopularity or favorite, of both media unless --only; airing, upcoming, tv, ova, movie or special of
+    anime; manga, novels, oneshots, doujin, manhwa or manhua of manga.
+    """
+    media = [medium for medium in MEDIA.values() if kind in medium.ranking_types and only in (None, medium.name)]
+    if not media:
+        raise UsageError(f"There is no ranking {kind!r} of {only}.", "See: malsync fetch ranking --help")
+    with _fetching(app, wait) as fetcher:
+        found = [
+            {**_title(medium, ranked["node"]), "rank": ranked.get("ranking", {}).get("rank")}
+            for medium in media
+            for ranked in fetcher.ranking(medium, kind, limit)
+        ]
+    _show_titles(app, "ranking", found, type=kind)
+
+
+@_command(fetch, "The anime of a season.", "malsync fetch season 2026 fall")
+@click.argument("year", type=click.IntRange(1900, 2199))
+@click.argument("season", type=click.Choice(SEASONS))
+def season(app: App, year: int, season: str, wait: float) -> None:
+    """Read the anime that began in a season, and those that ran on into it."""
+    with _fetching(app, wait) as fetcher:
+        found = [_title(ANIME, title) for title in fetcher.season(year, season)]
+    _show_titles(app, "season", found, year=year, season=season)
+
+
+@_command(fetch, "What MAL suggests to you.", "malsync fetch suggestions --limit 20")
+@click.option("--limit", type=_NUMBER, default=100, show_default=True, help="How many titles; 100 are one request.")
+def suggestions(app: App, limit: int, wait: float) -> None:
+    """Read the anime that MAL suggests to the account's user."""
+    with _fetching(app, wait, app.credentials()) as fetcher:
+        found = [_title(ANIME, title) for title in fetcher.suggestions(limit)]
+    _show_titles(app, "suggestions", found)
+
+
+@_command(fetch, "Titles by their name.", "malsync fetch search 'cowboy bebop' --only anime")
+@click.argument("text")
+@click.option("--limit", type=_NUMBER, default=20, show_default=True, help="How many titles of each medium.")
+@_ONLY
+def search(app: App, text: str, limit: int, only: str | None, wait: float) -> None:
+    """Read the titles that MAL finds for TEXT, of at most 64 characters. It may want three at least."""
+    media = [medium for name, medium in MEDIA.items() if only in (None, name)]
+    with _fetching(app, wait) as fetcher:
+        found = [_title(medium, title) for medium, title in fetcher.search(media, text, limit)]
+    _show_titles(app, "search", found, text=text)
+
+
+def _title(medium: Medium, title: "Title") -> dict[str, Any]:
+    told = {name: title.get(name) for name in ("media_type", "status", "mean", "num_list_users")}
+    return {"medium": medium.name, "id": title["id"], "title": title.get("title") or "", **told}
+
+
+def _show_titles(app: App, what: str, found: Sequence[Mapping[str, Any]], **asked: Any) -> None:
+    _document(app, what, **asked, titles=found)
+    for name in MEDIA:
+        paths = ("#:rank " if what == "ranking" else "") + _TITLES.format(name)
+        _table(app, {name: [title for title in found if title["medium"] == name]}, name, paths, long=name)
+    app.output.say(f"Fetched {_counted(len(found), 'title')}.", colour="green")
+
+
+# -- the forum
+
+
+@fetch.group(
+    cls=Group,
+    short_help="Boards, topics and posts of the forum.",
+    examples=[
+        "malsync fetch forum boards",
+        "malsync fetch forum topics --search rewatch",
+        "malsync fetch forum topic 481",
+    ],
+)
+def forum() -> None:
+    """Read the forum: its boards, its topics, and the posts of a topic."""
+
+
+@_command(forum, "All boards.", "malsync fetch forum boards")
+def boards(app: App, wait: float) -> None:
+    """Read the forum's boards, in their categories."""
+    with _fetching(app, wait) as fetcher:
+        found = fetcher.boards()
+    _document(app, "boards", boards=found)
+    _table(app, {"data": found}, "data.boards", _BOARDS, long="title")
+    _table(app, {"data": found}, "data.boards.subboards", _SUBBOARDS, long="title")
+
+
+@_command(
+    forum,
+    "Topics, the last written in first.",
+    "malsync fetch forum topics --board 5",
+    "malsync fetch forum topics --search rewatch --limit 50",
+)
+@click.option("--board", type=_NUMBER, metavar="ID", help="Of this board.")
+@click.option("--subboard", type=_NUMBER, metavar="ID", help="Of this subboard.")
+@click.option("--search", metavar="TEXT", help="With these words in the title; at most 64 characters.")
+@click.option("--user", metavar="NAME", help="Begun by this member.")
+@click.option("--limit", type=_NUMBER, default=100, show_default=True, help="How many topics; 100 are one request.")
+def topics(
+    app: App, board: int | None, subboard: int | None, search: str | None, user: str | None, limit: int, wait: float
+) -> None:
+    """Read topics of the forum. Of several choices all must hold."""
+    with _fetching(app, wait) as fetcher:
+        found = fetcher.topics(board, subboard, search, user, limit)
+    _document(app, "topics", topics=found)
+    _table(app, {"data": found}, "data", _TOPICS, long="title")
+    app.output.say(f"Fetched {_counted(len(found), 'topic')}.", colour="green")
+
+
+@_command(forum, "A topic with all its posts.", "malsync fetch forum topic 481")
+@click.argument("id", type=_NUMBER, metavar="ID")
+def topic(app: App, id: int, wait: float) -> None:
+    """Read a topic with all its posts and its poll. Posts are kept as they came, and shown here without their HTML."""
+    with _fetching(app, wait) as fetcher:
+        found = fetcher.topic(id)
+    _document(app, "topic", id=id, **found)
+    app.output.say(found["title"], colour="cyan")
+    if found["poll"]:
+        app.output.say(found["poll"].get("question", ""))
+        _table(app, found, "poll.options", _OPTIONS, long="option")
+    _table(app, found, "posts", _POSTS, long="post")
+    app.output.say(f"Fetched {_counted(len(found['posts']), 'post')}.", colour="green")
+
+
+# -- what all of them share
+
+
+def _anyone(app: App) -> "Credentials":
+    """The account's token, or the client id where there is none: for what everybody may see."""
+    try:
+        return app.credentials()
+    except AuthError as error:
+        if app.settings.client_id:
+            return app.public_credentials()
+        raise AuthError(error.message, f"{error.hint}, or set MALSYNC_CLIENT_ID (README: Your client id).") from error
+
+
+@contextmanager
+def _fetching(app: App, wait: float, credentials: "Credentials | None" = None) -> "Iterator[Fetcher]":
+    """What a fetch needs. There is one at a time in a home folder; a backup may run meanwhile."""
+    from malsync.fetch import Fetcher
+
+    @contextmanager
+    def storing() -> "Iterator[Mirror]":
+        with app.at_work(wait), app.mirror(write=True, wait=wait) as mirror:
+            yield mirror
+
+    with app.at_work(None, LOCK_NAME):
+        yield Fetcher(app.client(credentials or _anyone(app)), storing, app.world.clock)
+
+
+def _document(app: App, what: str, **told: Any) -> None:
+    app.output.document({"what": what, **told, "requests": app.requests})
+
+
+def _table(app: App, document: Any, each: str, paths: str, *, long: str) -> None:
+    from malsync.mirror.paths import columns, spots, value
+
+    shown = columns(paths)
+    rows = [[_cell(value(spot, path, {})) for path in shown.values()] for spot in spots(document, each)]
+    if rows:
+        app.output.table(list(shown), rows, right=_RIGHT, long=long, most=_PLACES)
+
+
+def _cell(item: Any) -> str:
+    if isinstance(item, float):
+        return f"{item:.2f}"
+    return "" if item is None else _TIME.sub(r"\1", str(item))
+
+
+COMMANDS = (fetch,)

@@ -1,0 +1,29 @@
+"""A list in a file, whichever form it has: a malsync snapshot or MAL's XML export."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from malsync import files
+from malsync.interchange import mal_reader, snapshot_file
+from malsync.interchange.mal_reader import Reading
+
+
+def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
+    """The list at `path`. MAL's XML names a user and no API: that is the one at `origin`. `repair` mends XML that is not
+    well-formed.
+
+    Raises UsageError for a file that is missing, too large, cut short, or neither form.
+    """
+    content = files.read(path)
+    if not _is_xml(path, content):
+        return Reading(snapshot_file.decode(content, str(path)))
+    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return mal_reader.decode(content, str(path), origin=origin, written=written, repair=repair)
+
+
+def _is_xml(path: Path, content: bytes) -> bool:
+    """By the name, and where that says nothing by what it begins with."""
+    endings = {ending.lower() for ending in path.suffixes}
+    if ".xml" in endings or ".json" in endings:
+        return ".xml" in endings
+    return content.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n").startswith(b"<")

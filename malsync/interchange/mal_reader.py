@@ -1,0 +1,284 @@
+"""MAL's XML export as a snapshot: today's layout and that of 2008, anime and manga, every value where it belongs.
+
+The file is believed no more than any stranger's: DTDs and entities are refused (defusedxml), and what cannot be understood
+is named with its line rather than passed over. A snapshot of it covers what every entry says, so never `updated_at`, and of
+an older layout less.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.parsers.expat import ErrorString
+
+from malsync.entry import Entry, TitleList
+from malsync.errors import UsageError
+from malsync.interchange import mal_repair
+from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, ROOT, TYPES, Element, Layout
+from malsync.interchange.mal_repair import Repair
+from malsync.medium import MEDIA, ListStatus, Medium
+from malsync.render import clipped
+from malsync.snapshot import Covers, Snapshot, User, parse_timestamp
+
+_ANOTHER = "Use another copy of the file, or export it anew: https://myanimelist.net/panel.php?go=export"
+_REPAIR = "Use another copy, or have what XML forbids stripped and the rest imported: malsync import --repair FILE"
+_MEND = "Mend that line in the file; nothing was stored."
+_DEEPEST = 3  # the export, an entry, an element of it
+_MOST = 2**53 - 1
+_WRITTEN = re.compile(r"\btaken at (\S{1,40}Z)\b")
+_EPOCH = re.compile(r"(?:anime|manga)list_(\d{9,11})_")
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a file holds, what was mended in it to read it, and what one should know of it."""
+
+    snapshot: Snapshot
+    repairs: tuple[Repair, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def decode(content: bytes, name: str, *, origin: str, written: datetime, repair: bool = False) -> Reading:
+    """The list in `content`, of the MAL user that it names at the API of `origin`; `name` is what an error calls it.
+
+    Its time is the one that malsync wrote into it, else the one in the name that MAL gave it, else `written`. With `repair`,
+    a file that is not well-formed is mended first. Raises UsageError that names the line for a file that is no such export,
+    and for an entry without an id, an id that stands twice, and a value that cannot be understood.
+    """
+    try:
+        return _read(content, name, origin, written)
+    except _Malformed as error:
+        mended, repairs = mal_repair.mend(content)
+        if not (repair and repairs):
+            raise UsageError(error.message, _REPAIR if repairs else _ANOTHER) from error
+    try:
+        return replace(_read(mended, name, origin, written), repairs=repairs)
+    except _Malformed as error:
+        raise UsageError(error.message, _ANOTHER) from error
+
+
+class _Malformed(UsageError):
+    """The file is no well-formed XML."""
+
+
+def _read(content: bytes, name: str, origin: str, written: datetime) -> Reading:
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import DefusedXMLParser, ParseError
+
+    export = _Export(name)
+    parser = DefusedXMLParser(target=export, forbid_dtd=True)
+    expat = export.place = parser.parser
+    # Past ElementTree's own methods in between, which cost as much as ours: it is 23 elements an entry.
+    expat.StartElementHandler, expat.EndElementHandler = export.start, export.end
+    try:
+        parser.feed(_with_its_line_ends(content))
+        parser.close()
+    except ParseError as error:
+        line, column = error.position
+        raise _Malformed(
+            f"{name} is not well-formed XML: line {line}, column {column + 1}: {ErrorString(error.code)}."
+        ) from error
+    except DefusedXmlException as error:
+        raise export.error("it declares a document type or entities, which no MAL export does", _ANOTHER) from error
+    except (ValueError, LookupError) as error:
+        raise _Malformed(f"{name} has an encoding that cannot be read: {error}.") from error
+    return export.reading(origin, _moment(export.said, name, written))
+
+
+_CDATA = re.compile(rb"<!\[CDATA\[.*?\]\]>", re.DOTALL)
+
+
+def _with_its_line_ends(content: bytes) -> bytes:
+    """`content` with the carriage returns kept that are in its texts.
+
+    A browser's text box ends lines with CR LF, and a parser makes that LF (XML 1.0, 2.11). In a file whose own lines end with
+    LF they are the comment's own, so they are kept; in one whose lines all end so, nobody can tell.
+    """
+    first = content.find(b"\n")
+    if b"\r" not in content or content[max(first - 1, 0) : first] == b"\r" or content.startswith(_WIDE):
+        return content
+    return _CDATA.sub(lambda match: match[0].replace(b"\r", b"]]>&#13;<![CDATA["), content)
+
+
+def _moment(comment: str, name: str, written: datetime) -> datetime:
+    """When the list was taken, to the millisecond."""
+    said, epoch = _WRITTEN.search(comment), _EPOCH.match(Path(name).name)
+    try:
+        moment = parse_timestamp(said[1]) if said else datetime.fromtimestamp(int(epoch[1]), UTC) if epoch else written
+    except (ValueError, OverflowError, OSError):
+        moment = written
+    # Beyond that, no local time can be made of it.
+    moment = moment if 1970 <= moment.year < 9000 else written
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+class _Export:
+    """What the parser tells of the file, put together: the lists, and who they are of."""
+
+    def __init__(self, name: str) -> None:
+        self.place: Any = None
+        self.said = ""
+        self._name = name
+        self._info: dict[str, str] = {}
+        self._lists: dict[str, TitleList] = {}
+        self._lines: dict[tuple[str, int], int] = {}
+        self._shapes: dict[str, set[tuple[str, ...]]] = {}
+        self._strange: dict[str, int] = {}
+        self._depth = 0
+        self._text = ""
+        self._told_of: dict[str, dict[tuple[str, str], ListStatus]] = {}
+        # Of the entry that is being read:
+        self._of = ""
+        self._layout: Layout | None = None
+        self._line = 0
+        self._found: dict[str, str] = {}
+        self._status: ListStatus = {}
+        self._told: dict[tuple[str, str], ListStatus] = {}
+
+    # -- what the parser calls: 23 times an entry, so what happens each time is done here and at once
+
+    def start(self, tag: str, attributes: Sequence[str]) -> None:  # noqa: ARG002
+        """An element begins."""
+        self._text = ""
+        self._depth += 1
+        if self._depth != _DEEPEST:
+            self._enter(tag)
+
+    def data(self, text: str) -> None:
+        """Text goes on."""
+        self._text += text
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        depth = self._depth
+        self._depth = depth - 1
+        if depth != _DEEPEST:
+            if depth == 2:
+                self._leave()
+            return
+        if self._layout is not None and tag in self._found:
+            raise self.error(f"{tag} stands twice in one {self._of}")
+        self._found[tag] = text = self._text
+        if self._layout is not None:
+            told = self._told.get((tag, text))
+            self._status.update(self._told_by(self._layout, tag, text) if told is None else told)
+
+    def comment(self, text: str) -> None:
+        """A comment. The first one may say when malsync wrote the file."""
+        self.said = self.said or text
+
+    def close(self) -> None:
+        """The end of the file."""
+
+    # -- an entry
+
+    def _enter(self, tag: str) -> None:
+        """What is no element of an entry begins: the export, an entry, or something that has no place there."""
+        if self._depth == 1 and tag != ROOT:
+            raise self.error(f"it is XML, but no MAL export: it begins with {_quoted(tag)}", _ANOTHER)
+        if self._depth == 2:
+            self._of, self._layout, self._line = tag, LAYOUTS.get(tag), self.place.CurrentLineNumber
+            self._found, self._status = {}, {}
+            self._told = self._told_of.setdefault(tag, {})
+            if self._layout is None and tag != INFO:
+                self._strange.setdefault(tag, self._line)
+        if self._depth > _DEEPEST and self._of not in self._strange:
+            raise self.error(f"an element {_quoted(tag)} stands where there should be text")
+
+    def _leave(self) -> None:
+        if self._layout is not None:
+            self._finish(self._layout)
+        elif self._of == INFO:
+            self._info = {name: text.strip() for name, text in self._found.items()}
+
+    def _told_by(self, layout: Layout, tag: str, text: str) -> ListStatus:
+        """The members that an element fills. Most texts come again and again, so what they tell is kept."""
+        if tag in layout.passed_over or tag in (layout.id, layout.title):
+            return {}
+        element = layout.by_name.get(tag)
+        if element is None:
+            return {KEPT + tag: text}
+        try:
+            told = _told(element, text)
+        except ValueError as error:
+            raise self.error(f"{tag} is {_quoted(text)}; {error}") from error
+        if not element.code.cdata:
+            self._told[tag, text] = told
+        return told
+
+    def _finish(self, layout: Layout) -> None:
+        medium, title = layout.medium.name, self._found.get(layout.title, "").strip()
+        said = self._found.get(layout.id, "").strip()
+        if not (said.isascii() and said.isdecimal() and len(said) <= 16 and 0 < int(said) <= _MOST):
+            which = f" ({clipped(title)})" if title else ""
+            what = f"the id {_quoted(said)}" if said else "no id"
+            raise self.error(f"the {medium}{which} has {what} in {layout.id}", line=self._line)
+        id = int(said)
+        if (medium, id) in self._lines:
+            raise self.error(
+                f"{medium} {id} ({clipped(title)}) stands on line {self._lines[medium, id]} already", line=self._line
+            )
+        self._lines[medium, id] = self._line
+        self._lists.setdefault(medium, {})[id] = Entry(id, title, self._status)
+        self._shapes.setdefault(medium, set()).add(tuple(self._found))
+
+    # -- the whole
+
+    def error(self, what: str, hint: str = _MEND, *, line: int | None = None) -> UsageError:
+        """What is wrong on a line, by default the one that is being read."""
+        return UsageError(f"{self._name}, line {line or self.place.CurrentLineNumber}: {what}.", hint)
+
+    def reading(self, origin: str, taken_at: datetime) -> Reading:
+        """The snapshot, and remarks. Raises UsageError where the file does not even say which list it is of."""
+        said = TYPES.get(self._info.get("user_export_type", ""))
+        told = [medium for medium, layout in LAYOUTS.items() if layout.total in self._info]
+        media = [medium for medium in MEDIA if medium in self._lists] or told[:1] or ([said] if said else [])
+        if not media:
+            raise UsageError(
+                f"{self._name} holds no entries, and does not say whether it is of anime or of manga.", _ANOTHER
+            )
+        remarks = [f"{self._name}: <{tag}> on line {line} is passed over." for tag, line in self._strange.items()]
+        if said and said not in media:
+            kind = LAYOUTS[media[0]].export_type
+            remarks.append(
+                f"{self._name} says that it is of {said} (user_export_type) and holds {media[0]}: read as {media[0]}. "
+                f"MAL refuses such a file; `malsync export --format xml` writes {kind}."
+            )
+        lists = {medium: self._lists.get(medium, {}) if medium in media else None for medium in MEDIA}
+        covers: Covers = {
+            name: None if lists[name] is None else self._covered(medium) for name, medium in MEDIA.items()
+        }
+        return Reading(Snapshot(self._user(origin), taken_at, "import", covers, lists), remarks=tuple(remarks))
+
+    def _user(self, origin: str) -> User:
+        id = self._info.get("user_id", "")
+        known = id.isascii() and id.isdecimal() and len(id) <= 16 and 0 < int(id) <= _MOST
+        return User(origin, int(id) if known else None, self._info.get("user_name", ""))
+
+    def _covered(self, medium: Medium) -> tuple[str, ...]:
+        """The fields that every entry says something of: what one leaves out, as older layouts do, nobody cleared."""
+        layout = LAYOUTS[medium.name]
+        shapes: Iterable[Iterable[str]] = self._shapes.get(medium.name) or [layout.by_name]
+        common = frozenset(layout.by_name).intersection(*shapes)
+        members = {layout.by_name[name].member for name in common}
+        return tuple(name for name in medium.names if name in members)
+
+
+def _told(element: Element, text: str) -> ListStatus:
+    """The members that the text of `element` fills. Raises ValueError that says what it should have been."""
+    code = element.code
+    if element.member.startswith(KEPT):
+        text = text if code.cdata else text.strip()
+        return {} if text == element.unset else {element.member: text}
+    value = code.read(text)
+    told: ListStatus = {} if value is None else {element.member: value}
+    if code.keeps_spelling and not code.says_all(text, value):
+        told[KEPT + element.name] = text
+    return told
+
+
+def _quoted(text: str) -> str:
+    return clipped(repr(text))
