@@ -38,6 +38,7 @@ LAYERS = {
     "api": "shell",
     "mirror": "shell",
     "interchange": "shell",
+    "browse": "site",
     "backup": "services",
     "fetch": "services",
     "reading": "services",
@@ -55,8 +56,9 @@ ALLOWED = {
     "core": {"words", "core"},
     "border": {"words"},
     "shell": {"words", "core", "border"},
+    "site": {"words", "core"},
     "services": {"words", "core", "services"},
-    "cli": {"words", "core", "border", "shell", "services", "cli", "sandbox"},
+    "cli": {"words", "core", "border", "shell", "site", "services", "cli", "sandbox"},
     "sandbox": set[str](),
 }
 # What annotations alone may name besides, under `if TYPE_CHECKING`: services are given the shell's objects.
@@ -70,6 +72,7 @@ THIRD_PARTY: dict[str, set[str] | None] = {
     "core": {"orjson", "rfc8785"},
     "border": {"orjson", "jsonschema_rs", "requests", "urllib3"},
     "shell": {"orjson", "requests", "urllib3", "sqlite_utils", "filelock", "keyring", "defusedxml"},
+    "site": {"datasette", "markupsafe", "nh3", "uvicorn"},
     "services": set(),
     "cli": None,  # whatever it takes to talk to a person
     "sandbox": {"starlette", "uvicorn", "multipart", "python_multipart"},
@@ -226,7 +229,7 @@ def test_nothing_but_the_command_line_starts_with_heavy_imports() -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for found in _imports(ast.Module([node], []), file, only_types=False)
         if found.module.partition(".")[0] not in light
-        or (found.is_ours and layer_of(found.part) in {"shell", "services", "sandbox"})
+        or (found.is_ours and layer_of(found.part) in {"shell", "site", "services", "sandbox"})
     ]
 
     assert wrong == []

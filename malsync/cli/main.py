@@ -56,6 +56,7 @@ _HOMES = {
         "mirror": "Rebuild the mirror from files, or copy it.",
     },
     "malsync.cli.fetch": {"fetch": "Fill the mirror's catalogue: the rest of the API."},
+    "malsync.cli.browse": {"browse": "Look at the mirror in a browser."},
     "malsync.cli.sandbox": {
         "sandbox": "Serve the MAL API on this machine.",
         "demo": "Tell the whole story on a sandbox.",

@@ -1,0 +1,133 @@
+"""What every page of ours has: who is looked at, the newest lists, links that keep both, and one way to be rendered."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from datasette.utils.asgi import NotFound, Response
+
+from malsync.browse import queries
+from malsync.browse.guard import policy
+from malsync.medium import MEDIA, Medium
+from malsync.snapshot import User
+
+if TYPE_CHECKING:
+    from malsync.browse.instance import Browse, ReadOnly
+
+Row = dict[str, Any]
+MOST = 2**31
+"""No number in an address is greater: SQLite's own end at 2^63, and no list has so many pages."""
+_PARAMETER = re.compile(r"(?<!\w):([a-z_]+)")
+_USERS = """
+    SELECT mal_user.id, mal_user.name, mal_user.origin, mal_user.mal_id,
+        max(series.kind = 'own') AS own, max(snapshot.taken_at) AS newest
+    FROM mal_user JOIN series ON series.user = mal_user.id JOIN snapshot ON snapshot.series = series.id
+    GROUP BY mal_user.id ORDER BY own DESC, newest DESC
+"""
+_NEWEST = """
+    SELECT snapshot.* FROM series JOIN snapshot ON snapshot.series = series.id
+    WHERE series.user = :user AND snapshot.{0} IS NOT NULL ORDER BY taken_at DESC, snapshot.id DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request for a page: what the address says, and whose lists are looked at."""
+
+    browse: "Browse"
+    request: Any
+    users: list[Row]
+    user: Row | None
+
+    @property
+    def mirror(self) -> "ReadOnly":
+        """The mirror."""
+        return self.browse.mirror
+
+    @property
+    def user_id(self) -> int:
+        """The MAL user's number in the mirror; 0, which is nobody's, where there is none yet."""
+        return 0 if self.user is None else int(self.user["id"])
+
+    def text(self, name: str, default: str = "") -> str:
+        """What the address says of `name`, without blanks around it."""
+        return str(self.request.args.get(name) or default).strip()
+
+    def number(self, name: str, default: int = 0) -> int:
+        """A number in the address; `default` where it is none."""
+        text = self.text(name)
+        return min(int(text), MOST) if text.isascii() and text.isdigit() else default
+
+    def place(self, name: str) -> str:
+        """A part of the address's path."""
+        return str(self.request.url_vars[name])
+
+    def number_of(self, name: str) -> int:
+        """A number in the address's path."""
+        return int(self.place(name))
+
+    async def rows(self, query: str, **values: Any) -> list[Row]:
+        """The rows of a query of `queries/`. A parameter that is not named is empty, which means what it says there."""
+        sql = queries.sql(query)
+        return await self.mirror.found(sql, **{**dict.fromkeys(_PARAMETER.findall(sql), ""), **values})
+
+    async def newest(self, medium: Medium) -> Row | None:
+        """The newest snapshot of the user that covers `medium`."""
+        return await self.mirror.first(_NEWEST.format(medium.name), user=self.user_id)
+
+    def link(self, path: str, **values: Any) -> str:
+        """An address of ours; the user stays, where it is not the one to begin with."""
+        if self.user is not None and self.user is not self.users[0]:
+            values = {"user": self.user["id"], **values}
+        kept = {name: value for name, value in values.items() if value not in ("", None)}
+        return f"{path}?{urlencode(kept)}" if kept else path
+
+    def changed(self, **values: Any) -> str:
+        """This page's address with other values; None takes one away, and the page's number goes."""
+        now = {name: self.request.args[name] for name in self.request.args if name != "page"}
+        kept = {name: value for name, value in {**now, **values}.items() if value not in ("", None)}
+        return f"{self.request.path}?{urlencode(kept)}" if kept else str(self.request.path)
+
+    def data(self, query: str, **values: Any) -> Row:
+        """Where Datasette has the same as CSV and JSON, whole, and as a page with its SQL."""
+        values = {name: value for name, value in values.items() if value not in ("", None)}
+        every, path = urlencode({**values, "rows": -1}), f"/mirror/{query}"
+        return {
+            "csv": f"{path}.csv?{every}",
+            "json": f"{path}.json?{every}&_shape=array",
+            "page": f"{path}?{urlencode(values)}",
+        }
+
+    async def page(self, template: str, **context: Any) -> Any:
+        """A page of ours, under the strict policy."""
+        body = await self.browse.render_template(
+            template, {"asked": self, "link": self.link, "MEDIA": MEDIA, **context}, request=self.request
+        )
+        return Response.html(body, headers={"content-security-policy": policy(await pictures(self.browse))})
+
+
+async def asked(browse: "Browse", request: Any) -> Asked:
+    """The request, with the user whom it names, else the one to begin with."""
+    users = await browse.mirror.found(_USERS)
+    if (first := browse.begins_with) is not None:
+        users.sort(key=lambda user: User(user["origin"], user["mal_id"], user["name"]).key != first.key)
+    named = request.args.get("user")
+    user = next((user for user in users if str(user["id"]) == named), users[0] if users else None)
+    return Asked(browse, request, users, user)
+
+
+async def pictures(browse: "Browse") -> str:
+    """The sources from which covers may come: MAL's picture hosts, and a sandbox whose lists are in the mirror."""
+    if not browse.pictures:
+        return ""
+    rows = await browse.mirror.found("SELECT DISTINCT origin FROM mal_user")
+    here = (row["origin"] for row in rows if re.fullmatch(r"http://(127\.0\.0\.1|localhost):\d+", row["origin"]))
+    return " ".join((*browse.pictures, *here))
+
+
+def medium_of(name: str) -> Medium:
+    """The medium of that name. Raises NotFound."""
+    if name not in MEDIA:
+        raise NotFound(f"There is no list of {name}.")
+    return MEDIA[name]

@@ -1,0 +1,100 @@
+"""Datasette as we run it: one database, read-only whatever happens, our templates and queries, errors in words."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from datasette.app import Datasette
+from datasette.database import Database, QueryInterrupted
+from datasette.plugins import pm
+
+from malsync.browse import plugin, queries
+from malsync.snapshot import User
+
+NAME = "mirror"
+"""The database's name in every address."""
+
+_HERE = Path(__file__).parent
+_PICTURE_HOSTS = ("https://cdn.myanimelist.net", "https://api-cdn.myanimelist.net")
+SETTINGS = {
+    "sql_time_limit_ms": 2_000,
+    "default_page_size": 50,
+    "max_returned_rows": 25_000,
+    "num_sql_threads": 4,
+    # The file alone is no whole copy while its write-ahead log has something: `malsync mirror copy` makes one.
+    "allow_download": False,
+    # What Datasette suggests takes many queries on every page of a table.
+    "suggest_facets": False,
+    "truncate_cells_html": 400,
+}
+
+
+class ReadOnly(Database):
+    """A file that is only read, through connections that SQLite itself forbids to write; never taken for unchanging."""
+
+    def connect(self, write: bool = False) -> sqlite3.Connection:
+        """A connection for one of Datasette's threads. Raises sqlite3.OperationalError for `write`."""
+        if write:
+            raise sqlite3.OperationalError("the mirror is only read here")
+        uri = f"{Path(self.path).absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=5.0)
+        connection.execute("PRAGMA query_only = ON")
+        self._all_file_connections.append(connection)
+        return connection
+
+    async def execute(self, sql: str, params: Any = None, **named: Any) -> Any:
+        """As Datasette's own, which would print statements that fail, with their values."""
+        return await super().execute(sql, params, **{**named, "log_sql_errors": False})
+
+    async def found(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        """The rows of a query, each by its columns' names."""
+        return [dict(row) for row in (await self.execute(sql, values)).rows]
+
+    async def first(self, sql: str, **values: Any) -> dict[str, Any] | None:
+        """The first row of a query, None where there is none."""
+        rows = await self.found(sql, **values)
+        return rows[0] if rows else None
+
+
+class Browse(Datasette):
+    """Datasette over the mirror at `path`. The arguments are those of `Site`."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        pictures: bool = True,
+        user: User | None = None,
+        prove: Callable[[int], str | None] | None = None,
+    ) -> None:
+        _plug_in()
+        self.pictures = _PICTURE_HOSTS if pictures else ()
+        self.begins_with = user
+        self.prove = prove
+        self.proven: dict[int, str | None] = {}
+        super().__init__(
+            memory=True,
+            settings=SETTINGS,
+            template_dir=str(_HERE / "templates"),
+            static_mounts=[("-/malsync", str(_HERE / "static"))],
+            metadata=queries.metadata(NAME),
+        )
+        self.remove_database("_memory")
+        self.mirror = ReadOnly(self, str(path))
+        self.add_database(self.mirror, NAME)
+
+    def close(self) -> None:
+        """Let go of the file and of the threads."""
+        self.executor.shutdown()
+        self.mirror.close()
+
+
+def _plug_in() -> None:
+    if not pm.is_registered(plugin):
+        # Datasette's own handler prints every exception with all local variables, and the cookie is one of them.
+        pm.unregister(name="datasette.handle_exception")
+        pm.register(plugin)
+
+
+__all__ = ["NAME", "Browse", "QueryInterrupted", "ReadOnly"]

@@ -1,0 +1,75 @@
+"""What `fetch` brought of MAL's own lists: rankings by day, seasons, suggestions."""
+
+from typing import Any
+
+from malsync.browse import queries
+from malsync.browse.frame import Asked, Row, medium_of
+from malsync.medium import SEASONS
+
+PAGE = 60
+
+
+async def rankings(asked: Asked) -> Any:
+    """GET /rankings: of a medium, a type and a day."""
+    medium = medium_of(asked.text("medium", "anime"))
+    query = f"{medium.name}_ranking"
+    known = await asked.mirror.found(f"SELECT DISTINCT day, type FROM {query} ORDER BY day DESC, type")
+    days = list(dict.fromkeys(row["day"] for row in known))
+    day = asked.text("day") or next(iter(days), "")
+    types = [row["type"] for row in known if row["day"] == day]
+    kind = asked.text("type") or next(iter(types), "")
+    return await _listed(
+        asked, query, {"day": day, "type": kind},
+        heading=f"{medium.name.capitalize()} ranking", kind="rankings", medium=medium.name,
+        choices={"type": (types, kind), "day": (days, day)}, fetch=f"malsync fetch ranking {kind or 'all'}",
+        tabs=[(f"/rankings?medium={name}", name, name == medium.name) for name in ("anime", "manga")],
+    )  # fmt: skip
+
+
+async def seasons(asked: Asked) -> Any:
+    """GET /seasons: one season of anime."""
+    known = await asked.mirror.found("SELECT DISTINCT year, season FROM season_title")
+    known.sort(key=lambda row: (-row["year"], -SEASONS.index(row["season"]) if row["season"] in SEASONS else 0))
+    newest: Row = next(iter(known), {"year": "", "season": ""})
+    year = asked.text("year") or str(newest["year"])
+    in_year = [row["season"] for row in known if str(row["year"]) == year]
+    season = asked.text("season") or next(iter(in_year), "")
+    return await _listed(
+        asked, "season", {"year": year, "season": season},
+        heading=f"{season} {year}".strip().capitalize() or "Seasons", kind="seasons", medium="anime",
+        choices={"season": (list(SEASONS), season), "year": (list(dict.fromkeys(str(row["year"]) for row in known)), year)},
+        fetch="malsync fetch season 2026 fall",
+        tabs=[(f"/seasons?year={row['year']}&season={row['season']}", f"{row['season']} {row['year']}",
+               (str(row["year"]), row["season"]) == (year, season)) for row in known[:8]],
+    )  # fmt: skip
+
+
+async def suggestions(asked: Asked) -> Any:
+    """GET /suggestions: what MAL suggested to the user."""
+    return await _listed(
+        asked, "suggestions", {"user": asked.user_id}, heading="Suggestions", kind="suggestions", medium="anime",
+        choices={}, fetch="malsync fetch suggestions", tabs=[],
+    )  # fmt: skip
+
+
+async def _listed(asked: Asked, query: str, values: Row, **context: Any) -> Any:
+    page = max(1, asked.number("page", 1))
+    rows = await asked.rows(query, **values, rows=PAGE + 1, skip=(page - 1) * PAGE)
+    return await asked.page(
+        "listed.html", rows=rows[:PAGE], more=len(rows) > PAGE, page=page, data=asked.data(query, **values),
+        mine=await _mine(asked, context["medium"], [row["id"] for row in rows[:PAGE]]),
+        about=queries.all_queries()[query].about, **context,
+    )  # fmt: skip
+
+
+async def _mine(asked: Asked, medium: str, ids: list[int]) -> dict[int, str]:
+    """The user's own status of those of these titles that are on the newest list."""
+    newest = await asked.newest(medium_of(medium))
+    if newest is None or not ids:
+        return {}
+    sql = (
+        f"SELECT media_id, status FROM {medium}_version WHERE series = :series AND since <= :at"
+        f" AND (until IS NULL OR until > :at) AND media_id IN ({', '.join(str(int(id)) for id in ids)})"
+    )
+    rows = await asked.mirror.found(sql, series=newest["series"], at=newest["id"])
+    return {row["media_id"]: row["status"] for row in rows}

@@ -1,0 +1,50 @@
+"""The forum, as far as `fetch` brought it: boards, topics, posts."""
+
+from typing import Any
+
+from datasette.utils.asgi import NotFound
+
+from malsync.browse.frame import Asked
+from malsync.browse.pages.library import words
+
+PAGE = 50
+_BOARDS = """
+    SELECT board.id, board.title, board.category, board.description, count(topic.id) AS topics
+    FROM forum_board AS board LEFT JOIN forum_category AS category ON category.title = board.category
+    LEFT JOIN forum_topic AS topic ON topic.board = board.id
+    WHERE board.title IS NOT NULL GROUP BY board.id ORDER BY category.place, board.place
+"""
+
+
+async def topics(asked: Asked) -> Any:
+    """GET /forum: topics of a board or of all, or those and the posts with the words that are searched."""
+    search, board, page = asked.text("q"), asked.text("board"), max(1, asked.number("page", 1))
+    posts = []
+    if search:
+        rows = await asked.rows("found_topics", words=words(search), rows=PAGE)
+        posts = await asked.rows("found_posts", words=words(search), rows=PAGE)
+        data = asked.data("found_posts", words=words(search))
+    else:
+        rows = await asked.rows("topics", board=board, rows=PAGE + 1, skip=(page - 1) * PAGE)
+        data = asked.data("topics", board=board)
+    return await asked.page(
+        "forum.html", rows=rows[:PAGE], more=len(rows) > PAGE, found=posts, search=search, board=board, page=page,
+        boards=await asked.mirror.found(_BOARDS), data=data,
+    )  # fmt: skip
+
+
+async def posts(asked: Asked) -> Any:
+    """GET /forum/2000001: one topic."""
+    number, page = asked.number_of("topic"), max(1, asked.number("page", 1))
+    topic = await asked.mirror.first("SELECT * FROM forum_topic WHERE id = :topic", topic=number)
+    if topic is None:
+        raise NotFound(f"The mirror knows no topic {number}.")
+    rows = await asked.rows("posts", topic=number, rows=PAGE + 1, skip=(page - 1) * PAGE)
+    return await asked.page(
+        "topic.html", topic=topic, rows=rows[:PAGE], more=len(rows) > PAGE, page=page,
+        poll=await asked.mirror.first("SELECT * FROM forum_poll WHERE topic = :topic", topic=number),
+        options=await asked.mirror.found(
+            "SELECT text, votes FROM forum_poll_option WHERE topic = :topic ORDER BY place", topic=number
+        ),
+        data=asked.data("posts", topic=number),
+    )  # fmt: skip

@@ -1,0 +1,41 @@
+"""Runs: each restore and revert, its calls, and what came of them."""
+
+import json
+from typing import Any
+
+from datasette.utils.asgi import NotFound
+
+from malsync.browse.frame import Asked
+
+PAGE = 100
+OUTCOMES = ("done", "already", "skipped", "failed", "not_restorable", "open")
+
+
+async def every(asked: Asked) -> Any:
+    """GET /runs."""
+    rows = await asked.rows("runs", user=asked.user_id, rows=500)
+    return await asked.page("runs.html", rows=rows, outcomes=OUTCOMES, data=asked.data("runs", user=asked.user_id))
+
+
+async def one(asked: Asked) -> Any:
+    """GET /runs/1, with `state` for the calls of one outcome."""
+    number, state, page = asked.number_of("run"), asked.text("state"), max(1, asked.number("page", 1))
+    run = await asked.mirror.first("SELECT * FROM run WHERE id = :run", run=number)
+    if run is None:
+        raise NotFound(f"There is no run {number}.")
+    states = await asked.mirror.found(
+        "SELECT state, count(*) AS calls FROM run_call WHERE run = :run GROUP BY state ORDER BY calls DESC", run=number
+    )
+    total = sum(row["calls"] for row in states if state in ("", row["state"]))
+    rows = await asked.rows("calls", run=number, state=state, rows=PAGE, skip=(page - 1) * PAGE)
+    return await asked.page(
+        "run.html",
+        run=run,
+        states=states,
+        state=state,
+        rows=[{**row, "fields": json.loads(row["fields"] or "{}")} for row in rows],
+        total=total,
+        page=page,
+        pages=max(1, -(-total // PAGE)),
+        data=asked.data("calls", run=number, state=state),
+    )

@@ -1,0 +1,106 @@
+"""One title: what MAL says of it, what the user says of it, and how that came about, snapshot by snapshot."""
+
+from typing import Any
+
+from datasette.utils.asgi import NotFound
+
+from malsync.browse.frame import Asked, Row, medium_of
+from malsync.medium import MEDIA, Field, Kind, Medium
+
+_PARTS = {
+    "names": "SELECT kind, title FROM {0}_alternative_title WHERE media_id = :id ORDER BY kind, place",
+    "genres": "SELECT genre.id, genre.name FROM {0}_genre AS held JOIN genre ON genre.id = held.genre WHERE media_id = :id",
+    "recommendations": "SELECT title.id, title.title, title.picture, num_recommendations FROM {0}_recommendation AS told"
+    " JOIN {0} AS title ON title.id = told.recommended WHERE media_id = :id ORDER BY told.place LIMIT 12",
+    "pictures": "SELECT picture, picture_large FROM {0}_picture WHERE media_id = :id ORDER BY place LIMIT 12",
+}
+_PARTS_OF = {
+    "anime": {
+        "makers": "SELECT studio.name, NULL AS role FROM anime_studio AS held JOIN studio ON studio.id = held.studio"
+        " WHERE media_id = :id ORDER BY studio.name",
+        "statistics": "SELECT status, num_users FROM anime_statistic WHERE media_id = :id AND status <> 'all'",
+        "songs": "SELECT kind, text FROM anime_theme WHERE media_id = :id ORDER BY kind DESC, place",
+    },
+    "manga": {
+        "makers": "SELECT trim(coalesce(first_name, '') || ' ' || coalesce(last_name, '')) AS name, role"
+        " FROM manga_author AS held JOIN person ON person.id = held.person WHERE media_id = :id ORDER BY held.place",
+        "magazines": "SELECT magazine.name FROM manga_serialization AS held JOIN magazine ON magazine.id = held.magazine"
+        " WHERE media_id = :id",
+    },
+}
+_RELATED = (
+    "SELECT title.id, title.title, title.picture, type_formatted AS type FROM {0}_related_{1} AS told"
+    " JOIN {1} AS title ON title.id = told.related WHERE media_id = :id ORDER BY told.place"
+)
+_CALLS = (
+    "SELECT run_call.run, run.kind, run_call.op, run_call.state, run.started_at FROM run_call JOIN run ON run.id = run_call.run"
+    " WHERE medium = :medium AND media_id = :id AND run.user = :user ORDER BY run_call.run DESC LIMIT 50"
+)
+
+
+async def page(asked: Asked) -> Any:
+    """GET /anime/5114, /manga/2."""
+    medium, id = medium_of(asked.place("medium")), asked.number_of("id")
+    title = await asked.mirror.first(f"SELECT * FROM {medium.name} WHERE id = :id", id=id)
+    versions = await asked.rows(f"{medium.name}_history", id=id, user=asked.user_id)
+    if title is None and not any(row["here"] for row in versions):
+        raise NotFound(f"The mirror knows no {medium.name} {id}.")
+    parts = {
+        name: await asked.mirror.found(sql.format(medium.name), id=id)
+        for name, sql in {**_PARTS, **_PARTS_OF[medium.name]}.items()
+    }
+    related = {other: await asked.mirror.found(_RELATED.format(medium.name, other), id=id) for other in MEDIA}
+    return await asked.page(
+        "title.html",
+        medium=medium,
+        id=id,
+        title=title or {"title": ""},
+        entry=next(({**row} for row in reversed(versions[-1:]) if row["here"]), None),
+        fields=medium.writable,
+        shown=shown,
+        timeline=timeline(medium, versions),
+        related=related,
+        calls=await asked.mirror.found(_CALLS, medium=medium.name, id=id, user=asked.user_id),
+        data=asked.data(f"{medium.name}_history", id=id, user=asked.user_id),
+        **parts,
+    )
+
+
+def timeline(medium: Medium, versions: list[Row]) -> list[Row]:
+    """The snapshots at which the entry changed, the newest first, each with what happened to it then."""
+    found: list[Row] = []
+    before: Row | None = None
+    for row in versions:
+        if not row["here"]:
+            happened = "removed" if before else ""
+            changes: list[Row] = []
+        else:
+            changes = changes_between(medium, before or {}, row)
+            happened = "" if before and not changes else "changed" if before else "added" if found else "first seen"
+        if happened:
+            found.append({**row, "happened": happened, "changes": changes})
+        before = row if row["here"] else None
+    return found[::-1]
+
+
+def changes_between(medium: Medium, old: Row, new: Row, *, was: str = "", now: str = "") -> list[Row]:
+    """The fields that differ, in words, what is blank being equal to nothing at all. `was` and `now` end the columns' names."""
+    pairs = ((one, shown(one, old.get(one.name + was)), shown(one, new.get(one.name + now))) for one in medium.writable)
+    return [
+        {"field": one.name.replace("_", " "), "name": one.name, "from": before, "to": after}
+        for one, before, after in pairs
+        if before != after
+    ]
+
+
+def shown(one: Field, value: Any) -> str:
+    """A field's value as a person reads it; empty for what was never set."""
+    if value in (None, "", 0, "[]"):
+        return ""
+    if one.kind is Kind.FLAG:
+        return "yes"
+    if one.kind is Kind.TAGS:
+        from malsync.browse.show import tags
+
+        return ", ".join(tags(value))
+    return str(value).replace("_", " ") if one.kind is Kind.WORD else str(value)

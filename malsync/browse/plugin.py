@@ -1,0 +1,88 @@
+"""What we hang into Datasette: our pages' addresses, what templates may use, and errors that say no more than they must."""
+
+import sqlite3
+from typing import Any
+
+from datasette import hookimpl
+from datasette.database import QueryInterrupted
+from datasette.utils.asgi import Base400, Response
+from datasette.views.base import DatasetteError
+
+from malsync import __version__
+from malsync.browse import charts, pages, queries, show
+from malsync.browse.frame import pictures
+
+NAVIGATION = (
+    ("/", "Home"), ("/anime", "Anime"), ("/manga", "Manga"), ("/charts", "Charts"), ("/snapshots", "History"),
+    ("/runs", "Runs"), ("/rankings", "Rankings"), ("/seasons", "Seasons"), ("/suggestions", "Suggestions"),
+    ("/forum", "Forum"), ("/mirror", "Data"),
+)  # fmt: skip
+
+
+@hookimpl
+def register_routes() -> list[Any]:
+    """Our pages, in front of Datasette's."""
+    return pages.ROUTES
+
+
+@hookimpl
+def prepare_jinja2_environment(env: Any) -> None:
+    """How templates show values."""
+    env.filters.update(show.FILTERS)
+    env.globals["bar"] = charts.bar
+
+
+@hookimpl
+def extra_template_vars(datasette: Any, request: Any) -> Any:
+    """What every page shows: where one is, from where covers may come, and for a query of ours what there is to choose."""
+
+    async def found() -> dict[str, Any]:
+        path = request.path if request is not None else "/"
+        sources = await pictures(datasette)
+        return {
+            "navigation": NAVIGATION,
+            "here": path,
+            "version": __version__,
+            "cover": lambda address: show.allowed(address, sources),
+            "choices": await _choices(datasette, path),
+        }
+
+    return found
+
+
+async def _choices(datasette: Any, path: str) -> dict[str, list[Any]]:
+    """The values that each parameter of the query at `path` can have, with a name for each."""
+    parts = path.split("/")
+    query = queries.all_queries().get(parts[2]) if len(parts) == 3 else None
+    found = {}
+    for name, sql in query.choices.items() if query else ():
+        rows = (await datasette.mirror.execute(sql)).rows
+        found[name] = [(str(row[0]), str(row[-1])) for row in rows]
+    return found
+
+
+@hookimpl
+def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
+    """A page that says what went wrong, and nothing on the terminal."""
+
+    async def answer() -> Any:
+        status, message = _told(exception)
+        document = {"ok": False, "error": message, "status": status, "title": None}
+        if request.path.endswith(".json"):
+            return Response.json(document, status=status)
+        body = await datasette.render_template("error.html", document, request=request)
+        return Response.html(body, status=status)
+
+    return answer
+
+
+def _told(exception: Exception) -> tuple[int, str]:
+    if isinstance(exception, Base400):
+        return exception.status, str(exception.args[0] if exception.args else "")
+    if isinstance(exception, DatasetteError):
+        return exception.status, str(exception.message)
+    if isinstance(exception, QueryInterrupted):
+        return 503, "This took too long, and was given up. Narrow it down and try again."
+    if isinstance(exception, sqlite3.DatabaseError):
+        return 500, f"The mirror could not be read ({exception}). `malsync verify` says what is whole."
+    return 500, f"Something went wrong here ({type(exception).__name__}). That is a bug in malsync."

@@ -1,0 +1,117 @@
+"""The SQL of `queries/`: what the pages ask, and what Datasette offers under the same names, with a form for each.
+
+A file begins with its `title`, what it is `about`, and for a parameter whose values are known a query to `choose` them from.
+Where `{medium}` stands in it, there are two of it. Every value is bound.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from malsync.medium import ANIME, MEDIA, Field, Kind, Medium
+
+_FOLDER = Path(__file__).parent / "queries"
+_HEADER = re.compile(r"-- (title|about|choose (\w+)): (.+)")
+_READABLE = {
+    Kind.NUMBER: "coalesce({0}, 0)",
+    Kind.FLAG: "iif({0}, 'yes', '')",
+    Kind.TAGS: "(SELECT group_concat(value, ', ') FROM json_each({0}))",
+    Kind.TEXT: "coalesce({0}, '')",
+}
+# What is equal to nothing at all, as everywhere in malsync: `Kind.blank`, as a column holds it.
+_BLANKS = {Kind.NUMBER: "0", Kind.FLAG: "0", Kind.TAGS: "'[]'", Kind.TEXT: "''", Kind.DATE: "''"}
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query: its text, and what its page says. `choices` are queries for the values of a parameter, and their names."""
+
+    name: str
+    title: str
+    about: str
+    sql: str
+    choices: dict[str, str] = field(default_factory=dict)
+
+
+@cache
+def all_queries() -> dict[str, Query]:
+    """Every query by its name."""
+    found: dict[str, Query] = {}
+    for path in sorted(_FOLDER.glob("*.sql")):
+        text = path.read_text(encoding="utf-8")
+        media: Iterable[Medium | None] = MEDIA.values() if "{medium}" in text else (None,)
+        for medium in media:
+            query = _read(f"{medium.name}_{path.stem}" if medium else path.stem, _filled(text, medium or ANIME))
+            found[query.name] = query
+    return found
+
+
+def sql(name: str) -> str:
+    """The text of a query."""
+    return all_queries()[name].sql
+
+
+def metadata(database: str) -> dict[str, Any]:
+    """What Datasette is told of the queries and of the tables."""
+    offered = {
+        query.name: {"sql": query.sql, "title": query.title, "description": query.about, "hide_sql": True}
+        for query in all_queries().values()
+    }
+    return {"databases": {database: {"queries": offered}}}
+
+
+def _read(name: str, text: str) -> Query:
+    told: dict[str, str] = {}
+    choices: dict[str, str] = {}
+    for what, parameter, value in _HEADER.findall(text):
+        if parameter:
+            choices[parameter] = value
+        else:
+            told[what] = value
+    return Query(name, told["title"], told["about"], _HEADER.sub("", text).strip(), choices)
+
+
+def _filled(text: str, medium: Medium) -> str:
+    own = [one.name for one in medium.writable]
+    parts = {
+        "joins": joins(medium),
+        "here": HERE,
+        "readable": ", ".join(f"{_readable(one, 'version')} AS {one.name}" for one in medium.fields),
+        "version": ", ".join(f"version.{one.name}" for one in medium.fields),
+        "was": ", ".join(f"{name}_was" for name in own),
+        "now": ", ".join(f"{name}_now" for name in own),
+        "old": ", ".join(f"old.{name}" for name in own),
+        "new": ", ".join(f"new.{name}" for name in own),
+        "differs": " OR ".join(
+            f"{_comparable(one, 'old')} IS NOT {_comparable(one, 'new')}" for one in medium.writable
+        ),
+        "medium": medium.name,
+    }
+    for name, part in parts.items():
+        text = text.replace(f"{{{name}}}", part)
+    return text.replace("{medium}", medium.name)
+
+
+HERE = """snapshot.id = coalesce(nullif(:snapshot, ''),
+    (SELECT id FROM snapshot WHERE {medium} IS NOT NULL ORDER BY taken_at DESC, id DESC LIMIT 1))"""
+
+
+def joins(medium: Medium) -> str:
+    """What follows FROM to have the entries of a snapshot, each with its title."""
+    return f"""snapshot
+JOIN {medium.name}_version AS version ON version.series = snapshot.series
+    AND version.since <= snapshot.id AND (version.until IS NULL OR version.until > snapshot.id)
+LEFT JOIN {medium.name} AS title ON title.id = version.media_id"""
+
+
+def _readable(one: Field, row: str) -> str:
+    return _READABLE.get(one.kind, "{0}").format(f"{row}.{one.name}")
+
+
+def _comparable(one: Field, row: str) -> str:
+    blank = _BLANKS.get(one.kind)
+    column = f"{row}.{one.name}"
+    return column if blank is None else f"coalesce({column}, {blank})"

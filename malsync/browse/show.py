@@ -1,0 +1,110 @@
+"""How values look: words, dates, numbers, tags, covers, and the HTML of strangers made harmless."""
+
+import json
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import nh3
+from markupsafe import Markup, escape
+
+_SHORT = {"tv": "TV", "ova": "OVA", "ona": "ONA", "tv_special": "TV special", "cm": "CM", "pv": "PV"}
+_RATINGS = {"g": "G", "pg": "PG", "pg_13": "PG-13", "r": "R", "r+": "R+", "rx": "Rx"}
+_TONES = {
+    "watching": "doing", "reading": "doing", "completed": "completed", "on_hold": "held", "dropped": "dropped",
+    "plan_to_watch": "planned", "plan_to_read": "planned",
+}  # fmt: skip
+# What MAL's forum makes of BBCode, without pictures and whatever else would ask another host for something.
+_FORUM_TAGS = {"a", "b", "strong", "i", "em", "u", "s", "del", "br", "p", "div", "span", "blockquote", "code", "pre", "ul", "ol",
+               "li", "hr", "sub", "sup"}  # fmt: skip
+_SIGNS = {"add": "+", "update": "~", "remove": "−"}
+
+
+def word(text: Any) -> str:
+    """One of MAL's words as people write it: `plan_to_watch` is "plan to watch", `tv` is "TV"."""
+    return _SHORT.get(str(text), str(text or "").replace("_", " "))
+
+
+def rating(text: Any) -> str:
+    """An age rating."""
+    return _RATINGS.get(str(text), word(text))
+
+
+def status(text: Any) -> Markup:
+    """A status as a word with its colour."""
+    if not text:
+        return Markup('<span class="unset">—</span>')
+    return Markup('<span class="status {}">{}</span>').format(_TONES.get(str(text), "other"), word(text))
+
+
+def number(value: Any) -> str:
+    """A number with its thousands apart; a dash for none."""
+    if value is None or value == "":
+        return "—"
+    return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def moment(text: Any) -> Markup:
+    """A time of the mirror's or of MAL's, as the clock here showed it."""
+    return _time(text, "%-d %b %Y, %H:%M")
+
+
+def day(text: Any) -> Markup:
+    """The day of a time, as the calendar here showed it. A date without a time stays as MAL wrote it, parts missing or not."""
+    return _time(text, "%-d %b %Y")
+
+
+def _time(text: Any, form: str) -> Markup:
+    written = str(text or "")
+    try:
+        then = datetime.fromisoformat(written) if len(written) > len("2026-11-01") else None
+    except ValueError:
+        then = None
+    if then is None:
+        return escape(written or "—")
+    local = then.astimezone()
+    return Markup('<time datetime="{}">{}</time>').format(written, local.strftime(form.replace("%-d", str(local.day))))
+
+
+def tags(text: Any) -> list[str]:
+    """The tags of a row."""
+    try:
+        found = json.loads(text or "[]")
+    except ValueError:
+        return []
+    return [str(tag) for tag in found] if isinstance(found, list) else []
+
+
+def sign(op: str) -> str:
+    """The sign of a change."""
+    return _SIGNS.get(op, op)
+
+
+def allowed(address: Any, sources: str) -> str:
+    """A picture's address where a page may load it, else nothing."""
+    parts = urlsplit(str(address or ""))
+    return str(address) if f"{parts.scheme}://{parts.netloc}" in sources.split() else ""
+
+
+def harmless(body: Any) -> Markup:
+    """HTML of strangers with nothing in it that acts, asks another host for something or dresses up as this page."""
+    return Markup(  # noqa: S704 - cleaned by nh3
+        nh3.clean(
+            str(body or ""),
+            tags=_FORUM_TAGS,
+            attributes={"a": {"href"}},
+            url_schemes={"http", "https"},
+            link_rel="noopener noreferrer nofollow",
+        )
+    )
+
+
+def most(rows: list[dict[str, Any]], name: str) -> float:
+    """The greatest value of a column; 1 where there is none, for what is measured by it."""
+    return max((row[name] or 0 for row in rows), default=0) or 1
+
+
+FILTERS = {
+    "word": word, "rating": rating, "status": status, "number": number, "moment": moment, "day": day, "tags": tags,
+    "sign": sign, "harmless": harmless, "most": most,
+}  # fmt: skip

@@ -1,0 +1,123 @@
+"""browse: the mirror in a browser."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+import click
+
+from malsync.cli.app import App
+from malsync.cli.options import Command, pass_app
+from malsync.errors import MalsyncError, UsageError
+
+if TYPE_CHECKING:
+    from malsync.mirror import Mirror
+    from malsync.snapshot import User
+
+
+@click.command(
+    cls=Command,
+    examples=["malsync browse", "malsync browse --open", "malsync browse --port 8001 --no-images"],
+)
+@click.option(
+    "--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 picks a free one."
+)
+@click.option("--open", "open_it", is_flag=True, help="Open the browser at once.")
+@click.option("--no-images", is_flag=True, help="Show no covers, and so ask no other host for anything.")
+@pass_app
+def browse(app: App, port: int, open_it: bool, no_images: bool) -> None:
+    """Look at both lists, their history and everything that was fetched, in a browser, until Ctrl-C.
+
+    Serves the mirror with Datasette on 127.0.0.1, read-only; backups may run beside it. Prints the address, which ends
+    with a key: without it nobody gets in, and each start makes a new one.
+    """
+    import gc
+
+    from malsync.browse.server import Site
+
+    path = app.mirror_path
+    if not path.exists() or not path.stat().st_size:
+        raise UsageError(f"There is nothing to look at: no mirror at {path}.", "Make one: malsync backup")
+    # Opened first, so that an older mirror is brought up to date and a damaged one named, and held open meanwhile.
+    with app.mirror() as mirror:
+        mirror.infos()
+        user = _user(app, mirror)
+        gc.enable()  # a server runs for long, unlike any other command
+        with (
+            _until_told() as stop,
+            Site(path, port=port, pictures=not no_images, user=user, prove=_prover(app)) as site,
+            _opened(app, site.url) if open_it else _printed(app, site.url),
+        ):
+            stop.wait()
+    app.output.note("No longer serving.")
+
+
+def _user(app: App, mirror: "Mirror") -> "User | None":
+    """Whose lists come first: those of the account that is meant, where it says so. The others are one click away."""
+    if app.named_account is not None:
+        return app.whose(None, mirror)
+    return app.accounts.all().get(app.account)
+
+
+def _prover(app: App) -> Callable[[int], str | None]:
+    def prove(number: int) -> str | None:
+        try:
+            with app.mirror() as mirror:
+                mirror.load(number)
+        except MalsyncError as error:
+            return error.message
+        return None
+
+    return prove
+
+
+@contextmanager
+def _until_told() -> Iterator[Event]:
+    """Ctrl-C and SIGTERM set the event; both are how a server is meant to end."""
+    stop = Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _printed(app: App, url: str) -> Iterator[None]:
+    app.output.document({"url": url})
+    app.output.say(url, even_if_quiet=True)
+    app.output.note("Ctrl-C ends it. The address holds a key: whoever has it can read your lists.")
+    yield
+
+
+@contextmanager
+def _opened(app: App, url: str) -> Iterator[None]:
+    """Open the browser by a file that leads to the address: a browser's arguments can be read by every user of a machine."""
+    import webbrowser
+
+    with _printed(app, url):
+        page = app.home / "browse.html"
+        try:
+            _write(page, url)
+            if not webbrowser.open(page.absolute().as_uri()):
+                app.output.warn("No browser could be opened. Open the address above.")
+            yield
+        finally:
+            page.unlink(missing_ok=True)
+
+
+def _write(page: Path, url: str) -> None:
+    page.unlink(missing_ok=True)
+    page.touch(mode=0o600, exist_ok=False)
+    page.write_text(
+        f'<!DOCTYPE html>\n<meta charset="utf-8">\n<meta name="referrer" content="no-referrer">\n'
+        f'<meta http-equiv="refresh" content="0;url={url}">\n<title>malsync</title>\n<a href="{url}">malsync</a>\n',
+        encoding="utf-8",
+    )
+
+
+COMMANDS = (browse,)
