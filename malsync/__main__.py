@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from malsync.cli import run
-from malsync.errors import Exit
+from malsync.cli.main import interrupted
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
-        code = Exit.INTERRUPTED  # a second one, while the first was being told
+        code = interrupted(sys.argv[1:])  # a second one, before the first was told
     with suppress(ValueError, OSError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):

@@ -3,10 +3,12 @@
 import os
 import re
 import shlex
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -88,7 +90,7 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
     except click.UsageError as error:
         return _failed(output, Exit.USAGE, error.format_message(), _usage_hint(error))
     except (KeyboardInterrupt, click.Abort):
-        return _failed(output, Exit.INTERRUPTED, "Interrupted.", f"To go on: malsync {shlex.join(arguments)}")
+        return interrupted(arguments, world)
     except MalsyncError as error:
         return _failed(output, error.exit, error.message, error.hint)
     except (BrokenPipeError, SystemExit):
@@ -105,6 +107,27 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort, and it says so
         return _bug(output, world, arguments, error)
     return int(code or 0)
+
+
+def interrupted(arguments: Sequence[str], world: World | None = None) -> int:
+    """Say what to type to go on, to the end: another Ctrl-C while these words are written would only take them away."""
+    with _unheard():
+        colour = has_colour(world or World())
+        output = Output(json="--json" in arguments, quiet=True, verbose=False, colour=colour)
+        return _failed(output, Exit.INTERRUPTED, "Interrupted.", f"To go on: malsync {shlex.join(arguments)}")
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Let Ctrl-C pass by meanwhile."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _failed(output: Output, code: int, message: str, hint: str) -> int:
