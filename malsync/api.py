@@ -125,7 +125,7 @@ class Client:
         Needs a user's token. The title is added where it is not on the list. What is not named stays as it is
         (reference). Raises NotFound or Rejected (`invalid_content`) where MAL has no such title now.
         """
-        endpoint = f"/{medium.name}/{id}/my_list_status"
+        endpoint = f"/{medium.name}/{_number(id)}/my_list_status"
         answer: ListStatus = self.transport.send("PATCH", endpoint, form=form_of(medium, values))
         self._check("PATCH", endpoint, _schema(medium, "ListStatus"), answer)
         return answer
@@ -136,7 +136,7 @@ class Client:
         That it is not there (404) is what was wanted: taiga and Mal4J take it so too.
         """
         with suppress(NotFound):
-            self.transport.send("DELETE", f"/{medium.name}/{id}/my_list_status")
+            self.transport.send("DELETE", f"/{medium.name}/{_number(id)}/my_list_status")
 
     # -- titles; without `nsfw` MAL leaves out gray and black ones
 
@@ -152,7 +152,7 @@ class Client:
 
     def details(self, medium: Medium, id: int, *, fields: Iterable[str] = ()) -> Title:
         """GET /anime/{id} or /manga/{id}: one title. `medium.detailed` is every member there is. Raises NotFound."""
-        document: Title = self._get(f"/{medium.name}/{id}", _schema(medium, "Title"), _asking(fields))
+        document: Title = self._get(f"/{medium.name}/{_number(id)}", _schema(medium, "Title"), _asking(fields))
         return document
 
     def ranking(
@@ -186,7 +186,7 @@ class Client:
         if season not in SEASONS:
             raise UsageError(f"{season!r} is no season.", f"Seasons are {', '.join(SEASONS)}.")
         query = {**({"sort": sort} if sort else {}), **_asking(fields, nsfw=nsfw)}
-        walk = _Walk(f"/anime/season/{year}/{season}", "AnimeSeasonPage", _paged(query, limit, 500))
+        walk = _Walk(f"/anime/season/{_number(year)}/{season}", "AnimeSeasonPage", _paged(query, limit, 500))
         return self._titles(walk, limit)
 
     def suggestions(self, *, fields: Iterable[str] = (), limit: int | None = None, nsfw: bool = True) -> Pages[Title]:
@@ -228,7 +228,7 @@ class Client:
 
     def topic(self, id: int, *, limit: int | None = None) -> Thread:
         """GET /forum/topic/{id}: a thread with its posts, the first page of which is read at once. Raises NotFound."""
-        walk = _Walk(f"/forum/topic/{id}", "ForumTopicPage", _paged({}, limit, 100))
+        walk = _Walk(f"/forum/topic/{_number(id)}", "ForumTopicPage", _paged({}, limit, 100))
         first = self._get(walk.endpoint, walk.schema, walk.query)
         data = first["data"]
         return Thread(data.get("title") or "", data.get("poll"), lambda: self._read(walk, _whole, first), limit)
@@ -297,7 +297,10 @@ class Client:
         return path == home + endpoint.replace("@me", self._name or self.me().name)
 
     def _address(self, endpoint: str, query: Mapping[str, str]) -> str:
-        return f"{self.api_url}{endpoint}{'?' if query else ''}{urlencode(query)}"
+        try:
+            return f"{self.api_url}{endpoint}{'?' if query else ''}{urlencode(query)}"
+        except UnicodeEncodeError as error:  # half of a character, or bytes of another encoding from a command line
+            raise UsageError(f"{error.object!r} is not text.", "Give it in UTF-8.") from error
 
     def _get(self, endpoint: str, schema: str, query: Mapping[str, str]) -> Any:
         document = self.transport.send("GET", endpoint, address=self._address(endpoint, query))
@@ -318,8 +321,15 @@ def form_of(medium: Medium, values: Mapping[str, Json]) -> dict[str, str]:
     """The form of a PATCH from values under GET's names: all text, under the names that PATCH has for them.
 
     A blank clears: `""` for dates, tags and comments, 0 and false (go-myanimelist README; Mal4J, TestAnimeListStatus).
+    Raises UsageError for a name that cannot be set: MAL would take nothing of the form for it.
     """
-    return {str(medium.by_name[name].write): _text(medium.by_name[name].kind, to) for name, to in values.items()}
+    fields = {field.name: field for field in medium.writable}
+    if unknown := [name for name in values if name not in fields]:
+        raise UsageError(
+            f"{', '.join(map(repr, unknown))} cannot be set in an entry of {medium.name}.",
+            f"What can be set: {', '.join(fields)}.",
+        )
+    return {str(fields[name].write): _text(fields[name].kind, to) for name, to in values.items()}
 
 
 def _text(kind: Kind, to: Json) -> str:
@@ -330,6 +340,13 @@ def _text(kind: Kind, to: Json) -> str:
     if isinstance(to, bool):
         return "true" if to else "false"
     return "" if to is None else str(to)
+
+
+def _number(id: int) -> int:
+    """A number that stands in a path; any text there could make another address of it."""
+    if type(id) is not int:
+        raise UsageError(f"{id!r} is not a number.", "Ids and years are whole numbers.")
+    return id
 
 
 def _schema(medium: Medium, of: str) -> str:
@@ -358,7 +375,7 @@ def _paged(query: Mapping[str, str], limit: int | None, most: int) -> dict[str, 
 def _searchable(q: str) -> str:
     if len(q.strip()) not in _Q_LENGTHS:
         raise UsageError(
-            f"MAL searches for at most {_Q_LENGTHS[-1]} characters, and {q[:80]!r} has {len(q.strip())}.",
+            f"MAL searches for {_Q_LENGTHS[0]} to {_Q_LENGTHS[-1]} characters, and {q[:80]!r} has {len(q.strip())}.",
             "Use a part of it." if q.strip() else "Use a longer text.",
         )
     return q

@@ -357,8 +357,8 @@ def _understood(call: str, response: requests.Response, body: bytes) -> Any:
     if "client id" in said.lower():
         raise AuthError(f"{call}: {said}.", "Check MALSYNC_CLIENT_ID against the one shown in MAL's API settings.")
     raise Rejected(
-        f"{call}: MAL answered {status}{f': {said}' if said else ''}.",
-        "Try again later.",
+        f"{call}: MAL answered {status}{': ' if said else ''}{said.rstrip('.')}.",
+        "MAL would refuse the same again; a newer malsync may ask for it in another way.",
         status=status,
         code=str(told.get("error") or ""),
     )

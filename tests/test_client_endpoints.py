@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import requests
@@ -365,12 +365,24 @@ def test_two_threads_share_one_client(client: Client, box: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        (lambda client: client.search(MANGA, "     "), "has 0"),
+        (lambda client: client.search(MANGA, "     "), "searches for 1 to 64 characters, and '     ' has 0"),
         (lambda client: client.search(ANIME, "x" * 65), "has 65"),
         (lambda client: client.topics(q="x" * 65), "has 65"),
         (lambda client: client.season(2010, "autumn"), "'autumn' is no season"),
         (lambda client: client.user_list(ANIME, "../admin"), "no MAL user's name"),
         (lambda client: client.user_list(ANIME, ""), "no MAL user's name"),
+        (lambda client: list(client.search(ANIME, "\udcff\udcfeab")), "is not text"),
+        (lambda client: list(client.topics(user_name="\ud800")), "is not text"),
+        (lambda client: client.details(MANGA, cast("int", "../users/@me")), "'../users/@me' is not a number"),
+        (lambda client: client.topic(cast("int", "481?limit=1")), "is not a number"),
+        (lambda client: client.season(cast("int", "2010/fall/.."), "fall"), "is not a number"),
+        (lambda client: client.remove(ANIME, cast("int", "1/../2")), "is not a number"),
+        (lambda client: client.update(ANIME, cast("int", None), {"score": 1}), "None is not a number"),
+        (lambda client: client.update(ANIME, 1, {"num_watched_episodes": 1}), "'num_watched_episodes' cannot be set"),
+        (
+            lambda client: client.update(MANGA, 2, {"score": 1, "updated_at": "", "fun": 1}),
+            "'updated_at', 'fun' cannot",
+        ),
     ],
 )
 def test_what_mal_cannot_be_asked_is_refused_before_anything_is_sent(
@@ -411,6 +423,7 @@ def test_what_mal_refuses_is_told_once_in_its_words(
         ask(client)
 
     assert caught.value.status == (404 if error is NotFound else 400)
+    assert "later" not in caught.value.hint
     assert len(box.requests) == 1
     assert time.slept == []
 

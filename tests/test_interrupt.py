@@ -73,7 +73,10 @@ def test_what_to_type_does_go_on(home: Path, world: World) -> None:
 
 
 def test_a_second_ctrl_c_takes_no_word_away(home: Path, world: World) -> None:
-    with Sandbox(world, faults="stall:on=boards") as box, started(Malsync(home, box), "fetch", "forum", "boards") as process:
+    with (
+        Sandbox(world, faults="stall:on=boards") as box,
+        started(Malsync(home, box), "fetch", "forum", "boards") as process,
+    ):
         until(lambda: box.stalled)
         process.send_signal(signal.SIGINT)
         told(process, "\n")  # the line that ends the ^C of a terminal: the first one was heard
