@@ -391,7 +391,8 @@ def test_a_topic_keeps_the_board_that_it_was_found_in(catalogue: Catalogue, path
 
 
 def test_boards_get_their_names_once_they_are_read(catalogue: Catalogue, path: Path) -> None:
-    catalogue.keep("topics", {"data": []}, NOW, board=17, subboard=2)
+    catalogue.keep("topics", {"data": [{"id": 481, "title": "A poll"}]}, NOW, board=17, subboard=2)
+    catalogue.keep("topics", {"data": []}, NOW, board=99, subboard=98)
     boards = [
         {"title": "MAL", "boards": [{"id": 17, "title": "Requests", "subboards": [{"id": 2, "title": "Anime"}]}]},
         {"title": "General", "boards": [{"id": 9, "title": "Games", "description": "Not so serious."}]},

@@ -642,7 +642,13 @@ def test_a_season_and_suggestions_are_kept_in_their_order(malsync: Malsync, box:
 
 @pytest.mark.parametrize("arguments", [["1850", "fall"], ["2020", "autumn"], ["now", "fall"]])
 def test_a_season_that_there_is_not_is_wrong_usage(malsync: Malsync, arguments: list[str]) -> None:
-    malsync.error("fetch", "season", *arguments, exit_code=2)
+    message = malsync.error("fetch", "season", *arguments, exit_code=2)["message"]
+
+    assert re.match(r"Invalid value for '(YEAR|SEASON)': ", message)
+
+
+def test_a_season_may_be_in_capitals(malsync: Malsync) -> None:
+    assert malsync.json("fetch", "season", "2020", "Fall")["season"] == "fall"
 
 
 def test_whoever_has_suggestions_alone_has_no_lists_to_choose_from(home: Path, box: Sandbox) -> None:
@@ -680,6 +686,16 @@ def test_a_search_is_of_both_media_and_as_long_as_mal_wants_it(malsync: Malsync,
     assert said["anime"]
     assert (unsent, len(box.requests)) == (before, before + 1)
     assert record(malsync.home, "anime", said["anime"][0])["fetched_at"] is not None
+
+
+@pytest.mark.parametrize("arguments", [["search", "\udcff\udcfeab"], ["forum", "topics", "--user", "\udcff"],
+                                       ["forum", "topic", str(2**63)]])  # fmt: skip
+def test_what_nobody_can_ask_for_is_wrong_usage(malsync: Malsync, box: Sandbox, arguments: list[str]) -> None:
+    before = len(box.requests)
+
+    malsync.error("fetch", *arguments, exit_code=2)
+
+    assert len(box.requests) == before
 
 
 def test_a_list_of_several_pages_is_stored_whole_or_not_at_all(malsync: Malsync, box: Sandbox) -> None:
@@ -816,11 +832,14 @@ def test_moments_are_shown_as_days(malsync: Malsync, box: Sandbox) -> None:
     assert line.split()[-1] == newest["last_post_created_at"][:10]
 
 
-def test_progress_is_shown_on_a_terminal(malsync: Malsync) -> None:
-    code, screen = on_terminal(malsync, "fetch", "details")
+def test_progress_is_shown_on_a_terminal_with_the_time_left(home: Path) -> None:
+    with Sandbox(few_titles(), latency=0.1) as box:
+        malsync = Malsync(home, box)
+        malsync.ok("backup")
+        code, screen = on_terminal(malsync, "fetch", "details")
 
     assert code == 0, screen
-    assert "fetching" in screen
+    assert re.search(r"fetching .* [1-8]/9 \d+\.\d/s 0:00:0\d left", COLOUR.sub("", screen)), screen
     assert "Fetched the details of 6 anime, 3 manga." in screen
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LOCK_NAME = "fetch.lock"
 _TYPES = tuple(dict.fromkeys(kind for medium in MEDIA.values() for kind in medium.ranking_types))
 _NUMBER = click.IntRange(min=1)
+_ID = click.IntRange(1, 2**63 - 1)  # what the mirror can hold
 _ONLY = click.option("--only", type=MEDIA_CHOICE, help="One medium alone.")
 # The heading of each column, and the path of what stands there (malsync/mirror/paths.py).
 _TITLES = "{0}:title id type:media_type mean users:num_list_users"
@@ -35,6 +36,7 @@ _OPTIONS = "votes option:text"
 _POSTS = "#:number by:created_by.name at:created_at post:~body"
 _RIGHT = ("#", "id", "board", "subboard", "mean", "users", "replies", "votes")
 _PLACES = {"type": 11, "by": 16}
+_NEVER_YET = datetime.max.replace(tzinfo=UTC)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d\S*")
 
 
@@ -90,7 +92,7 @@ def details(app: App, missing: bool, everything: bool, max_age: float | None, on
         since = sweep.started_at if sweep else None if max_age is None else _before(now, max_age)
         with app.mirror() as mirror:
             wanted = [one for medium in media for one in mirror.catalogue.not_asked_for(user, medium, since)]
-            total = sum(len(mirror.catalogue.not_asked_for(user, medium, now)) for medium in media)
+            total = sum(len(mirror.catalogue.not_asked_for(user, medium, _NEVER_YET)) for medium in media)
         _say_plan(app, fetcher, len(wanted), total, sweep)
         try:
             with app.output.counting(len(wanted), "fetching") as moved:
@@ -200,9 +202,12 @@ def ranking(app: App, kind: str, limit: int, only: str | None, wait: float) -> N
 
 @_command(fetch, "The anime of a season.", "malsync fetch season 2026 fall")
 @click.argument("year", type=click.IntRange(1900, 2199))
-@click.argument("season", type=click.Choice(SEASONS))
+@click.argument("season", metavar="SEASON", type=click.Choice(SEASONS, case_sensitive=False))
 def season(app: App, year: int, season: str, wait: float) -> None:
-    """Read the anime that began in a season, and those that ran on into it."""
+    """Read the anime that began in a season, and those that ran on into it.
+
+    SEASON is winter (from January), spring (April), summer (July) or fall (October).
+    """
     with _fetching(app, wait) as fetcher:
         found = [_title(ANIME, title) for title in fetcher.season(year, season)]
     _show_titles(app, "season", found, year=year, season=season)
@@ -274,8 +279,8 @@ def boards(app: App, wait: float) -> None:
     "malsync fetch forum topics --board 5",
     "malsync fetch forum topics --search rewatch --limit 50",
 )
-@click.option("--board", type=_NUMBER, metavar="ID", help="Of this board.")
-@click.option("--subboard", type=_NUMBER, metavar="ID", help="Of this subboard.")
+@click.option("--board", type=_ID, metavar="ID", help="Of this board.")
+@click.option("--subboard", type=_ID, metavar="ID", help="Of this subboard.")
 @click.option("--search", metavar="TEXT", help="With these words in the title; at most 64 characters.")
 @click.option("--user", metavar="NAME", help="Begun by this member.")
 @click.option("--limit", type=_NUMBER, default=100, show_default=True, help="How many topics; 100 are one request.")
@@ -291,7 +296,7 @@ def topics(
 
 
 @_command(forum, "A topic with all its posts.", "malsync fetch forum topic 481")
-@click.argument("id", type=_NUMBER, metavar="ID")
+@click.argument("id", type=_ID, metavar="ID")
 def topic(app: App, id: int, wait: float) -> None:
     """Read a topic with all its posts and its poll. Posts are kept as they came, and shown here without their HTML."""
     with _fetching(app, wait) as fetcher:

@@ -99,8 +99,8 @@ LISTS: dict[str, tuple[Rows, ...]] = {
         Rows("forum_subboard", "data.boards.subboards", "id", "board:^id place:# title fetched_at:@now"),
     ),
     "topics": (
-        Rows("forum_board", "", "id:@board"),
-        Rows("forum_subboard", "", "id:@subboard"),
+        Rows("forum_board", "data", "id:@board"),  # a board without topics may be none
+        Rows("forum_subboard", "data", "id:@subboard"),
         Rows("forum_member", "data.created_by", "id", "name"),
         Rows("forum_member", "data.last_post_created_by", "id", "name"),
         Rows("forum_topic", "data", "id",
