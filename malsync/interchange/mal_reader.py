@@ -7,7 +7,7 @@ an older layout less.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from xml.parsers.expat import ErrorString
 from malsync.entry import Entry, TitleList
 from malsync.errors import UsageError
 from malsync.interchange import mal_repair
-from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, ROOT, TYPES, Element, Layout
+from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, ROOT, TYPES, Element, Layout, fact
 from malsync.interchange.mal_repair import Repair
 from malsync.medium import MEDIA, ListStatus, Medium
 from malsync.render import clipped
@@ -34,11 +34,15 @@ _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00")
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file holds, what was mended in it to read it, and what one should know of it."""
+    """What a file holds, what was mended in it to read it, and what one should know of it.
+
+    `facts` are what it says of the titles themselves, by medium and id: columns of the catalogue, no part of a snapshot.
+    """
 
     snapshot: Snapshot
     repairs: tuple[Repair, ...] = ()
     remarks: tuple[str, ...] = ()
+    facts: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
 
 
 def decode(content: bytes, name: str, *, origin: str, written: datetime, repair: bool = False) -> Reading:
@@ -124,6 +128,7 @@ class _Export:
         self._name = name
         self._info: dict[str, str] = {}
         self._lists: dict[str, TitleList] = {}
+        self._facts: dict[str, dict[int, dict[str, Any]]] = {}
         self._lines: dict[tuple[str, int], int] = {}
         self._shapes: dict[str, set[tuple[str, ...]]] = {}
         self._strange: dict[str, int] = {}
@@ -223,6 +228,9 @@ class _Export:
             )
         self._lines[medium, id] = self._line
         self._lists.setdefault(medium, {})[id] = Entry(id, title, self._status)
+        facts = {column: fact(column, self._found.get(tag, "")) for tag, column in layout.facts.items()}
+        if any(facts.values()):
+            self._facts.setdefault(medium, {})[id] = facts
         self._shapes.setdefault(medium, set()).add(tuple(self._found))
 
     # -- the whole
@@ -251,7 +259,8 @@ class _Export:
         covers: Covers = {
             name: None if lists[name] is None else self._covered(medium) for name, medium in MEDIA.items()
         }
-        return Reading(Snapshot(self._user(origin), taken_at, "import", covers, lists), remarks=tuple(remarks))
+        snapshot = Snapshot(self._user(origin), taken_at, "import", covers, lists)
+        return Reading(snapshot, remarks=tuple(remarks), facts=self._facts)
 
     def _user(self, origin: str) -> User:
         id = self._info.get("user_id", "")

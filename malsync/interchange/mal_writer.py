@@ -17,6 +17,7 @@ from malsync.interchange.mal_layout import (
     KEPT,
     LAYOUTS,
     ROOT,
+    UNKNOWN,
     UPDATE,
     Code,
     Element,
@@ -204,9 +205,9 @@ def _why(code: Code) -> str:
 
 
 def _fact(column: str, item: Any) -> str:
-    """A title's type in MAL's words, or its length; empty or 0 where nobody knows it, since importers go by the id."""
+    """A title's type in MAL's words, or its length; Unknown or 0, as MAL has it, where nobody knows it."""
     if column == "media_type":
-        return _escaped(media_type(item)) if isinstance(item, str) else ""
+        return _escaped(media_type(item)) if isinstance(item, str) and item else UNKNOWN
     return str(item or 0)
 
 
