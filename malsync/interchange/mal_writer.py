@@ -25,7 +25,7 @@ from malsync.interchange.mal_layout import (
     media_type,
 )
 from malsync.interchange.shelf import safe_name
-from malsync.medium import Json, ListStatus, Medium
+from malsync.medium import Json, Kind, ListStatus, Medium
 from malsync.snapshot import Snapshot, timestamp
 
 Facts = Mapping[int, Mapping[str, Any]]
@@ -154,8 +154,9 @@ class _Writer:
             return _element(
                 element.name, text, cdata=code.cdata
             ), "" if text == item else "it is no text that XML can hold"
-        item = value(self._medium.by_name[element.member], status)
-        if item is None or item == []:
+        field = self._medium.by_name[element.member]
+        item = value(field, status)
+        if item is None or (field.kind is Kind.TAGS and item == []):
             lost = "there is none" if element.member == "status" else ""
             return _element(element.name, element.unset, cdata=code.cdata), lost
         text = code.spell(item)
