@@ -21,6 +21,7 @@ import urllib3
 from malsync import __version__
 from malsync.clock import Clock
 from malsync.errors import ApiError, AuthError, Later, NotFound, PrivateList, Rejected, Transient, UsageError
+from malsync.origin import origin_of as origin_of  # part of what this module offers
 
 TRIES = 5
 BUDGET_SECONDS = 300.0
@@ -79,18 +80,6 @@ class FixedToken:
                 "Put a fresh one there, or unset it. Log in again: malsync login",
             )
         return False
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port: what a token is bound to and what makes a MAL user's id unique.
-
-    Of a text that is no address, its beginning: it equals no origin.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url[:60]
-    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def is_loopback(url: str) -> bool:

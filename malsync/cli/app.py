@@ -300,7 +300,7 @@ class App:
 
     @property
     def _origin(self) -> str:
-        from malsync.transport import origin_of
+        from malsync.origin import origin_of
 
         return origin_of(self.settings.api_url)
 

@@ -205,8 +205,8 @@ class Layout:
 
     @cached_property
     def passed_over(self) -> frozenset[str]:
-        """The elements that say nothing of the user's: what the title is, and whether an import overwrites."""
-        return frozenset({*self.facts, UPDATE})
+        """The elements that say nothing of the user's: which title it is, and what, and whether an import overwrites."""
+        return frozenset({*self.facts, UPDATE, self.id, self.title})
 
     @cached_property
     def by_member(self) -> dict[str, Element]:

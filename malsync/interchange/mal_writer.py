@@ -181,7 +181,7 @@ class _Writer:
 
     @property
     def _reserved(self) -> set[str]:
-        return {*self._layout.by_name, *self._layout.passed_over, self._layout.id, self._layout.title}
+        return {*self._layout.by_name, *self._layout.passed_over}
 
     def _lose(self, member: str, why: str, entry: Entry) -> None:
         self._lost.setdefault((member, why), []).append(entry.id)
