@@ -9,12 +9,14 @@ from malsync import API_URL, __version__
 from malsync.errors import UsageError
 
 AUTH_URL = "https://myanimelist.net/v1/oauth2"
+ANILIST_URL = "https://graphql.anilist.co"
 REDIRECT_URI = "http://localhost:8765/callback"
 
 FILE_NAME = "config.toml"
 FROM_ENVIRONMENT = {
     "api_url": "MALSYNC_API_URL",
     "auth_url": "MALSYNC_AUTH_URL",
+    "anilist_url": "MALSYNC_ANILIST_URL",
     "client_id": "MALSYNC_CLIENT_ID",
     "client_secret": "MALSYNC_CLIENT_SECRET",
     "redirect_uri": "MALSYNC_REDIRECT_URI",
@@ -39,6 +41,7 @@ class Settings:
     home: Path
     api_url: str = API_URL
     auth_url: str = AUTH_URL
+    anilist_url: str = ANILIST_URL
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
     redirect_uri: str = REDIRECT_URI

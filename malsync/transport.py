@@ -21,6 +21,7 @@ import urllib3
 from malsync import __version__
 from malsync.clock import Clock
 from malsync.errors import ApiError, AuthError, Later, NotFound, PrivateList, Rejected, Transient, UsageError
+from malsync.origin import origin_of as origin_of  # part of what this module offers
 
 TRIES = 5
 BUDGET_SECONDS = 300.0
@@ -79,18 +80,6 @@ class FixedToken:
                 "Put a fresh one there, or unset it. Log in again: malsync login",
             )
         return False
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port: what a token is bound to and what makes a MAL user's id unique.
-
-    Of a text that is no address, its beginning: it equals no origin.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url[:60]
-    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def is_loopback(url: str) -> bool:
@@ -190,6 +179,11 @@ class Transport:
     back-off that is waited for; `log` is told of each request, `waiting` of each wait, neither of any secret.
     """
 
+    service = "MAL"
+    """Who answers, as messages call it."""
+    setting = "MALSYNC_API_URL"
+    """The variable that holds its address."""
+
     def __init__(
         self,
         api_url: str,
@@ -223,9 +217,16 @@ class Transport:
             session.close()
 
     def send(
-        self, method: str, endpoint: str, *, address: str | None = None, form: Mapping[str, str] | None = None
+        self,
+        method: str,
+        endpoint: str,
+        *,
+        address: str | None = None,
+        form: Mapping[str, str] | None = None,
+        document: Any = None,
     ) -> Any:
-        """The answer's JSON; of a DELETE, None. `address` is the endpoint's own unless a page has another.
+        """The answer's JSON; of a DELETE, None. `address` is the endpoint's own unless a page has another. What is sent is a
+        `form`, or a `document` as JSON.
 
         GET, PATCH and DELETE are all repeated: a PATCH that came twice changes nothing but `updated_at`, and a DELETE that
         finds nothing is NotFound, which says what was wanted. Raises Transient after the last try, and Later, NotFound,
@@ -238,7 +239,7 @@ class Transport:
             while True:
                 tries += 1
                 try:
-                    return self._authorized(method, endpoint, address, form)
+                    return self._authorized(method, endpoint, address, {"data": form, "json": document})
                 except Transient as error:
                     enough += error.status is not None
                     wait = self._wait_before(tries, error)
@@ -256,23 +257,21 @@ class Transport:
             return self._jitter() * min(LONGEST_WAIT, 2.0 ** (tries - 1))
         if error.retry_after > LONGEST_RETRY_AFTER:
             raise Later(
-                f"{error.message} MAL asks to wait {error.retry_after / 60:.0f} minutes.",
+                f"{error.message} {self.service} asks to wait {error.retry_after / 60:.0f} minutes.",
                 "Run the same command again after that time.",
             )
         return error.retry_after
 
-    def _authorized(self, method: str, endpoint: str, address: str, form: Mapping[str, str] | None) -> Any:
+    def _authorized(self, method: str, endpoint: str, address: str, content: dict[str, Any]) -> Any:
         headers = self._credentials.headers()
         try:
-            return self._once(method, endpoint, address, form, headers)
+            return self._once(method, endpoint, address, content, headers)
         except _TokenRefused:
             if not self._credentials.renew(headers):
                 raise
-        return self._once(method, endpoint, address, form, self._credentials.headers())
+        return self._once(method, endpoint, address, content, self._credentials.headers())
 
-    def _once(
-        self, method: str, endpoint: str, address: str, form: Mapping[str, str] | None, headers: dict[str, str]
-    ) -> Any:
+    def _once(self, method: str, endpoint: str, address: str, content: dict[str, Any], headers: dict[str, str]) -> Any:
         if self._closed:
             raise ApiError("Stopped.", "Run the same command again.")
         self.pace.wait()
@@ -282,7 +281,13 @@ class Transport:
         call = f"{method} {endpoint}"
         try:
             response = self._session().request(
-                method, address, data=form, auth=_Bearer(headers), timeout=_TIMEOUT, allow_redirects=False, stream=True
+                method,
+                address,
+                **content,
+                auth=_Bearer(headers),
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+                stream=True,
             )
             body = self._read(response, call, started + BUDGET_SECONDS)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ContentDecodingError) as error:
@@ -292,9 +297,13 @@ class Transport:
             self._log(f"{call} -> {type(error).__name__}")
             raise Transient(f"{call}: the answer was cut off.", REACH) from error
         except (requests.RequestException, ValueError) as error:
-            raise UsageError(f"{call}: {type(error).__name__} for {self.api_url}.", "Check MALSYNC_API_URL.") from error
+            raise UsageError(f"{call}: {type(error).__name__} for {self.api_url}.", f"Check {self.setting}.") from error
         spent = self._clock.monotonic() - started
         self._log(f"{call}{_query(address)} -> {response.status_code}, {len(body)} bytes, {spent:.2f} s")
+        return self.understood(call, response, body)
+
+    def understood(self, call: str, response: requests.Response, body: bytes) -> Any:
+        """The answer's JSON. Raises the error that it is."""
         return _understood(call, response, body)
 
     def _read(self, response: requests.Response, call: str, until: float) -> bytes:
@@ -304,7 +313,7 @@ class Transport:
             body += piece
             if len(body) > _MAX_ANSWER:
                 response.close()
-                raise ApiError(f"{call}: the answer is larger than {_MAX_ANSWER >> 20} MB.", "Check MALSYNC_API_URL.")
+                raise ApiError(f"{call}: the answer is larger than {_MAX_ANSWER >> 20} MB.", f"Check {self.setting}.")
             if self._clock.monotonic() > until:
                 response.close()
                 raise Transient(f"{call}: no whole answer within {BUDGET_SECONDS:.0f} s.", REACH)
@@ -330,13 +339,13 @@ class _TokenRefused(AuthError):
 def _understood(call: str, response: requests.Response, body: bytes) -> Any:
     """The answer's JSON, or the error that it is."""
     status = response.status_code
-    document = _json(body)
+    document = json_of(body)
     if status == 200 and (document is not None or (call.startswith("DELETE ") and body.strip() in _DELETED)):
         return document
     told = document if isinstance(document, dict) else {}
     said = str(told.get("message") or told.get("error") or "")[:200]
     if status == 200:
-        form = "is empty" if not body.strip() else f"is not JSON but {_content_type(response)}"
+        form = "is empty" if not body.strip() else f"is not JSON but {content_type(response)}"
         raise Transient(f"{call}: the answer {form}.", "Check that MALSYNC_API_URL is the address of the MAL API v2.")
     if 300 <= status < 400:
         to = response.headers.get("Location", "")
@@ -353,7 +362,7 @@ def _understood(call: str, response: requests.Response, body: bytes) -> Any:
     if status == 404:
         raise NotFound(f"{call}: MAL answers that there is no such thing (404).", "Check the name or id.")
     if status == 429 or status >= 500:
-        raise Transient(f"{call}: MAL answered {status}.", REACH, _retry_after(response), status=status)
+        raise Transient(f"{call}: MAL answered {status}.", REACH, retry_after(response), status=status)
     if "client id" in said.lower():
         raise AuthError(f"{call}: {said}.", "Check MALSYNC_CLIENT_ID against the one shown in MAL's API settings.")
     raise Rejected(
@@ -375,18 +384,20 @@ def _forbidden(call: str, told: dict[str, Any], said: str) -> ApiError | AuthErr
     return PrivateList(f"{call}: MAL does not show this ({said}).", "Its owner can: malsync login, malsync backup")
 
 
-def _json(body: bytes) -> Any:
+def json_of(body: bytes) -> Any:
+    """What an answer's body says in JSON; None where it is none."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
 
 
-def _content_type(response: requests.Response) -> str:
+def content_type(response: requests.Response) -> str:
+    """What an answer says that it is."""
     return response.headers.get("Content-Type", "something else").partition(";")[0][:40]
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def retry_after(response: requests.Response) -> float | None:
     """Seconds, from either form of the header (RFC 9110, 10.2.3)."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():

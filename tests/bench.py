@@ -256,6 +256,33 @@ def restoring() -> None:
     )
 
 
+def exchanging() -> None:
+    """Lists out of the mirror and in again, each command a process of its own, as somebody would type it."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, homes = Path(place), iter(Path(place) / f"home-{number}" for number in range(100))
+        for entries in (10_000, 20_000):
+            (folder / str(entries)).mkdir()
+            with Mirror.open(folder / str(entries) / FILE_NAME, write=True) as mirror:
+                mirror.add(_whole_lists(entries, 3))
+        malsync = (PYTHON, "-m", "malsync", "-q")
+        bare = clean_environment()
+        small, large = ({**bare, "MALSYNC_HOME": str(folder / str(entries))} for entries in (10_000, 20_000))
+        files = [str(folder / f"{name}.xml.gz") for name in ("anime", "manga")]
+
+        def out() -> None:
+            run(*malsync, "export", "1", "--format", "xml", "--output", f"{folder}/{{medium}}.xml.gz", env=small)
+
+        def into() -> None:
+            run(*malsync, "import", *files, env={**bare, "MALSYNC_HOME": str(next(homes))})
+
+        def sheet() -> None:
+            run(*malsync, "export", "1", "--format", "csv", "--output", f"{folder}/{{medium}}.csv", env=large)
+
+        report("XML of 10,000 entries out, the whole command", best(out), 0.8, " s")
+        report("XML of 10,000 entries in, into a new mirror", best(into), 0.8, " s")
+        report("CSV of 20,000 entries, the whole command", best(sheet), 1.0, " s")
+
+
 def _talking_to(box: Sandbox, home: str) -> dict[str, str]:
     return {
         **clean_environment(),
@@ -277,6 +304,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "year": a_year,
     "plan": planning,
     "restore": restoring,
+    "exchange": exchanging,
 }
 
 

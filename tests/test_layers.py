@@ -18,6 +18,7 @@ LAYERS = {
     "errors": "words",
     "medium": "words",
     "clock": "words",
+    "origin": "words",
     "answers": "core",
     "pages": "core",
     "entry": "core",

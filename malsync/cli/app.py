@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from malsync.auth import TokenEndpoint
     from malsync.clock import Clock
     from malsync.config import Settings
+    from malsync.interchange.anilist_client import AniList
     from malsync.interchange.mal_reader import Reading
     from malsync.mirror import Mirror
     from malsync.refs import Chosen, Sources
@@ -35,7 +36,9 @@ class App:
         self.output = output
         self.named_account = named_account
         self._home = home
-        self._clients: list[Client] = []
+        self.facts: dict[str, dict[int, dict[str, Any]]] = {}
+        """What the files that were read say of titles, by medium and id."""
+        self._clients: list[Client | AniList] = []
 
     @property
     def account(self) -> str:
@@ -178,9 +181,25 @@ class App:
         self._clients.append(client)
         return client
 
+    def anilist(self) -> "AniList":
+        """A client of AniList, which asks for no sign-in."""
+        from malsync.interchange.anilist_client import AniList
+        from malsync.transport import check_url
+
+        client = AniList(
+            check_url(self.settings.anilist_url, "MALSYNC_ANILIST_URL"),
+            user_agent=self.settings.user_agent,
+            clock=self.world.clock,
+            jitter=self.world.jitter,
+            log=self.output.log,
+            waiting=self.output.note,
+        )
+        self._clients.append(client)
+        return client
+
     @property
     def requests(self) -> dict[str, int]:
-        """How many requests this command has sent to the API's address so far, by method."""
+        """How many requests this command has sent so far, by method; those to the token endpoint are not among them."""
         total: Counter[str] = Counter()
         for client in self._clients:
             total += client.requests
@@ -250,7 +269,8 @@ class App:
 
         Raises UsageError when there is no such account and no such user in the mirror.
         """
-        bound, users = self.accounts.all(), mirror.users()
+        # A list that names nobody is found by its number alone.
+        bound, users = self.accounts.all(), [user for user in mirror.users() if user.id is not None or user.name]
         if who is None and self.named_account is None and self.settings.access_token and len(bound) > 1:
             # The token says whose lists are meant, and with several accounts only MAL knows whose token it is.
             return self._token_user
@@ -280,7 +300,7 @@ class App:
 
     @property
     def _origin(self) -> str:
-        from malsync.transport import origin_of
+        from malsync.origin import origin_of
 
         return origin_of(self.settings.api_url)
 
@@ -292,6 +312,8 @@ class App:
         reading = list_file.read(place(text), origin=self._origin, repair=repair)
         for remark in reading.remarks:
             self.output.warn(remark)
+        for name, told in reading.facts.items():
+            self.facts.setdefault(name, {}).update(told)
         return reading
 
     def _sources(self, mirror: "Mirror") -> "Sources":

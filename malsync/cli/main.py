@@ -51,7 +51,9 @@ _HOMES = {
     },
     "malsync.cli.transfer": {
         "export": "Write a list to a file.",
-        "import": "Store files as one snapshot.",
+    },
+    "malsync.cli.arrival": {
+        "import": "Store files, or a list on AniList, as one snapshot.",
     },
     "malsync.cli.mirror": {
         "verify": "Prove that every snapshot is whole.",

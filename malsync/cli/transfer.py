@@ -1,4 +1,4 @@
-"""export and import: lists out of the mirror and into it."""
+"""export: lists out of the mirror, into files of four forms."""
 
 import sys
 from collections.abc import Iterable
@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App
-from malsync.cli.backup import WAIT, info_document
 from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
 from malsync.cli.output import writing
 from malsync.errors import UsageError
 
 if TYPE_CHECKING:
-    from malsync.interchange.mal_reader import Reading
     from malsync.medium import Medium
     from malsync.mirror import Mirror
     from malsync.refs import Chosen
 
 _STDOUT = "-"
 _ENDINGS = {"xml": ".xml.gz", "csv": ".csv"}
-_TOLD = 20
-"""So many repairs are told one by one, and how many more there are."""
+"""Of the forms that have a file for each list."""
 
 
 @click.command(
@@ -34,13 +31,14 @@ _TOLD = 20
         "malsync export good --format xml --output '{medium}.xml.gz'",
         "malsync export latest --format csv --only anime --output - | head",
         "malsync export latest --format csv --spreadsheet",
+        "malsync export latest --format sqlite --output list.db",
     ],
 )
 @click.argument("ref")
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["json", "xml", "csv"]),
+    type=click.Choice(["json", "xml", "csv", "sqlite"]),
     default="json",
     show_default=True,
     help="The file's form.",
@@ -51,14 +49,15 @@ _TOLD = 20
     metavar="PATH",
     help="Where to (gzipped when it ends in .gz); - is stdout. For xml and csv, a folder, or a name with {medium}.",
 )
-@click.option("--only", type=MEDIA_CHOICE, help="One of the two lists (xml and csv, which have a file for each).")
+@click.option("--only", type=MEDIA_CHOICE, help="One of the two lists (not for json, which is the whole snapshot).")
 @click.option("--spreadsheet", is_flag=True, help="For csv: put a ' before what a spreadsheet would compute.")
 @pass_app
 def export(app: App, ref: str, kind: str, target: str | None, only: str | None, spreadsheet: bool) -> None:
     """Write the list that REF names to a file that stands on its own.
 
     json is malsync's own form, whole; it goes to stdout unless --output says otherwise. xml is MAL's own export, for its
-    importer and others'; csv is for spreadsheets. These have a file for each list, named as MAL names them.
+    importer and others'; csv is for spreadsheets. These have a file for each list, named as MAL names them. sqlite is one
+    file for Datasette and the like.
     """
     if kind == "json" and only is not None:
         raise UsageError("--only does not go with json: a snapshot is both lists.", "Leave it out, or export as xml.")
@@ -70,7 +69,10 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
             _export_snapshot(app, chosen, target or _STDOUT)
             return
         media = _media(chosen, only)
-        told = {medium.name: _facts(mirror, medium) for medium in media} if kind == "xml" else {}
+        told = {medium.name: _facts(app, mirror, medium) for medium in media} if kind != "csv" else {}
+    if kind == "sqlite":
+        _export_tables(app, chosen, media, told, target)
+        return
     paths = _paths(app, chosen, media, kind, target)
     contents, losses = _contents(chosen, media, kind, told, spreadsheet=spreadsheet)
     for loss in losses:
@@ -98,6 +100,30 @@ def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:
     app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).", colour="green")
 
 
+def _export_tables(app: App, chosen: "Chosen", media: "list[Medium]", told: dict[str, Any], target: str | None) -> None:
+    from malsync.interchange import shelf, tables
+    from malsync.render import list_document
+
+    if target == _STDOUT and (app.output.json or sys.stdout.isatty()):
+        raise UsageError(
+            f"A database on stdout does not fit {'--json' if app.output.json else 'a terminal'}.",
+            "Write it to a file (--output PATH), or send stdout to a program or a file.",
+        )
+    snapshot = chosen.snapshot
+    content = tables.encode(snapshot, media, told, chosen.number)
+    if target == _STDOUT:
+        _print([content])
+        return
+    name = f"lists_{int(snapshot.taken_at.timestamp())}_-_{snapshot.user.id or shelf.safe_name(snapshot.user.name)}.db"
+    path = app.target(target or name)
+    if path.is_dir() or (target or "").endswith(("/", "\\")):
+        path = app.target(str(path / name))
+    _write(path, [content])
+    described = list_document(chosen.reference, chosen.number, snapshot)
+    app.output.document({"file": str(path), "format": "sqlite", "from": described})
+    app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes). Look at it: datasette {path}", colour="green")
+
+
 def _media(chosen: "Chosen", only: str | None) -> "list[Medium]":
     """The lists to be written. Raises UsageError where there is none."""
     from malsync.medium import MEDIA
@@ -109,10 +135,11 @@ def _media(chosen: "Chosen", only: str | None) -> "list[Medium]":
     return found
 
 
-def _facts(mirror: "Mirror", medium: "Medium") -> dict[int, dict[str, Any]]:
+def _facts(app: App, mirror: "Mirror", medium: "Medium") -> dict[int, dict[str, Any]]:
+    """What is known of titles: in the catalogue, and above it in the file that is exported."""
     from malsync.interchange.mal_layout import LAYOUTS
 
-    return mirror.catalogue.told(medium, list(LAYOUTS[medium.name].facts.values()))
+    return mirror.catalogue.told(medium, list(LAYOUTS[medium.name].facts.values())) | app.facts.get(medium.name, {})
 
 
 def _paths(app: App, chosen: "Chosen", media: "list[Medium]", kind: str, target: str | None) -> "dict[str, Path]":
@@ -192,53 +219,5 @@ def _visible(text: str) -> str:
     return visible(text)
 
 
-@click.command(
-    "import",
-    cls=Command,
-    examples=[
-        "malsync import list.json.gz",
-        "malsync import old-laptop.json --json",
-        "malsync import animelist_1700000000_-_4711.xml.gz mangalist_1700000000_-_4711.xml.gz",
-        "malsync import --repair animelist-2011.xml",
-    ],
-)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--repair", is_flag=True, help="Strip what XML forbids, say what was stripped, import the rest.")
-@WAIT
-@pass_app
-def import_(app: App, files: tuple[str, ...], repair: bool, wait: float) -> None:
-    """Store files as one snapshot: malsync's own, or MAL's XML exports. The same file again: nothing happens.
-
-    Several files must complete each other (one list each, of one MAL user); for many whole snapshots use mirror rebuild.
-    """
-    from malsync.render import counted, summary, visible
-    from malsync.transfer import as_one, take_in
-
-    read = [(file, app.read_list(file, repair=repair)) for file in files]
-    snapshot = as_one([reading.snapshot for _, reading in read])
-    with app.at_work(wait), app.mirror(write=True, wait=wait) as mirror:
-        known = len(mirror.infos())
-        info = take_in(mirror, snapshot)
-        is_new = len(mirror.infos()) > known
-    document = {**info_document(info, app.accounts.account_of(info.user)), "requests": {}, "files": list(files)}
-    if repair:
-        document["repairs"] = [{"file": file, **one._asdict()} for file, reading in read for one in reading.repairs]
-    app.output.document(document)
-    _tell_repairs(app, read)
-    what = "Imported as" if is_new else "Already here as"
-    whose = visible(info.user.name) or "nobody in particular"
-    app.output.say(f"{what} snapshot {info.number} of {whose}: {counted(info.counts)}", colour="green")
-    if is_new and any(info.changes.values()):
-        app.output.say(f"  {summary(info.changes)} since the import before it")
-
-
-def _tell_repairs(app: App, read: "list[tuple[str, Reading]]") -> None:
-    for file, reading in read:
-        for repair in reading.repairs[:_TOLD]:
-            app.output.warn(f"{file}, line {repair.line}: {_visible(repair.what)}.")
-        if len(reading.repairs) > _TOLD:
-            app.output.warn(f"{file}: and {len(reading.repairs) - _TOLD:,} more of the kind.")
-
-
-COMMANDS = (export, import_)
-"""Lists in and out of files: bytes in, values out, and back."""
+COMMANDS = (export,)
+"""Lists out of the mirror into files."""

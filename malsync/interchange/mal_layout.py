@@ -205,8 +205,8 @@ class Layout:
 
     @cached_property
     def passed_over(self) -> frozenset[str]:
-        """The elements that say nothing of the user's: what the title is, and whether an import overwrites."""
-        return frozenset({*self.facts, UPDATE})
+        """The elements that say nothing of the user's: which title it is, and what, and whether an import overwrites."""
+        return frozenset({*self.facts, UPDATE, self.id, self.title})
 
     @cached_property
     def by_member(self) -> dict[str, Element]:
@@ -326,4 +326,15 @@ def media_type(word: str) -> str:
     return " ".join(part.upper() if part in _INITIALS else part.capitalize() for part in word.split("_"))
 
 
+def fact(column: str, text: str) -> str | int | None:
+    """What an export says of a title, as the catalogue has it in `column`; None where it knows nothing."""
+    text = text.strip()
+    if column == "media_type":
+        word = text.lower().replace(" ", "_")
+        return word if word not in ("", UNKNOWN.lower()) else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) else None
+
+
 _INITIALS = {"tv", "ova", "ona", "cm", "pv"}
+UNKNOWN = "Unknown"
+"""MAL's word for the type of a title of which it knows none."""

@@ -7,7 +7,7 @@ an older layout less.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from xml.parsers.expat import ErrorString
 from malsync.entry import Entry, TitleList
 from malsync.errors import UsageError
 from malsync.interchange import mal_repair
-from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, ROOT, TYPES, Element, Layout
+from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, ROOT, TYPES, Element, Layout, fact
 from malsync.interchange.mal_repair import Repair
 from malsync.medium import MEDIA, ListStatus, Medium
 from malsync.render import clipped
@@ -34,11 +34,15 @@ _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00")
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file holds, what was mended in it to read it, and what one should know of it."""
+    """What a file holds, what was mended in it to read it, and what one should know of it.
+
+    `facts` are what it says of the titles themselves, by medium and id: columns of the catalogue, no part of a snapshot.
+    """
 
     snapshot: Snapshot
     repairs: tuple[Repair, ...] = ()
     remarks: tuple[str, ...] = ()
+    facts: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
 
 
 def decode(content: bytes, name: str, *, origin: str, written: datetime, repair: bool = False) -> Reading:
@@ -73,6 +77,9 @@ def _read(content: bytes, name: str, origin: str, written: datetime) -> Reading:
     expat = export.place = parser.parser
     # Past ElementTree's own methods in between, which cost as much as ours: it is 23 elements an entry.
     expat.StartElementHandler, expat.EndElementHandler = export.start, export.end
+    expat.CharacterDataHandler = export.texts.append
+    # Called for each end of a CDATA section, and of use in documents with a DTD alone, which are refused before.
+    expat.DefaultHandlerExpand = None
     try:
         parser.feed(_with_its_line_ends(content))
         parser.close()
@@ -124,11 +131,12 @@ class _Export:
         self._name = name
         self._info: dict[str, str] = {}
         self._lists: dict[str, TitleList] = {}
+        self._facts: dict[str, dict[int, dict[str, Any]]] = {}
         self._lines: dict[tuple[str, int], int] = {}
         self._shapes: dict[str, set[tuple[str, ...]]] = {}
         self._strange: dict[str, int] = {}
         self._depth = 0
-        self._text = ""
+        self.texts: list[str] = []
         self._told_of: dict[str, dict[tuple[str, str], ListStatus]] = {}
         # Of the entry that is being read:
         self._of = ""
@@ -142,14 +150,10 @@ class _Export:
 
     def start(self, tag: str, attributes: Sequence[str]) -> None:  # noqa: ARG002
         """An element begins."""
-        self._text = ""
-        self._depth += 1
-        if self._depth != _DEEPEST:
+        self.texts.clear()
+        self._depth = depth = self._depth + 1
+        if depth != _DEEPEST:
             self._enter(tag)
-
-    def data(self, text: str) -> None:
-        """Text goes on."""
-        self._text += text
 
     def end(self, tag: str) -> None:
         """An element ends."""
@@ -159,12 +163,16 @@ class _Export:
             if depth == 2:
                 self._leave()
             return
-        if self._layout is not None and tag in self._found:
+        texts, found = self.texts, self._found
+        text = texts[0] if len(texts) == 1 else "".join(texts)
+        if tag in found and self._layout is not None:
             raise self.error(f"{tag} stands twice in one {self._of}")
-        self._found[tag] = text = self._text
-        if self._layout is not None:
-            told = self._told.get((tag, text))
-            self._status.update(self._told_by(self._layout, tag, text) if told is None else told)
+        found[tag] = text
+        told = self._told.get((tag, text))
+        if told is None and self._layout is not None:
+            told = self._told_by(self._layout, tag, text)
+        if told:
+            self._status.update(told)
 
     def comment(self, text: str) -> None:
         """A comment. The first one may say when malsync wrote the file."""
@@ -196,7 +204,9 @@ class _Export:
 
     def _told_by(self, layout: Layout, tag: str, text: str) -> ListStatus:
         """The members that an element fills. Most texts come again and again, so what they tell is kept."""
-        if tag in layout.passed_over or tag in (layout.id, layout.title):
+        if tag in layout.passed_over:
+            if tag not in (layout.id, layout.title):
+                self._told[tag, text] = {}
             return {}
         element = layout.by_name.get(tag)
         if element is None:
@@ -205,7 +215,7 @@ class _Export:
             told = _told(element, text)
         except ValueError as error:
             raise self.error(f"{tag} is {_quoted(text)}; {error}") from error
-        if not element.code.cdata:
+        if not element.code.cdata or not text:
             self._told[tag, text] = told
         return told
 
@@ -223,7 +233,13 @@ class _Export:
             )
         self._lines[medium, id] = self._line
         self._lists.setdefault(medium, {})[id] = Entry(id, title, self._status)
+        self._keep_facts(layout, id)
         self._shapes.setdefault(medium, set()).add(tuple(self._found))
+
+    def _keep_facts(self, layout: Layout, id: int) -> None:
+        facts = {column: fact(column, self._found.get(tag, "")) for tag, column in layout.facts.items()}
+        if any(facts.values()):
+            self._facts.setdefault(layout.medium.name, {})[id] = facts
 
     # -- the whole
 
@@ -251,7 +267,8 @@ class _Export:
         covers: Covers = {
             name: None if lists[name] is None else self._covered(medium) for name, medium in MEDIA.items()
         }
-        return Reading(Snapshot(self._user(origin), taken_at, "import", covers, lists), remarks=tuple(remarks))
+        snapshot = Snapshot(self._user(origin), taken_at, "import", covers, lists)
+        return Reading(snapshot, remarks=tuple(remarks), facts=self._facts)
 
     def _user(self, origin: str) -> User:
         id = self._info.get("user_id", "")

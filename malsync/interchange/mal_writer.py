@@ -17,6 +17,7 @@ from malsync.interchange.mal_layout import (
     KEPT,
     LAYOUTS,
     ROOT,
+    UNKNOWN,
     UPDATE,
     Code,
     Element,
@@ -24,7 +25,7 @@ from malsync.interchange.mal_layout import (
     media_type,
 )
 from malsync.interchange.shelf import safe_name
-from malsync.medium import Json, ListStatus, Medium
+from malsync.medium import Json, Kind, ListStatus, Medium
 from malsync.snapshot import Snapshot, timestamp
 
 Facts = Mapping[int, Mapping[str, Any]]
@@ -153,8 +154,9 @@ class _Writer:
             return _element(
                 element.name, text, cdata=code.cdata
             ), "" if text == item else "it is no text that XML can hold"
-        item = value(self._medium.by_name[element.member], status)
-        if item is None or item == []:
+        field = self._medium.by_name[element.member]
+        item = value(field, status)
+        if item is None or (field.kind is Kind.TAGS and item == []):
             lost = "there is none" if element.member == "status" else ""
             return _element(element.name, element.unset, cdata=code.cdata), lost
         text = code.spell(item)
@@ -179,7 +181,7 @@ class _Writer:
 
     @property
     def _reserved(self) -> set[str]:
-        return {*self._layout.by_name, *self._layout.passed_over, self._layout.id, self._layout.title}
+        return {*self._layout.by_name, *self._layout.passed_over}
 
     def _lose(self, member: str, why: str, entry: Entry) -> None:
         self._lost.setdefault((member, why), []).append(entry.id)
@@ -204,9 +206,9 @@ def _why(code: Code) -> str:
 
 
 def _fact(column: str, item: Any) -> str:
-    """A title's type in MAL's words, or its length; empty or 0 where nobody knows it, since importers go by the id."""
+    """A title's type in MAL's words, or its length; Unknown or 0, as MAL has it, where nobody knows it."""
     if column == "media_type":
-        return _escaped(media_type(item)) if isinstance(item, str) else ""
+        return _escaped(media_type(item)) if isinstance(item, str) and item else UNKNOWN
     return str(item or 0)
 
 

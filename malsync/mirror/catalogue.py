@@ -181,11 +181,23 @@ class Catalogue:
     # -- what is known
 
     def told(self, medium: Medium, columns: Sequence[str]) -> dict[int, dict[str, Any]]:
-        """Those columns of every title of `medium` of which anything was fetched, by id."""
-        rows = self._file.rows(f"SELECT id, {', '.join(columns)} FROM {medium.name} WHERE fetched_at IS NOT NULL")
+        """Those columns of every title of `medium` that any of them is known of, by id."""
+        known = " OR ".join(f"{column} IS NOT NULL" for column in columns)
+        rows = self._file.rows(f"SELECT id, {', '.join(columns)} FROM {medium.name} WHERE {known}")
         return {id: dict(zip(columns, row, strict=True)) for id, *row in rows}
 
     # -- what came
+
+    def learn(self, medium: Medium, facts: Mapping[int, Mapping[str, Any]]) -> None:
+        """What a file says of titles that are here, where MAL itself has not told it."""
+        columns = sorted({column for told in facts.values() for column in told})
+        if columns:
+            sets = ", ".join(f"{name} = coalesce(nullif({name}, 0), ?)" for name in columns)
+            with self._file.transaction():
+                self._file.change_many(
+                    f"UPDATE {medium.name} SET {sets} WHERE id = ?",
+                    [(*(told.get(name) for name in columns), id) for id, told in facts.items()],
+                )
 
     def keep_details(self, medium: Medium, title: Title, now: datetime) -> None:
         """Everything that MAL says of one title. What it said before and does not say now goes."""

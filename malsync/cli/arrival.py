@@ -1,0 +1,200 @@
+"""import: lists into the mirror, from files and from AniList."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from malsync.cli.app import App
+from malsync.cli.backup import WAIT, info_document
+from malsync.cli.options import Command, pass_app
+from malsync.errors import UsageError
+
+if TYPE_CHECKING:
+    from malsync.interchange.anilist import Taken
+    from malsync.interchange.mal_reader import Reading
+    from malsync.mirror import Info, Mirror
+    from malsync.snapshot import Snapshot
+
+_TOLD = 20
+"""So many repairs, or entries left out, are told one by one, and how many more there are."""
+_PROFILE = "anilist.co/user/"
+
+
+@click.command(
+    "import",
+    cls=Command,
+    examples=[
+        "malsync import list.json.gz",
+        "malsync import old-laptop.json --json",
+        "malsync import animelist_1700000000_-_4711.xml.gz mangalist_1700000000_-_4711.xml.gz",
+        "malsync import --repair animelist-2011.xml",
+        "malsync import --from anilist NAME",
+        "malsync import --from anilist NAME --custom-lists-as-tags --report left-out.json",
+    ],
+)
+@click.argument("sources", nargs=-1, required=True, metavar="FILE...")
+@click.option("--repair", is_flag=True, help="Strip what XML forbids, say what was stripped, import the rest.")
+@click.option(
+    "--from", "service", type=click.Choice(["anilist"]), help="Read the public list of this user there, not a file."
+)
+@click.option(
+    "--custom-lists-as-tags", is_flag=True, help="With --from anilist: the custom lists an entry is in, as tags."
+)
+@click.option(
+    "--report",
+    metavar="PATH",
+    help="With --from: where to write down what was left out (a file in the home folder).",
+)
+@WAIT
+@pass_app
+def import_(
+    app: App,
+    sources: tuple[str, ...],
+    repair: bool,
+    service: str | None,
+    custom_lists_as_tags: bool,
+    report: str | None,
+    wait: float,
+) -> None:
+    """Store files as one snapshot: malsync's own, or MAL's XML exports. The same file again: nothing happens.
+
+    Several files must complete each other (one list each, of one MAL user); for many whole snapshots use mirror rebuild.
+
+    With --from anilist, FILE is the name of a user of AniList, whose public lists are read. The snapshot is nobody's on MAL,
+    and may be restored into any account. Titles that MAL does not have are told, and written down in a report.
+    """
+    if service is not None:
+        if repair:
+            raise UsageError("--repair does not go with --from.", "It is for XML files.")
+        if len(sources) > 1:
+            raise UsageError("--from takes one user.", "Import them one by one.")
+        _import_from_anilist(app, sources[0], report, as_tags=custom_lists_as_tags, wait=wait)
+        return
+    if custom_lists_as_tags or report is not None:
+        option = "--custom-lists-as-tags" if custom_lists_as_tags else "--report"
+        raise UsageError(f"{option} goes with --from only.", "For a list on AniList: --from anilist NAME")
+    _import_files(app, sources, repair=repair, wait=wait)
+
+
+def _import_files(app: App, files: tuple[str, ...], *, repair: bool, wait: float) -> None:
+    from malsync.transfer import as_one
+
+    read = [(file, app.read_list(file, repair=repair)) for file in files]
+    info, is_new = _store(app, as_one([reading.snapshot for _, reading in read]), wait)
+    document = {**info_document(info, app.accounts.account_of(info.user)), "requests": {}, "files": list(files)}
+    if repair:
+        document["repairs"] = [{"file": file, **one._asdict()} for file, reading in read for one in reading.repairs]
+    app.output.document(document)
+    _tell_repairs(app, read)
+    _tell_imported(app, info, info.user.name or "nobody in particular", is_new=is_new)
+
+
+def _store(app: App, snapshot: "Snapshot", wait: float) -> "tuple[Info, bool]":
+    """Where the snapshot is in the mirror now, and whether it is new there."""
+    from malsync.transfer import take_in
+
+    with app.at_work(wait), app.mirror(write=True, wait=wait) as mirror:
+        known = len(mirror.infos())
+        info = take_in(mirror, snapshot)
+        _learn(app, mirror)
+        return info, len(mirror.infos()) > known
+
+
+def _learn(app: App, mirror: "Mirror") -> None:
+    from malsync.medium import MEDIA
+
+    for name, facts in app.facts.items():
+        mirror.catalogue.learn(MEDIA[name], facts)
+
+
+def _tell_imported(app: App, info: "Info", whose: str, *, is_new: bool) -> None:
+    from malsync.render import counted, summary, visible
+
+    what = "Imported as" if is_new else "Already here as"
+    app.output.say(f"{what} snapshot {info.number} of {visible(whose)}: {counted(info.counts)}", colour="green")
+    if is_new and any(info.changes.values()):
+        app.output.say(f"  {summary(info.changes)} since the import before it")
+
+
+def _tell_repairs(app: App, read: "list[tuple[str, Reading]]") -> None:
+    for file, reading in read:
+        for repair in reading.repairs[:_TOLD]:
+            app.output.warn(f"{file}, line {repair.line}: {_visible(repair.what)}.")
+        if len(reading.repairs) > _TOLD:
+            app.output.warn(f"{file}: and {len(reading.repairs) - _TOLD:,} more of the kind.")
+
+
+# -- AniList
+
+
+def _import_from_anilist(app: App, user: str, report: str | None, *, as_tags: bool, wait: float) -> None:
+    from malsync.interchange import anilist
+
+    path = None if report is None else app.target(report)
+    client = app.anilist()
+    name = _name(user)
+    app.output.note(f"Reading the lists of {name} from {client.api_url} ...")
+    with app.output.reading() as progress:
+        found = client.lists(name, progress)
+    origin = f"{client.api_url}/{found.user.lower()}"
+    taken = anilist.convert(found, origin=origin, taken_at=app.world.clock.now(), custom_lists_as_tags=as_tags)
+    # Before the list is stored: where it cannot be written down, nothing is, and the same command can be typed again.
+    written = _write_report(app, taken, path, found.user) if taken.left_out else None
+    info, is_new = _store(app, taken.snapshot, wait)
+    app.output.document(
+        {
+            **info_document(info, None),
+            "requests": app.requests,
+            "files": [],
+            "from": {"service": "anilist", "user": found.user},
+            "left_out": [anilist.left_out_document(one) for one in taken.left_out],
+            "report": None if written is None else str(written),
+        }
+    )
+    for remark in taken.remarks:
+        app.output.warn(remark)
+    _tell_imported(app, info, taken.snapshot.note, is_new=is_new)
+    if written is not None:
+        _tell_left_out(app, taken, written)
+
+
+def _name(user: str) -> str:
+    """The name of a user, also where the address of their profile was given. Raises UsageError for none."""
+    _, mark, rest = user.partition(_PROFILE)
+    name = (rest if mark else user).partition("/")[0].strip()
+    if not name:
+        raise UsageError(f"{user!r} names no user.", "Give the name that is in the address of their profile.")
+    return name
+
+
+def _write_report(app: App, taken: "Taken", path: Path | None, user: str) -> Path:
+    from malsync import files
+    from malsync.interchange import anilist, shelf
+
+    if path is None:
+        folder = app.home / "left-out"
+        files.make_folder(folder)
+        path = folder / f"anilist-{shelf.safe_name(user)}-{taken.snapshot.taken_at:%Y%m%dT%H%M%SZ}.json"
+    files.write(path, [anilist.report(taken)])
+    return path
+
+
+def _tell_left_out(app: App, taken: "Taken", path: Path) -> None:
+    many = len(taken.left_out)
+    app.output.warn(f"{many:,} {'entry was' if many == 1 else 'entries were'} left out:")
+    for one in taken.left_out[:_TOLD]:
+        app.output.warn(f"  {one.medium.name} {_visible(one.title)}: {_visible(one.why)}", colour=None)
+    if many > _TOLD:
+        app.output.warn(f"  and {many - _TOLD:,} more", colour=None)
+    app.output.warn(f"All of it, with scores and notes, is in {path}")
+
+
+def _visible(text: str) -> str:
+    from malsync.render import visible
+
+    return visible(text)
+
+
+COMMANDS = (import_,)
+"""Lists into the mirror."""

@@ -1,0 +1,400 @@
+"""`export` and `import` of what others read too: MAL's XML and CSV, through the mirror, from files, and into accounts."""
+
+import csv
+import gzip
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from malsync.sandbox import Sandbox
+from tests.harness import ROOT, Malsync, clean_environment
+from tests.lists import MIKA, snapshot, watched, write
+from tests.servers import FarSide
+from tests.signing import sign_in
+
+VALID = ROOT / "fixtures" / "xml" / "valid"
+ANIME_FILE, MANGA_FILE = VALID / "animelist_1700000000_-_4711.xml.gz", VALID / "mangalist_1700000001_-_4711.xml.gz"
+
+
+@pytest.fixture
+def box(box: Sandbox) -> Sandbox:
+    """A sandbox whose lists can all be said in XML: the sandbox's own have a tag with a comma and an escape sequence."""
+    box.edit(box.user, "anime", 22839, tags=["an advert"])
+    box.edit(box.user, "anime", 34599, comments="not for children")
+    return box
+
+
+def texts_of(path: Path) -> list[dict[str, str]]:
+    """What each entry of an export says, element by element, by another parser than ours."""
+    content = path.read_bytes()
+    root = ET.fromstring(gzip.decompress(content) if path.suffix == ".gz" else content)
+    return [{one.tag: one.text or "" for one in entry} for entry in root if entry.tag != "myinfo"]
+
+
+# -- out: XML
+
+
+def test_an_export_as_xml_is_two_files_under_mals_names(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
+    malsync.ok("backup")
+
+    document = malsync.json("export", "latest", "--format", "xml", "--output", f"{tmp_path}/")
+
+    assert document["losses"] == []
+    files = {name: Path(path) for name, path in document["files"].items()}
+    assert [re.sub(r"\d{10}", "EPOCH", path.name) for path in files.values()] == [
+        "animelist_EPOCH_-_9000001.xml.gz",
+        "mangalist_EPOCH_-_9000001.xml.gz",
+    ]
+    for name, path in files.items():
+        assert path.stat().st_mode & 0o777 == 0o600
+        entries = texts_of(path)
+        assert {int(next(iter(entry.values()))) for entry in entries} == box.entries(box.user, name).keys()
+        assert {entry["update_on_import"] for entry in entries} == {"1"}
+
+
+def test_without_a_place_the_files_go_where_one_is(
+    malsync: Malsync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    malsync.ok("backup")
+    monkeypatch.chdir(tmp_path)
+
+    malsync.ok("export", "latest", "--format", "xml", "--only", "manga")
+    malsync.ok("export", "latest", "--format", "csv")
+
+    found = sorted(re.sub(r"\d{10}", "EPOCH", path.name) for path in tmp_path.glob("*list*"))
+    assert found == [
+        "animelist_EPOCH_-_9000001.csv",
+        "mangalist_EPOCH_-_9000001.csv",
+        "mangalist_EPOCH_-_9000001.xml.gz",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ("{medium}.xml", ["anime.xml", "manga.xml"]),
+        ("list.xml.gz", ["list-anime.xml.gz", "list-manga.xml.gz"]),
+    ],
+)
+def test_one_name_makes_two(malsync: Malsync, tmp_path: Path, target: str, names: list[str]) -> None:
+    malsync.ok("backup")
+
+    malsync.ok("export", "latest", "--format", "xml", "--output", f"{tmp_path}/{target}")
+
+    assert sorted(path.name for path in tmp_path.glob("*.xml*")) == names
+    assert all((path.read_bytes()[:2] == b"\x1f\x8b") is (path.suffix == ".gz") for path in tmp_path.glob("*.xml*"))
+
+
+def test_one_list_goes_to_stdout(malsync: Malsync, tmp_path: Path) -> None:
+    malsync.ok("backup")
+    malsync.ok("export", "latest", "--format", "xml", "--only", "anime", "--output", tmp_path / "list.xml")
+
+    result = malsync.ok("export", "latest", "--format", "xml", "--only", "anime", "--output", "-")
+
+    assert result.stdout == (tmp_path / "list.xml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--format", "xml", "--output", "-"), "Standard output takes one list"),
+        (("--format", "csv", "--only", "anime", "--output", "-", "--json"), "--json and csv on stdout"),
+        (("--format", "json", "--only", "anime"), "--only does not go with json"),
+        (("--format", "xml", "--spreadsheet"), "--spreadsheet does not go with xml"),
+        (("--format", "sqlite", "--output", "-", "--json"), "does not fit --json"),
+    ],
+)
+def test_what_does_not_fit_together_ends_with_2(malsync: Malsync, arguments: tuple[str, ...], words: str) -> None:
+    malsync.ok("backup")
+
+    result = malsync.ok("export", "latest", *arguments, exit_code=2)
+
+    assert words in result.stderr
+
+
+def test_a_list_that_a_snapshot_does_not_know_is_said_to_be_missing(offline: Malsync, tmp_path: Path) -> None:
+    result = offline.ok("export", ANIME_FILE, "--format", "xml", "--output", f"{tmp_path}/")
+
+    assert "does not know the manga list" in result.stderr
+    error = offline.error("export", ANIME_FILE, "--format", "csv", "--only", "manga", exit_code=2)
+    assert "holds no manga" in error["message"]
+
+
+def test_the_titles_type_and_length_are_those_of_the_catalogue(malsync: Malsync, tmp_path: Path) -> None:
+    malsync.ok("backup")
+    malsync.ok("fetch", "ranking", "all", "--limit", "10")
+
+    malsync.ok("export", "latest", "--format", "xml", "--output", f"{tmp_path}/{{medium}}.xml")
+
+    told = {entry["series_animedb_id"]: entry for entry in texts_of(tmp_path / "anime.xml")}
+    kinds = {entry["series_type"] for entry in told.values()}
+    assert "Unknown" in kinds
+    assert {"TV"} <= kinds
+
+
+# -- in: XML
+
+
+def test_two_files_of_one_user_make_one_snapshot(offline: Malsync) -> None:
+    document = offline.json("import", ANIME_FILE, MANGA_FILE)
+
+    assert document["files"] == [str(ANIME_FILE), str(MANGA_FILE)]
+    assert document["user"] == "mika"
+    assert all(document["counts"].values())
+    assert document["taken_at"] == "2023-11-14T22:13:21.000Z"
+    (info,) = offline.json("snapshots")
+    assert info["source"] == "import"
+    assert "updated_at" not in info["covers"]["anime"]
+    assert offline.json("import", MANGA_FILE, ANIME_FILE)["snapshot"] == 1
+    assert "Already here as snapshot 1" in offline.ok("import", ANIME_FILE, MANGA_FILE).stdout
+
+
+def test_files_of_two_users_and_one_list_twice_are_refused(offline: Malsync) -> None:
+    nobodys = VALID / "nobody.xml"
+
+    assert "two MAL users" in offline.error("import", ANIME_FILE, nobodys, exit_code=2)["message"]
+    assert "anime list" in offline.error("import", ANIME_FILE, VALID / "anime-1.1.0.xml", exit_code=2)["message"]
+    assert offline.json("snapshots") == []
+
+
+def test_everything_of_an_export_comes_back_out_of_the_mirror(offline: Malsync, tmp_path: Path) -> None:
+    """Through the database, with what only XML has, and what it says of titles that MAL was never asked about."""
+    offline.ok("import", VALID / "anime-1.1.0.xml", VALID / "manga-1.1.0.xml")
+
+    offline.ok("export", "1", "--format", "xml", "--output", f"{tmp_path}/{{medium}}.xml")
+
+    for name in ("anime", "manga"):
+        before, after = texts_of(VALID / f"{name}-1.1.0.xml"), texts_of(tmp_path / f"{name}.xml")
+        id = next(iter(before[0]))
+        theirs = {entry[id]: entry | {"update_on_import": "1"} for entry in before}
+        assert {entry[id]: entry for entry in after} == theirs
+    assert "xml_my_storage" not in (tmp_path / "anime.xml").read_text()
+
+
+def test_what_mal_told_of_a_title_goes_before_what_a_file_says(malsync: Malsync, tmp_path: Path) -> None:
+    malsync.ok("backup")
+    malsync.ok("fetch", "details", "--only", "anime")
+    malsync.ok("export", "latest", "--format", "xml", "--only", "anime", "--output", tmp_path / "list.xml")
+    true = texts_of(tmp_path / "list.xml")
+    (tmp_path / "list.xml").write_text(
+        re.sub(r"<series_episodes>\d+<", "<series_episodes>9999<", (tmp_path / "list.xml").read_text())
+    )
+
+    malsync.ok("import", tmp_path / "list.xml")
+
+    malsync.ok("export", "latest", "--format", "xml", "--only", "anime", "--output", tmp_path / "again.xml")
+    known = [entry["series_episodes"] for entry in true if entry["series_episodes"] != "0"]
+    again = [entry["series_episodes"] for entry in texts_of(tmp_path / "again.xml")]
+    assert [episodes for episodes in again if episodes != "9999"] == known
+
+
+def test_a_file_that_is_not_well_formed_is_repaired_where_that_is_asked_for(offline: Malsync) -> None:
+    path = ROOT / "fixtures" / "xml" / "invalid" / "control-byte.xml"
+
+    document = offline.json("import", "--repair", path)
+
+    assert document["repairs"] == [{"file": str(path), "line": 35, "what": "took away U+0013"}]
+    assert document["counts"]["anime"] == 1
+
+
+def test_a_file_is_a_reference_wherever_a_list_is_named(offline: Malsync, tmp_path: Path) -> None:
+    shown = offline.json("show", ANIME_FILE)
+    same = offline.json("diff", ANIME_FILE, ANIME_FILE)
+
+    assert shown["from"]["snapshot"] is None
+    assert same["changes"] == []
+    assert not (offline.home / "mirror.db").exists()
+
+
+# -- into an account
+
+
+def xml_of(malsync: Malsync, folder: Path, *drop: str) -> Path:
+    """The anime of the live list as an export, without the elements named: an older layout, another tool's file."""
+    path = folder / "animelist.xml"
+    malsync.ok("export", "live", "--format", "xml", "--only", "anime", "--output", path)
+    text = path.read_text(encoding="utf-8")
+    for element in drop:
+        text, found = re.subn(rf"\t\t<{element}>.*?</{element}>\n", "", text, flags=re.DOTALL)
+        assert found
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_restore_from_xml_writes_what_it_says_and_touches_nothing_that_it_cannot_know(
+    malsync: Malsync, box: Sandbox, tmp_path: Path
+) -> None:
+    first, second = sorted(box.entries(box.user, "anime"))[:2]
+    box.edit(box.user, "anime", first, score=9, tags=["kept", "tags"], comments="as it was", start_date="2020-01-01")
+    path = xml_of(malsync, tmp_path, "my_tags", "my_priority", "my_rewatch_value", "my_start_date")
+    box.edit(
+        box.user, "anime", first, score=1, tags=["newer"], comments="vandalised", priority=2, start_date="2021-02-02"
+    )
+    box.edit(box.user, "anime", second, tags=["also newer"])
+    manga = {id: dict(entry) for id, entry in box.entries(box.user, "manga").items()}
+
+    document = malsync.json("restore", path, "--mode", "exact", "--yes")
+
+    assert document["equal"] is True
+    assert document["plan"] == {"add": 0, "update": 1, "remove": 0}
+    now = box.entries(box.user, "anime")[first]
+    assert (now["score"], now["comments"]) == (9, "as it was")
+    assert (now["tags"], now["priority"], now["start_date"]) == (["newer"], 2, "2021-02-02")
+    assert {id: dict(entry) for id, entry in box.entries(box.user, "manga").items()} == manga
+    assert document["requests"]["PATCH"] == 1
+
+
+def test_an_export_of_the_live_list_has_nothing_to_restore(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
+    path = xml_of(malsync, tmp_path)
+
+    assert malsync.json("diff", path, "live")["changes"] == []
+    assert malsync.json("restore", path, "--mode", "exact", "--yes")["plan"] == {"add": 0, "update": 0, "remove": 0}
+    assert "PATCH" not in box.counts
+
+
+def test_another_users_file_is_refused_and_migrate_carries_it(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
+    sign_in(malsync, box, "sandbox_mika")
+    sign_in(malsync, box, "sandbox_theo", "second")
+    path = xml_of(malsync, tmp_path)
+    mine, theirs = box.entries("sandbox_mika", "anime"), box.entries("sandbox_theo", "anime")
+    fresh, *_ = (id for id in sorted(mine) if id not in theirs)
+
+    error = malsync.error("restore", path, "--yes", "--account", "second", exit_code=3)
+    document = malsync.json("migrate", path, "--to", "second", "--yes", "--id", f"anime:{fresh}")
+
+    assert "migrate" in error["hint"]
+    assert (document["equal"], document["plan"]) == (True, {"add": 1, "update": 0, "remove": 0})
+    now = box.entries("sandbox_theo", "anime")
+    assert now.keys() == theirs.keys() | {fresh}
+    assert {**now[fresh], "updated_at": None} == {**mine[fresh], "updated_at": None}
+
+
+# -- CSV
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_a_csv_says_every_field_of_every_entry(malsync: Malsync, box: Sandbox) -> None:
+    malsync.ok("backup")
+
+    rows = rows_of(malsync.ok("export", "latest", "--format", "csv", "--only", "anime", "--output", "-").stdout)
+
+    live = box.entries(box.user, "anime")
+    assert [int(row["id"]) for row in rows] == sorted(live)
+    for row in rows:
+        entry = live[int(row["id"])]
+        assert row["status"] == entry["status"]
+        assert row["score"] == str(entry["score"])
+        assert row["comments"] == entry["comments"]
+        assert row["start_date"] == entry.get("start_date", "")
+
+
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "plain", "a,b", 'say "hi"', "two\nlines"]
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_what_a_spreadsheet_would_compute_is_guarded_where_that_is_asked_for(
+    offline: Malsync, tmp_path: Path, guarded: bool
+) -> None:
+    """As OWASP's page on CSV injection has it. Without --spreadsheet every text is exact, for scripts."""
+    entries = {id: watched(title=text, comments=text, tags=[text]) for id, text in enumerate(HOSTILE, 1)}
+    path = write(tmp_path / "list.json", snapshot(entries))
+
+    command = ("export", path, "--format", "csv", "--output", tmp_path / "list.csv")
+    offline.ok(*command, *(["--spreadsheet"] if guarded else []))
+
+    rows = rows_of((tmp_path / "list.csv").read_bytes().decode())
+    mark = "'" if guarded else ""
+    for column in ("title", "comments"):
+        assert [row[column] for row in rows] == [mark + text for text in HOSTILE[:6]] + HOSTILE[6:]
+    assert rows[0]["tags"] == f"{mark}=1+1"
+    assert rows[7]["tags"] == '["a,b"]'
+
+
+def test_a_csv_has_only_what_the_list_covers(offline: Malsync) -> None:
+    text = offline.ok("export", VALID / "nobody.xml", "--format", "csv", "--output", "-").stdout
+
+    assert text.splitlines()[0] == "id,title,status,num_episodes_watched,comments"
+
+
+# -- nothing half
+
+
+FORMS: dict[str, tuple[str, ...]] = {
+    "json": (),
+    "xml": ("--only", "anime"),
+    "csv": ("--only", "anime"),
+    "sqlite": (),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are those of Unix")
+@pytest.mark.parametrize("form", FORMS)
+def test_a_disk_that_is_full_leaves_the_file_that_was_there(offline: Malsync, tmp_path: Path, form: str) -> None:
+    import resource
+
+    big = write(tmp_path / "list.json", snapshot({id: watched(comments="x" * 50) for id in range(1, 400)}))
+    target = tmp_path / "there.out"
+    target.write_text("the last good one")
+    offline.home.mkdir()
+    before = sorted(tmp_path.iterdir())
+
+    def small_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+
+    with offline.process(
+        *("export", big, "--format", form, "--output", target, *FORMS[form]), preexec_fn=small_disk
+    ) as process:
+        _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 2
+    assert f"{target} cannot be written: File too large" in said
+    assert target.read_text() == "the last good one"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is Unix's")
+@pytest.mark.parametrize("form", ["xml", "sqlite"])
+def test_kill_9_before_all_is_on_disk_leaves_the_file_that_was_there(
+    offline: Malsync, tmp_path: Path, form: str
+) -> None:
+    """The system kills the process where it asks for what was written to be put on disk."""
+    path = write(tmp_path / "list.json", snapshot({id: watched() for id in range(1, 50)}))
+    target = tmp_path / "there.out"
+    target.write_text("the last good one")
+    script = (
+        "import os, signal, sys; from malsync.cli import run;"
+        "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL); run(sys.argv[1:])"
+    )
+
+    killed = subprocess.run(
+        [sys.executable, "-c", script, "export", path, "--format", form, "--output", target, *FORMS[form]],
+        env={**clean_environment(), **offline.environ()},
+        capture_output=True,
+        check=False,
+    )
+
+    assert killed.returncode == -signal.SIGKILL
+    assert target.read_text() == "the last good one"
+    offline.ok("export", path, "--format", form, "--output", target, *FORMS[form])
+    assert target.stat().st_size > 1000
+
+
+def test_an_export_reads_nothing_from_the_network(tmp_path: Path, home: Path) -> None:
+    with FarSide() as far:
+        lone = Malsync(home)
+        lone.ok("export", ANIME_FILE, "--format", "csv", "--output", tmp_path / "x.csv", env=far.environment())
+        lone.ok("import", ANIME_FILE, env=far.environment())
+
+        assert far.heard == []
+    assert os.access(tmp_path / "x.csv", os.R_OK)
+    assert MIKA.name in lone.json("snapshots")[0]["user"]
