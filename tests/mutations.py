@@ -32,7 +32,7 @@ PARTS = ("malsync", "schemas", "fixtures", "tests", "docs", ".ci")
 FILES = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "run")
 LONGEST = 300.0
 """Seconds after which a run of the tests has noticed too: it does not come to an end."""
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (?:tests/test_)?(\S+?)(?: - .*)?$", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (?:tests/test_)?(.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
