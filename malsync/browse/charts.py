@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-_LABELS = ((2, 12), (4, 8), (7, 5), (99, 4))
+_LABELS = ((2, 12), (4, 8), (7, 5), (99, 3))
 """How many labels of at most so many letters fit under a chart of 390 pixels."""
 _TOLD = 12
 """At most so many bars have their values written over them."""
