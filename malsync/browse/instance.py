@@ -1,6 +1,7 @@
 """Datasette as we run it: one database, read-only whatever happens, our templates and queries, errors in words."""
 
 import sqlite3
+from asyncio import Future
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Browse(Datasette):
         self.pictures = _PICTURE_HOSTS if pictures else ()
         self.begins_with = user
         self.prove = prove
-        self.proven: dict[int, str | None] = {}
+        self.proven: dict[int, Future[str | None]] = {}
         super().__init__(
             memory=True,
             settings=SETTINGS,

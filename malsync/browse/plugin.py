@@ -11,12 +11,15 @@ from datasette.views.base import DatasetteError
 from malsync import __version__
 from malsync.browse import charts, pages, queries, show
 from malsync.browse.frame import pictures
+from malsync.medium import MEDIA
 
 NAVIGATION = (
     ("/", "Home"), ("/anime", "Anime"), ("/manga", "Manga"), ("/charts", "Charts"), ("/snapshots", "History"),
     ("/runs", "Runs"), ("/rankings", "Rankings"), ("/seasons", "Seasons"), ("/suggestions", "Suggestions"),
     ("/forum", "Forum"), ("/mirror", "Data"),
 )  # fmt: skip
+_UNDER = {"/days": "/snapshots", "/changes": "/snapshots", "/gone": "/snapshots"}
+"""Pages that are reached from another one of the navigation."""
 
 
 @hookimpl
@@ -29,7 +32,7 @@ def register_routes() -> list[Any]:
 def prepare_jinja2_environment(env: Any) -> None:
     """How templates show values."""
     env.filters.update(show.FILTERS)
-    env.globals["bar"] = charts.bar
+    env.globals |= {"bar": charts.bar, "cell": show.cell}
 
 
 @hookimpl
@@ -41,10 +44,12 @@ def extra_template_vars(datasette: Any, request: Any) -> Any:
         sources = await pictures(datasette)
         return {
             "navigation": NAVIGATION,
-            "here": path,
+            "here": _UNDER.get(path, path),
             "version": __version__,
             "cover": lambda address: show.allowed(address, sources),
             "choices": await _choices(datasette, path),
+            "query_groups": queries.groups(),
+            "rows_of": query.medium if (query := _query_at(path)) else "",
         }
 
     return found
@@ -52,13 +57,23 @@ def extra_template_vars(datasette: Any, request: Any) -> Any:
 
 async def _choices(datasette: Any, path: str) -> dict[str, list[Any]]:
     """The values that each parameter of the query at `path` can have, with a name for each."""
-    parts = path.split("/")
-    query = queries.all_queries().get(parts[2]) if len(parts) == 3 else None
+    query = _query_at(path)
     found = {}
     for name, sql in query.choices.items() if query else ():
         rows = (await datasette.mirror.execute(sql)).rows
         found[name] = [(str(row[0]), str(row[-1])) for row in rows]
     return found
+
+
+def _query_at(path: str) -> queries.Query | None:
+    parts = path.split("/")
+    return queries.all_queries().get(parts[2]) if len(parts) == 3 else None
+
+
+@hookimpl
+def render_cell(row: Any, value: Any, column: str, table: str | None) -> Any:
+    """Titles lead to their pages and statuses have their colours in Datasette's tables, too; of queries, see query.html."""
+    return show.cell(row, column, value, next((name for name in MEDIA if table in (name, f"{name}_list")), ""))
 
 
 @hookimpl

@@ -21,19 +21,39 @@ _READABLE = {
     Kind.TAGS: "(SELECT group_concat(value, ', ') FROM json_each({0}))",
     Kind.TEXT: "coalesce({0}, '')",
 }
+_GROUPS = {
+    "Time travel": ("list_at", "changes", "history", "days", "suspicious", "gone", "snapshots"),
+    "Figures": ("by_status", "by_score", "by_genre", "by_year", "by_season", "by_month"),
+    "Runs": ("runs", "calls"),
+    "What was fetched": ("ranking", "season", "suggestions", "topics", "posts", "found_topics", "found_posts"),
+}
+# Parameters that mean the same in every query, and where their values are known from.
+_KNOWN = {
+    "user": "SELECT id, name FROM mal_user ORDER BY name COLLATE NOCASE, id",
+    "snapshot": "SELECT id, '#' || id || ', ' || substr(taken_at, 1, 10) || ', ' || {medium} || ' entries' FROM snapshot"
+    " WHERE {medium} IS NOT NULL ORDER BY taken_at DESC, id DESC LIMIT 1000",
+    "state": "SELECT column1, replace(column1, '_', ' ')"
+    " FROM (VALUES ('done'), ('already'), ('skipped'), ('failed'), ('not_restorable'), ('planned'), ('sent'))",
+    "topic": "SELECT id, title FROM forum_topic WHERE posts_at IS NOT NULL ORDER BY last_post_created_at DESC LIMIT 1000",
+}
 # What is equal to nothing at all, as everywhere in malsync: `Kind.blank`, as a column holds it.
 _BLANKS = {Kind.NUMBER: "0", Kind.FLAG: "0", Kind.TAGS: "'[]'", Kind.TEXT: "''", Kind.DATE: "''"}
 
 
 @dataclass(frozen=True)
 class Query:
-    """One query: its text, and what its page says. `choices` are queries for the values of a parameter, and their names."""
+    """One query: its text, and what its page says. `choices` are queries for the values of a parameter, and their names.
+
+    `medium` is whose titles its rows are, by their `id`; empty where they are of none or of both.
+    """
 
     name: str
     title: str
     about: str
     sql: str
     choices: dict[str, str] = field(default_factory=dict)
+    group: str = ""
+    medium: str = ""
 
 
 @cache
@@ -44,8 +64,19 @@ def all_queries() -> dict[str, Query]:
         text = path.read_text(encoding="utf-8")
         media: Iterable[Medium | None] = MEDIA.values() if "{medium}" in text else (None,)
         for medium in media:
-            query = _read(f"{medium.name}_{path.stem}" if medium else path.stem, _filled(text, medium or ANIME))
+            query = _read(path.stem, medium, _filled(text, medium or ANIME))
             found[query.name] = query
+    return found
+
+
+def groups() -> dict[str, list[Query]]:
+    """The queries for people, by what they are about."""
+    found: dict[str, list[Query]] = {name: [] for name in _GROUPS}
+    for name, stems in _GROUPS.items():
+        found[name] = sorted(
+            (query for query in all_queries().values() if query.group == name),
+            key=lambda query: (stems.index(query.name.removeprefix(f"{query.medium}_")), query.name),
+        )
     return found
 
 
@@ -63,15 +94,24 @@ def metadata(database: str) -> dict[str, Any]:
     return {"databases": {database: {"queries": offered}}}
 
 
-def _read(name: str, text: str) -> Query:
+def _read(stem: str, medium: Medium | None, text: str) -> Query:
     told: dict[str, str] = {}
-    choices: dict[str, str] = {}
+    asked = _HEADER.sub("", text).strip()
+    choices = {
+        name: known.replace("{medium}", (medium or ANIME).name)
+        for name, known in _KNOWN.items()
+        if re.search(rf":{name}\b", asked)
+    }
     for what, parameter, value in _HEADER.findall(text):
         if parameter:
             choices[parameter] = value
         else:
             told[what] = value
-    return Query(name, told["title"], told["about"], _HEADER.sub("", text).strip(), choices)
+    title = told["title"][0].upper() + told["title"][1:]
+    group = next((name for name, stems in _GROUPS.items() if stem in stems), "")
+    own = medium.name if medium else "anime" if stem in ("season", "suggestions") else ""
+    name = f"{medium.name}_{stem}" if medium else stem
+    return Query(name, title, told["about"], asked, choices, group, own)
 
 
 def _filled(text: str, medium: Medium) -> str:

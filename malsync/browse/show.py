@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import nh3
 from markupsafe import Markup, escape
 
+from malsync.medium import MEDIA
+
 _SHORT = {"tv": "TV", "ova": "OVA", "ona": "ONA", "tv_special": "TV special", "cm": "CM", "pv": "PV"}
 _RATINGS = {"g": "G", "pg": "PG", "pg_13": "PG-13", "r": "R", "r+": "R+", "rx": "Rx"}
 _TONES = {
@@ -23,6 +25,11 @@ _SIGNS = {"add": "+", "update": "~", "remove": "−"}
 def word(text: Any) -> str:
     """One of MAL's words as people write it: `plan_to_watch` is "plan to watch", `tv` is "TV"."""
     return _SHORT.get(str(text), str(text or "").replace("_", " "))
+
+
+def field(name: Any) -> str:
+    """A field's name as people say it: `num_episodes_watched` is "episodes watched", `is_rewatching` is "rewatching"."""
+    return str(name).removeprefix("num_").removeprefix("is_").replace("_", " ")
 
 
 def rating(text: Any) -> str:
@@ -99,12 +106,26 @@ def harmless(body: Any) -> Markup:
     )
 
 
+def cell(row: Any, column: str, value: Any, medium: str) -> Markup | None:
+    """A value in Datasette's tables where it can be more than its text; None where it cannot. `medium` is the rows' own."""
+    names = row.keys()
+    if column == "status" and str(value) in _TONES:
+        return status(value)
+    if column == "revert" and value:
+        return Markup('<code class="typed">{}</code>').format(value)
+    number = next((row[name] for name in ("media_id", "id") if name in names and isinstance(row[name], int)), None)
+    whose = row["medium"] if "medium" in names else medium
+    if column == "title" and whose in MEDIA and number is not None:
+        return Markup('<a href="/{}/{}">{}</a>').format(whose, number, value or f"#{number}")
+    return None
+
+
 def most(rows: list[dict[str, Any]], name: str) -> float:
     """The greatest value of a column; 1 where there is none, for what is measured by it."""
     return max((row[name] or 0 for row in rows), default=0) or 1
 
 
 FILTERS = {
-    "word": word, "rating": rating, "status": status, "number": number, "moment": moment, "day": day, "tags": tags,
-    "sign": sign, "harmless": harmless, "most": most,
+    "word": word, "field": field, "rating": rating, "status": status, "number": number, "moment": moment,
+    "day": day, "tags": tags, "sign": sign, "harmless": harmless, "most": most,
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """The demo: real malsync commands, each a process of its own, against a sandbox that this process serves."""
 
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -15,14 +16,17 @@ if TYPE_CHECKING:
     from malsync.sandbox import Sandbox
 
 
-def tell(app: App) -> int:
-    """Run the story. Returns 0, or the exit code of the first command that did not do what the story says."""
+def tell(app: App, *, browse: bool = False) -> int:
+    """Run the story; with `browse` it ends in the browser, until Ctrl-C.
+
+    Returns 0, or the exit code of the first command that did not do what the story says.
+    """
     from malsync.sandbox import Sandbox, World
 
     with tempfile.TemporaryDirectory(prefix="malsync-demo-") as folder, Sandbox(World.demo()) as box:
         story = _Story(app, box, Path(folder))
         chapters = (_sign_in, _back_up, _look, _accident, _rehearse, _restore, _undo, _keep)
-        for chapter in chapters:
+        for chapter in (*chapters, _fetch, _browse) if browse else chapters:
             chapter(story)
             if story.failed is not None:
                 app.output.warn(f"The demo stopped: the last command ended with {story.failed}.")
@@ -53,6 +57,23 @@ class _Story:
         for name in ("MALSYNC_ACCESS_TOKEN", "MALSYNC_CLIENT_SECRET"):
             self._environment.pop(name, None)
 
+    def serve(self, *arguments: str) -> None:
+        """A command that runs until somebody ends it: what ends the demo ends it, and that is how it is meant to end."""
+        if self.failed is not None:
+            return
+        self._say(*arguments)
+        environment = {name: text for name, text in self._environment.items() if name != "BROWSER"}
+        if own := self.app.world.environment.get("BROWSER"):
+            environment["BROWSER"] = own
+        served = subprocess.Popen([sys.executable, "-m", "malsync", *arguments], env=environment, cwd=self.folder)
+        both = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, lambda *_: served.terminate()) for number in both}
+        try:
+            self.failed = served.wait() or None
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
     def tell(self, text: str) -> None:
         self.app.output.say()
         self.app.output.say(f"# {text}", colour="cyan")
@@ -60,12 +81,15 @@ class _Story:
     def run(self, *arguments: str, ends_with: int = Exit.OK) -> None:
         if self.failed is not None:
             return
-        self.app.output.say(f"$ malsync {shlex.join(arguments)}", colour="bright_white")
-        sys.stdout.flush()
+        self._say(*arguments)
         command = [sys.executable, "-m", "malsync", *arguments]
         done = subprocess.run(command, env=self._environment, cwd=self.folder, check=False)
         if done.returncode != ends_with:
             self.failed = done.returncode or Exit.BUG
+
+    def _say(self, *arguments: str) -> None:
+        self.app.output.say(f"$ malsync {shlex.join(arguments)}", colour="bright_white")
+        sys.stdout.flush()
 
 
 def _free_port() -> int:
@@ -136,3 +160,16 @@ def _keep(story: _Story) -> None:
     story.run("export", "1", "--output", "first-evening.json.gz")
     story.run("import", "first-evening.json.gz")
     story.run("verify")
+
+
+def _fetch(story: _Story) -> None:
+    story.tell("Fetch what MyAnimeList says of these titles, a season, a ranking and its suggestions.")
+    story.run("fetch", "details")
+    story.run("fetch", "season", "2026", "fall", "-q")
+    story.run("fetch", "ranking", "all", "--limit", "50", "-q")
+    story.run("fetch", "suggestions", "-q")
+
+
+def _browse(story: _Story) -> None:
+    story.tell("Look at all of it in a browser: the lists, their history, every call of the runs.")
+    story.serve("browse", "--open")

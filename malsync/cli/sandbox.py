@@ -71,15 +71,16 @@ def sandbox(
         app.output.note("The sandbox has ended.")
 
 
-@click.command(cls=Command, examples=["malsync demo"])
+@click.command(cls=Command, examples=["malsync demo", "malsync demo --browse"])
+@click.option("--browse", "browses", is_flag=True, help="End in the browser, on the demo's mirror, until Ctrl-C.")
 @pass_app
-def demo(app: App) -> int:
+def demo(app: App, browses: bool) -> int:
     """Tell the whole story on a local sandbox, with real titles and an invented user. No account needed."""
     from malsync.cli.demo import tell
 
     if app.output.json:
         raise UsageError("demo tells a story to people and has no --json.", "Try: malsync demo")
-    return tell(app)
+    return tell(app, browse=browses)
 
 
 COMMANDS = (sandbox, demo)

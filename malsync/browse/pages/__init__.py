@@ -14,6 +14,7 @@ _PAGES: dict[str, Page] = {
     r"^/(?P<medium>anime|manga)/(?P<id>\d{1,18})$": title.page,
     r"^/charts$": figures.page,
     r"^/snapshots$": travel.snapshots,
+    r"^/days$": travel.days,
     r"^/changes$": travel.changes,
     r"^/gone$": travel.gone,
     r"^/runs$": runs.every,

@@ -21,7 +21,7 @@ async def rankings(asked: Asked) -> Any:
     return await _listed(
         asked, query, {"day": day, "type": kind},
         heading=f"{medium.name.capitalize()} ranking", kind="rankings", medium=medium.name,
-        choices={"type": (types, kind), "day": (days, day)}, fetch=f"malsync fetch ranking {kind or 'all'}",
+        selects={"type": (types, kind), "day": (days, day)}, fetch=f"malsync fetch ranking {kind or 'all'}",
         tabs=[(f"/rankings?medium={name}", name, name == medium.name) for name in ("anime", "manga")],
     )  # fmt: skip
 
@@ -37,7 +37,7 @@ async def seasons(asked: Asked) -> Any:
     return await _listed(
         asked, "season", {"year": year, "season": season},
         heading=f"{season} {year}".strip().capitalize() or "Seasons", kind="seasons", medium="anime",
-        choices={"season": (list(SEASONS), season), "year": (list(dict.fromkeys(str(row["year"]) for row in known)), year)},
+        selects={"season": (list(SEASONS), season), "year": (list(dict.fromkeys(str(row["year"]) for row in known)), year)},
         fetch="malsync fetch season 2026 fall",
         tabs=[(f"/seasons?year={row['year']}&season={row['season']}", f"{row['season']} {row['year']}",
                (str(row["year"]), row["season"]) == (year, season)) for row in known[:8]],
@@ -48,7 +48,7 @@ async def suggestions(asked: Asked) -> Any:
     """GET /suggestions: what MAL suggested to the user."""
     return await _listed(
         asked, "suggestions", {"user": asked.user_id}, heading="Suggestions", kind="suggestions", medium="anime",
-        choices={}, fetch="malsync fetch suggestions", tabs=[],
+        selects={}, fetch="malsync fetch suggestions", tabs=[],
     )  # fmt: skip
 
 

@@ -1,13 +1,16 @@
 """The charts: both lists in figures, and how they grew."""
 
+from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup
+
 from malsync.browse import charts
-from malsync.browse.charts import Bar
+from malsync.browse.charts import Bar, Point
 from malsync.browse.frame import Asked, Row
 from malsync.medium import MEDIA, Medium
 
-_GENRES, _MONTHS, _SNAPSHOTS = 20, 36, 400
+_GENRES, _MONTHS, _SNAPSHOTS = 12, 36, 400
 
 
 async def page(asked: Asked) -> Any:
@@ -19,7 +22,7 @@ async def page(asked: Asked) -> Any:
         media=media,
         first=rows[0] if rows else None,
         last=rows[-1] if rows else None,
-        growth=charts.line("Entries, snapshot by snapshot", [(name, _kept(rows, name)) for name in MEDIA]),
+        growth=growth(asked, rows),
         changes=charts.columns("Changes, snapshot by snapshot", [_change(asked, row) for row in rows]),
         data=asked.data("snapshots", user=asked.user_id),
     )
@@ -50,10 +53,10 @@ async def _medium(asked: Asked, medium: Medium) -> Row | None:
         "years": charts.columns(
             "Years",
             [Bar(row["name"], [("plain", row["entries"])], asked.link(path, year=row["name"])) for row in by_year],
-        ),
-        "months": charts.columns(
-            "Finished, by month", [Bar(row["name"], [("plain", row["entries"])]) for row in _every_month(by_month)]
-        ),
+        )
+        if by_year
+        else "",
+        "months": charts.columns("Finished, by month", months) if (months := _every_month(by_month)) else "",
         "genres": by_genre[:_GENRES],
         "seasons": by_season,
         "data": {
@@ -69,7 +72,7 @@ def _mean(by_score: list[Row]) -> float | None:
     return sum(row["name"] * row["entries"] for row in by_score) / scored if scored else None
 
 
-def _every_month(rows: list[Row]) -> list[Row]:
+def _every_month(rows: list[Row]) -> list[Bar]:
     """The last `_MONTHS` months up to the newest one, those without anything too."""
     counts = {row["name"]: row["entries"] for row in rows if row["name"][:4].isdigit() and row["name"][5:7].isdigit()}
     if not counts:
@@ -77,15 +80,31 @@ def _every_month(rows: list[Row]) -> list[Row]:
     year, month = map(int, max(counts).split("-"))
     months = [divmod(year * 12 + month - 1 - back, 12) for back in range(_MONTHS)][::-1]
     names = [f"{y:04}-{m + 1:02}" for y, m in months]
-    return [{"name": name, "entries": counts.get(name, 0)} for name in names]
+    return [Bar(name, [("plain", counts.get(name, 0))]) for name in names]
 
 
-def _kept(rows: list[Row], name: str) -> list[float]:
-    """The entries of a list at each snapshot; one that does not cover it leaves it as it was."""
-    found: list[float] = []
-    for row in rows:
-        found.append(row[name] if row[name] is not None else found[-1] if found else 0)
-    return found
+def growth(asked: Asked, rows: list[Row], *, small: bool = False) -> Markup:
+    """How the lists grew over the snapshots, which are in order of time: a line a medium."""
+    if not rows:
+        return Markup("")
+    begin, *_, end = [datetime.fromisoformat(row["taken_at"]).timestamp() for row in (*rows, rows[-1])]
+    lines = [
+        (
+            name,
+            [
+                Point(
+                    (datetime.fromisoformat(row["taken_at"]).timestamp() - begin) / ((end - begin) or 1),
+                    row[name],
+                    f"{row['taken_at'][:10]}: {row[name]:,} {name}",
+                    asked.link(f"/{name}", at=row["id"]),
+                )
+                for row in rows
+                if row[name] is not None
+            ],
+        )
+        for name in MEDIA
+    ]
+    return charts.line("Entries, snapshot by snapshot", lines, small=small)
 
 
 def _change(asked: Asked, row: Row) -> Bar:

@@ -5,32 +5,44 @@ from datetime import UTC, datetime
 from typing import Any
 
 from malsync.browse.frame import Asked, Row
+from malsync.browse.pages.figures import growth
 from malsync.browse.pages.library import progress, rows_sql, sorts
-from malsync.browse.pages.travel import told
+from malsync.browse.pages.travel import suspects, told
 from malsync.medium import MEDIA, Medium
 
 _RECENT = 8
+_SNAPSHOTS = 400
+_PATIENCE = 0.3
+"""Seconds that the page waits for a proof; a long list takes longer, and the page says so and comes again."""
 _COUNTS = ("anime", "manga", "forum_topic", "season_title", "suggestion", "anime_ranking", "manga_ranking")
 
 
 async def page(asked: Asked) -> Any:
     """GET /."""
     lists = {name: await _list(asked, medium) for name, medium in MEDIA.items()}
-    newest = await asked.rows("snapshots", user=asked.user_id, rows=8)
-    backup = next((told(row) for row in newest if row["source"] in ("backup", "public")), None)
-    if backup is None and newest:
-        backup = told(newest[0])
+    newest = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=_SNAPSHOTS)]
+    backup = next((row for row in newest if row["source"] in ("backup", "public")), newest[0] if newest else None)
+    doubted = await suspects(asked, 20)
+    # What was taken back, or was followed by a backup that is as it should be, is history.
+    acute = [row for row in doubted if not row["runs"] and row["id"] > _clean(newest)]
     return await asked.page(
         "home.html",
         lists=lists,
         backup=backup,
         age=_age(backup["taken_at"]) if backup else "",
-        problem=await proof(asked, backup["id"]) if backup else None,
-        proves=asked.browse.prove is not None,
-        suspects=[told(row) for row in await asked.rows("suspicious", user=asked.user_id, rows=3)],
-        newest=[told(row) for row in newest],
+        proof=await proof(asked, backup["id"]) if backup else None,
+        suspects=acute,
+        earlier=len(doubted) - len(acute),
+        newest=newest[:_RECENT],
+        kept={"count": len(newest), "first": newest[-1]["taken_at"] if newest else None},
+        growth=growth(asked, newest[::-1], small=True),
         has={name: await _has(asked, name) for name in _COUNTS},
     )
+
+
+def _clean(newest: list[Row]) -> int:
+    """The newest backup with which nothing is wrong; 0 where there is none."""
+    return next((int(row["id"]) for row in newest if row["source"] == "backup" and not row["doubts"]), 0)
 
 
 async def _has(asked: Asked, table: str) -> bool:
@@ -52,27 +64,31 @@ async def _list(asked: Asked, medium: Medium) -> Row | None:
     return {
         "entries": snapshot[medium.name],
         "by_status": by_status,
-        "recent": [{**row, "progress": progress(medium, row)} for row in recent],
+        "recent": [{**row, "progress": progress(medium, row).values()} for row in recent],
     }
 
 
-async def proof(asked: Asked, snapshot: int) -> str | None:
-    """What is wrong with a snapshot; it is rebuilt once and beside the pages, for it takes a moment."""
+async def proof(asked: Asked, snapshot: int) -> Row:
+    """Whether a snapshot is whole: what is wrong with it (`problem`), and whether that is `known` yet and proven at all.
+
+    It is rebuilt once, beside the pages; until that is done nobody waits for it for longer than a moment.
+    """
     browse = asked.browse
     if browse.prove is None:
-        return None
+        return {"proves": False, "known": True, "problem": None}
     if snapshot not in browse.proven:
         loop = asyncio.get_running_loop()
-        browse.proven[snapshot] = await loop.run_in_executor(None, browse.prove, snapshot)
-    return browse.proven[snapshot]
+        browse.proven[snapshot] = loop.run_in_executor(None, browse.prove, snapshot)
+    proving = browse.proven[snapshot]
+    if not proving.done():
+        await asyncio.wait([proving], timeout=_PATIENCE)
+    return {"proves": True, "known": proving.done(), "problem": proving.result() if proving.done() else None}
 
 
 def _age(taken_at: str) -> str:
-    hours = (datetime.now(UTC) - datetime.fromisoformat(taken_at)).total_seconds() / 3600
-    if hours < 1:
-        return "Just now"
-    for unit, size in (("day", 24), ("hour", 1)):
-        count = int(hours // size)
-        if count:
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return ""
+    minutes = int((datetime.now(UTC) - datetime.fromisoformat(taken_at)).total_seconds() // 60)
+    for unit, size in (("day", 24 * 60), ("hour", 60), ("minute", 1)):
+        count = minutes // size
+        if count >= (2 if unit == "day" else 1):
+            return f"{count:,} {unit}{'s' if count > 1 else ''} ago"
+    return "Just now"

@@ -31,6 +31,10 @@ _SHOWN = (
     " version.comments, version.updated_at, title.media_type, substr(title.start_date, 1, 4) AS year, title.mean,"
     " title.picture, title.gone_at"
 )
+_KNOWN = """
+    SELECT snapshot.id, taken_at, suspicious, {0} FROM snapshot JOIN series ON series.id = snapshot.series
+    WHERE series.user = :user AND {0} IS NOT NULL ORDER BY taken_at DESC, snapshot.id DESC LIMIT 400
+"""
 _FACETS_SQL = """
     WITH list AS MATERIALIZED (
         SELECT version.media_id, version.status, coalesce(version.score, 0) AS score, version.tags, title.media_type,
@@ -99,7 +103,8 @@ async def show_list(asked: Asked, medium: Medium, snapshot: Row | None) -> Any:
         medium=medium,
         snapshot=snapshot,
         is_newest=not asked.text("at"),
-        rows=[{**row, "progress": progress(medium, row)} for row in rows],
+        known=await _known(asked, medium, snapshot),
+        rows=[{**row, "progress": progress(medium, row).values()} for row in rows],
         total=total,
         facets=_facets(asked, medium, counted),
         chosen=[name for name in (*FACETS, "q") if asked.text(name)],
@@ -123,6 +128,14 @@ async def page(asked: Asked) -> Any:
     return await show_list(asked, medium, snapshot)
 
 
+async def _known(asked: Asked, medium: Medium, shown: Row | None) -> list[Row]:
+    """The snapshots to go to, the newest first, with the one that is shown however old it is."""
+    rows = await asked.mirror.found(_KNOWN.format(medium.name), user=asked.user_id)
+    if shown is not None and all(row["id"] != shown["id"] for row in rows):
+        rows.append(shown)
+    return rows
+
+
 def rows_sql(medium: Medium, where: str, order: Sort) -> str:
     """The rows of a page: entries with what is shown of their titles."""
     counts = ", ".join(
@@ -139,12 +152,12 @@ def facets_sql(medium: Medium, where: str) -> str:
     return _FACETS_SQL.format(joins=queries.joins(medium), medium=medium.name, where=where)
 
 
-def progress(medium: Medium, row: Row) -> list[Row]:
+def progress(medium: Medium, row: Row) -> dict[str, Row]:
     """How far one is, by each of the fields that count it: done, of how many (0: unknown), and of what."""
-    return [
-        {"done": row[name], "of": row[_of(name)] or 0, "unit": _of(name).removeprefix("num_")}
+    return {
+        name: {"done": row[name] or 0, "of": row.get(_of(name)) or 0, "unit": _of(name).removeprefix("num_")}
         for name in medium.progress
-    ]
+    }
 
 
 def _of(name: str) -> str:

@@ -10,6 +10,11 @@ from malsync.browse.frame import Asked
 PAGE = 100
 OUTCOMES = ("done", "already", "skipped", "failed", "not_restorable", "open")
 
+_RUN = """
+    SELECT id, user, account, kind, state, before, after, undoes, started_at, ended_at, json_extract(plan, '$.lists') AS lists
+    FROM run WHERE id = :run
+"""
+
 
 async def every(asked: Asked) -> Any:
     """GET /runs."""
@@ -20,7 +25,7 @@ async def every(asked: Asked) -> Any:
 async def one(asked: Asked) -> Any:
     """GET /runs/1, with `state` for the calls of one outcome."""
     number, state, page = asked.number_of("run"), asked.text("state"), max(1, asked.number("page", 1))
-    run = await asked.mirror.first("SELECT * FROM run WHERE id = :run", run=number)
+    run = await asked.mirror.first(_RUN, run=number)
     if run is None:
         raise NotFound(f"There is no run {number}.")
     states = await asked.mirror.found(
@@ -31,6 +36,7 @@ async def one(asked: Asked) -> Any:
     return await asked.page(
         "run.html",
         run=run,
+        run_about=_about(json.loads(run["lists"] or "{}")),
         states=states,
         state=state,
         rows=[{**row, "fields": json.loads(row["fields"] or "{}")} for row in rows],
@@ -39,3 +45,15 @@ async def one(asked: Asked) -> Any:
         pages=max(1, -(-total // PAGE)),
         data=asked.data("calls", run=number, state=state),
     )
+
+
+def _about(lists: dict[str, Any]) -> str:
+    """Which lists the run was planned from, as they were named."""
+    named = {
+        name: f"#{told['snapshot']}" if told.get("snapshot") else str(told.get("reference") or "a list")
+        for name, told in lists.items()
+        if isinstance(told, dict)
+    }
+    if "good" in named and "bad" in named:
+        return f"It was to take back what changed from {named['good']} to {named['bad']}."
+    return f"It was to make the live list what {named['wanted']} says." if "wanted" in named else ""

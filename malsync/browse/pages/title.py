@@ -4,7 +4,9 @@ from typing import Any
 
 from datasette.utils.asgi import NotFound
 
+from malsync.browse import show
 from malsync.browse.frame import Asked, Row, medium_of
+from malsync.browse.pages.library import progress
 from malsync.medium import MEDIA, Field, Kind, Medium
 
 _PARTS = {
@@ -50,12 +52,14 @@ async def page(asked: Asked) -> Any:
         for name, sql in {**_PARTS, **_PARTS_OF[medium.name]}.items()
     }
     related = {other: await asked.mirror.found(_RELATED.format(medium.name, other), id=id) for other in MEDIA}
+    entry = next(({**row} for row in reversed(versions[-1:]) if row["here"]), None)
     return await asked.page(
         "title.html",
         medium=medium,
         id=id,
         title=title or {"title": ""},
-        entry=next(({**row} for row in reversed(versions[-1:]) if row["here"]), None),
+        entry=entry,
+        progress=progress(medium, {**(title or {}), **entry}) if entry else {},
         fields=medium.writable,
         shown=shown,
         timeline=timeline(medium, versions),
@@ -87,7 +91,7 @@ def changes_between(medium: Medium, old: Row, new: Row, *, was: str = "", now: s
     """The fields that differ, in words, what is blank being equal to nothing at all. `was` and `now` end the columns' names."""
     pairs = ((one, shown(one, old.get(one.name + was)), shown(one, new.get(one.name + now))) for one in medium.writable)
     return [
-        {"field": one.name.replace("_", " "), "name": one.name, "from": before, "to": after}
+        {"field": show.field(one.name), "name": one.name, "from": before, "to": after}
         for one, before, after in pairs
         if before != after
     ]
@@ -100,7 +104,5 @@ def shown(one: Field, value: Any) -> str:
     if one.kind is Kind.FLAG:
         return "yes"
     if one.kind is Kind.TAGS:
-        from malsync.browse.show import tags
-
-        return ", ".join(tags(value))
+        return ", ".join(show.tags(value))
     return str(value).replace("_", " ") if one.kind is Kind.WORD else str(value)

@@ -1,14 +1,23 @@
-"""Time travel: every snapshot, what changed between two, and what is not on a list any more."""
+"""Time travel: every snapshot, what changed by day and between two, and what is not on a list any more."""
 
 import json
+from collections import Counter
 from typing import Any
 
+from malsync.browse import charts
+from malsync.browse.charts import Bar
 from malsync.browse.frame import Asked, Row, medium_of
 from malsync.browse.pages.title import changes_between
 from malsync.medium import MEDIA
 
 PAGE = 100
+_DAYS, _BARS = 400, 60
+_COUNTED = {"add": "added", "update": "updated", "remove": "removed"}
 _ALL = "SELECT count(*) AS entries FROM snapshot JOIN series ON series.id = snapshot.series WHERE series.user = :user"
+_TAKEN_BACK = """
+    SELECT id, state, started_at, json_extract(plan, '$.lists.bad.snapshot') AS bad FROM run
+    WHERE user = :user AND kind = 'revert' AND state <> 'abandoned' ORDER BY id
+"""
 
 
 async def snapshots(asked: Asked) -> Any:
@@ -16,24 +25,56 @@ async def snapshots(asked: Asked) -> Any:
     page = max(1, asked.number("page", 1))
     rows = await asked.rows("snapshots", user=asked.user_id, rows=PAGE, skip=(page - 1) * PAGE)
     total = (await asked.mirror.found(_ALL, user=asked.user_id))[0]["entries"]
-    suspects = await asked.rows("suspicious", user=asked.user_id, rows=20)
     return await asked.page(
         "snapshots.html",
         rows=[told(row) for row in rows],
-        suspects=[told(row) for row in suspects],
-        days=await asked.rows("days", user=asked.user_id, rows=60),
+        suspects=await suspects(asked, 20) if page == 1 else [],
         total=total,
         page=page,
         pages=max(1, -(-total // PAGE)),
         data=asked.data("snapshots", user=asked.user_id),
-        days_data=asked.data("days", user=asked.user_id),
         suspects_data=asked.data("suspicious", user=asked.user_id),
     )
 
 
+async def suspects(asked: Asked, most: int) -> list[Row]:
+    """The snapshots at which suspiciously much changed, the newest first, each with the runs that took it back."""
+    rows = await asked.rows("suspicious", user=asked.user_id, rows=most)
+    runs = await asked.mirror.found(_TAKEN_BACK, user=asked.user_id) if rows else []
+    return [{**told(row), "runs": [run for run in runs if run["bad"] == row["id"]]} for row in rows]
+
+
+async def days(asked: Asked) -> Any:
+    """GET /days: what changed, day by day."""
+    rows = await asked.rows("days", user=asked.user_id, rows=_DAYS)
+    first: dict[str, Row] = {}
+    last: dict[str, Row] = {}
+    for row in await asked.rows("snapshots", user=asked.user_id, rows=10 * _DAYS):
+        first[row["taken_at"][:10]] = row
+        last.setdefault(row["taken_at"][:10], row)
+    # A day's first snapshot may be the first of all, or lie beyond those that were read.
+    found = [
+        {**row, "before": first.get(row["day"], {}).get("before"), "last": last.get(row["day"], {}).get("id")}
+        for row in rows
+    ]
+    return await asked.page(
+        "days.html",
+        rows=found,
+        chart=charts.columns("Changes by day", [_bar(asked, row) for row in found[:_BARS][::-1]]),
+        data=asked.data("days", user=asked.user_id),
+    )
+
+
+def _bar(asked: Asked, row: Row) -> Bar:
+    parts = [(name, row[name]) for name in _COUNTED.values()]
+    tip = f"{row['day']}: " + ", ".join(f"{count} {name}" for name, count in parts)
+    href = asked.link("/changes", **{"from": row["before"], "to": row["last"]}) if row["before"] else ""
+    return Bar(row["day"], parts, href, tip)
+
+
 async def changes(asked: Asked) -> Any:
     """GET /changes: what changed from one snapshot to another; the newest two by default."""
-    known = await asked.rows("snapshots", user=asked.user_id, rows=1000)
+    known = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=1000)]
     to = asked.number("to") or next((row["id"] for row in known), 0)
     start = asked.number("from") or next((row["before"] or row["id"] for row in known if row["id"] == to), 0)
     lists = {}
@@ -42,12 +83,29 @@ async def changes(asked: Asked) -> Any:
         entries = [
             {**row, "changes": changes_between(medium, row, row, was="_was", now="_now")} for row in rows[: PAGE * 5]
         ]
+        counts = Counter(_COUNTED[row["op"]] for row in entries)
         lists[name] = {
             "rows": entries,
             "more": len(rows) > PAGE * 5,
             "data": asked.data(f"{name}_changes", **{"from": start, "to": to}),
+            **{name: counts[name] for name in _COUNTED.values()},
         }
-    return await asked.page("changes.html", known=known, start=start, to=to, lists=lists)
+    earlier, later = _steps(known, start, to)
+    is_own = asked.user is not None and asked.user["own"] and any(one["rows"] for one in lists.values())
+    return await asked.page(
+        "changes.html", known=known, start=start, to=to, lists=lists, earlier=earlier, later=later,
+        revert=f"malsync revert {start} {to}" if is_own else "",
+    )  # fmt: skip
+
+
+def _steps(known: list[Row], start: int, to: int) -> tuple[Row | None, Row | None]:
+    """The changes just before these, and those just after them."""
+    before = next((row["before"] for row in known if row["id"] == start), None)
+    after = next((row["id"] for row in known if row["before"] == to), None)
+    return (
+        {"from": before, "to": start} if before else None,
+        {"from": to, "to": after} if after else None,
+    )
 
 
 async def gone(asked: Asked) -> Any:

@@ -6,7 +6,8 @@ SELECT snapshot.id, mal_user.name AS user, snapshot.taken_at, snapshot.source, s
 FROM snapshot JOIN series ON series.id = snapshot.series JOIN mal_user ON mal_user.id = series.user
 JOIN snapshot AS before ON before.id =
     (SELECT max(earlier.id) FROM snapshot AS earlier WHERE earlier.series = snapshot.series AND earlier.id < snapshot.id)
-WHERE (:user = '' OR series.user = :user) AND snapshot.source = 'backup' AND (snapshot.suspicious <> '[]'
+WHERE (:user = '' OR series.user = :user) AND snapshot.source IN ('backup', 'before-run')
+    AND (snapshot.suspicious <> '[]' AND before.suspicious = '[]'
     OR (snapshot.updated + snapshot.removed >= 50
         AND (snapshot.updated + snapshot.removed) * 10 > coalesce(before.anime, 0) + coalesce(before.manga, 0)))
 ORDER BY snapshot.taken_at DESC, snapshot.id DESC
