@@ -57,14 +57,15 @@ async def _list(asked: Asked, medium: Medium) -> Row | None:
 
 
 async def proof(asked: Asked, snapshot: int) -> str | None:
-    """What is wrong with a snapshot; it is rebuilt once and beside the pages, for it takes a moment."""
+    """What is wrong with a snapshot, None when it is whole. It is rebuilt once and beside the pages, for it takes a moment."""
     browse = asked.browse
-    if browse.prove is None:
+    if browse.prove is None or snapshot in browse.proven:
         return None
-    if snapshot not in browse.proven:
-        loop = asyncio.get_running_loop()
-        browse.proven[snapshot] = await loop.run_in_executor(None, browse.prove, snapshot)
-    return browse.proven[snapshot]
+    problem = await asyncio.get_running_loop().run_in_executor(None, browse.prove, snapshot)
+    if problem is None:
+        # What is wrong may be another program that holds the file just now: that is asked again.
+        browse.proven.add(snapshot)
+    return problem
 
 
 def _age(taken_at: str) -> str:

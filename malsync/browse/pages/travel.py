@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from datasette.utils.asgi import NotFound
+
 from malsync.browse.frame import Asked, Row, medium_of
 from malsync.browse.pages.title import changes_between
 from malsync.medium import MEDIA
@@ -13,9 +15,10 @@ _ALL = "SELECT count(*) AS entries FROM snapshot JOIN series ON series.id = snap
 
 async def snapshots(asked: Asked) -> Any:
     """GET /snapshots: every snapshot with what changed, the suspicious ones on top with the command that takes them back."""
-    page = max(1, asked.number("page", 1))
-    rows = await asked.rows("snapshots", user=asked.user_id, rows=PAGE, skip=(page - 1) * PAGE)
     total = (await asked.mirror.found(_ALL, user=asked.user_id))[0]["entries"]
+    pages = max(1, -(-total // PAGE))
+    page = min(max(1, asked.number("page", 1)), pages)
+    rows = await asked.rows("snapshots", user=asked.user_id, rows=PAGE, skip=(page - 1) * PAGE)
     suspects = await asked.rows("suspicious", user=asked.user_id, rows=20)
     return await asked.page(
         "snapshots.html",
@@ -24,7 +27,7 @@ async def snapshots(asked: Asked) -> Any:
         days=await asked.rows("days", user=asked.user_id, rows=60),
         total=total,
         page=page,
-        pages=max(1, -(-total // PAGE)),
+        pages=pages,
         data=asked.data("snapshots", user=asked.user_id),
         days_data=asked.data("days", user=asked.user_id),
         suspects_data=asked.data("suspicious", user=asked.user_id),
@@ -33,11 +36,18 @@ async def snapshots(asked: Asked) -> Any:
 
 async def changes(asked: Asked) -> Any:
     """GET /changes: what changed from one snapshot to another; the newest two by default."""
-    known = await asked.rows("snapshots", user=asked.user_id, rows=1000)
-    to = asked.number("to") or next((row["id"] for row in known), 0)
-    start = asked.number("from") or next((row["before"] or row["id"] for row in known if row["id"] == to), 0)
-    lists = {}
+    known = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=1000)]
+    if not known:
+        raise NotFound("There is no snapshot yet, so nothing to compare.")
+    later = await asked.snapshot(asked.text("to", str(known[0]["id"])))
+    previous = next((row["before"] for row in known if row["id"] == later["id"]), None)
+    earlier = await asked.snapshot(asked.text("from", str(previous or later["id"])))
+    start, to = earlier["id"], later["id"]
+    lists: dict[str, Row] = {}
     for name, medium in MEDIA.items():
+        if unknown := [row["id"] for row in (earlier, later) if row[name] is None]:
+            lists[name] = {"rows": [], "unknown": unknown[0]}
+            continue
         rows = await asked.rows(f"{name}_changes", **{"from": start, "to": to}, rows=PAGE * 5 + 1)
         entries = [
             {**row, "changes": changes_between(medium, row, row, was="_was", now="_now")} for row in rows[: PAGE * 5]
