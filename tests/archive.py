@@ -18,7 +18,7 @@ from malsync.sandbox import World
 from malsync.sandbox.api import Api
 from malsync.sandbox.exchange import Call as Request
 from malsync.sandbox.settings import Settings
-from malsync.snapshot import Snapshot, User, whole
+from malsync.snapshot import Snapshot, Source, User, whole
 from malsync.suspicion import suspicious
 
 ORIGIN = "https://api.myanimelist.net"
@@ -81,13 +81,16 @@ def _lists(world: World, name: str) -> Lists:
     }
 
 
-def _snapshot(user: User, lists: Lists, at: datetime, doubts: tuple[str, ...] = ()) -> Snapshot:
+def _snapshot(
+    user: User, lists: Lists, at: datetime, doubts: tuple[str, ...] = (), source: Source = "backup"
+) -> Snapshot:
     copied = {medium: dict(titles) for medium, titles in lists.items()}
-    return Snapshot(user, at, "backup", whole(copied), copied, suspicious=doubts)
+    return Snapshot(user, at, source, whole(copied), copied, suspicious=doubts)
 
 
 def _live(mirror: Mirror, world: World, snapshots: int, gone: int, removed: int) -> int:
-    """A day a snapshot: a few edits, an entry that is new, one that goes; in the middle a third of the anime is vandalised."""
+    """A day a snapshot: a few edits, an entry that is new, some that go; in the middle a third of the anime is vandalised,
+    and taken back."""
     lists, chance = _lists(world, MIKA.name), random.Random(7)
     late = {medium: sorted(titles)[-snapshots:] for medium, titles in lists.items()}
     waiting = {medium: {id: lists[medium].pop(id) for id in ids} for medium, ids in late.items()}
@@ -101,6 +104,7 @@ def _live(mirror: Mirror, world: World, snapshots: int, gone: int, removed: int)
             titles[id] = entry
         for id in {2: (gone,), 3: (removed,)}.get(snapshots - day, ()):
             del lists["anime"][id]
+            lists["manga"].pop(min(lists["manga"]))
         kept = lists
         if day + 1 == vandalised:
             kept = {medium: dict(titles) for medium, titles in lists.items()}
@@ -108,7 +112,7 @@ def _live(mirror: Mirror, world: World, snapshots: int, gone: int, removed: int)
                 _edit(kept["anime"], id, at, score=1, comments="somebody else was here")
         now = _snapshot(MIKA, kept, at)
         doubts = tuple(suspicious(good, now)) if good else ()
-        mirror.add(_snapshot(MIKA, kept, at, doubts))
+        mirror.add(_snapshot(MIKA, kept, at, doubts, "after-run" if day == vandalised else "backup"))
         good = good if doubts else now
     return vandalised
 
@@ -149,7 +153,9 @@ def _fetch(mirror: Mirror, world: World, now: datetime) -> None:
     for year, season in SEASONS:
         where = {"year": year, "season": season}
         _keep(mirror, ask, ANIME, "season", "season", where, now, where)
-    _keep(mirror, ask, ANIME, "suggestions", "suggestions", {}, now, {"user": mirror.catalogue.keep_user(MIKA)})
+    # Whoever has everything that is popular on the list gets no suggestions, so these are the popular ones.
+    _keep(mirror, ask, ANIME, "suggestions", "ranking", {"medium": "anime"}, now,
+          {"user": mirror.catalogue.keep_user(MIKA)}, ranking_type="bypopularity")  # fmt: skip
     boards = json.loads(ask("boards"))["categories"]
     mirror.catalogue.keep("boards", {"data": boards}, now)
     for board in (board["id"] for category in boards for board in category["boards"]):
@@ -167,7 +173,7 @@ def _keep(
     fields = ",".join(medium.listed)
     told = json.loads(ask(endpoint, where, fields=fields, limit="100", nsfw="true", **query))["data"]
     titles = [(medium, item.get("node", item)) for item in told]
-    nodes = [item if "ranking" in item else item["node"] for item in told]
+    nodes = [item if what.endswith("ranking") else item["node"] for item in told]
     mirror.catalogue.keep(what, {"data": nodes}, now, titles=titles, **given)
 
 

@@ -23,7 +23,7 @@ async def rankings(asked: Asked) -> Any:
     return await _listed(
         asked, query, {"day": day, "type": kind},
         heading=f"{medium.name.capitalize()} ranking", kind="rankings", medium=medium.name,
-        choices={"type": (types, kind), "day": (days, day)},
+        selects={"type": (types, kind), "day": (days, day)},
         fetch=f"malsync fetch ranking {kind if kind in medium.ranking_types else 'all'}",
         tabs=[(asked.link("/rankings", medium=name), name, name == medium.name) for name in MEDIA],
     )  # fmt: skip
@@ -42,7 +42,7 @@ async def seasons(asked: Asked) -> Any:
     return await _listed(
         asked, "season", {"year": year, "season": season},
         heading=f"{season} {year}".strip().capitalize() or "Seasons", kind="seasons", medium="anime",
-        choices={"season": (list(SEASONS), season), "year": (list(dict.fromkeys(str(row["year"]) for row in known)), year)},
+        selects={"season": (list(SEASONS), season), "year": (list(dict.fromkeys(str(row["year"]) for row in known)), year)},
         fetch="malsync fetch season 2026 fall",
         tabs=[(asked.link("/seasons", year=row["year"], season=row["season"]), f"{row['season']} {row['year']}",
                (str(row["year"]), row["season"]) == (year, season)) for row in known[:8]],
@@ -53,7 +53,7 @@ async def suggestions(asked: Asked) -> Any:
     """GET /suggestions: what MAL suggested to the user."""
     return await _listed(
         asked, "suggestions", {"user": asked.user_id}, heading="Suggestions", kind="suggestions", medium="anime",
-        choices={}, fetch="malsync fetch suggestions", tabs=[],
+        selects={}, fetch="malsync fetch suggestions", tabs=[],
     )  # fmt: skip
 
 

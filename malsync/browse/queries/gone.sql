@@ -9,8 +9,9 @@ WITH newest AS MATERIALIZED (
     SELECT version.series, version.media_id, version.status, version.score, version.since, version.until, row_number() OVER (
         PARTITION BY version.media_id ORDER BY version.series = newest.series DESC, version.since DESC
     ) AS age
-    FROM newest JOIN series ON series.user = newest.user AND series.kind <> 'import'
-    JOIN {medium}_version AS version ON version.series = series.id
+    -- CROSS: in this order, or SQLite begins with every version of everybody.
+    FROM newest CROSS JOIN series ON series.user = newest.user AND series.kind <> 'import'
+    CROSS JOIN {medium}_version AS version ON version.series = series.id
 ), went AS (
     SELECT last.*, last.series = newest.series AND last.since <= newest.id
         AND (last.until IS NULL OR last.until > newest.id) AS is_here, title.title, title.gone_at
