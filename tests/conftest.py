@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from malsync import Client
 from malsync.sandbox import Sandbox, World
+from tests.archive import Archive, archive
 from tests.harness import Malsync, TestTime
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -64,3 +65,9 @@ def malsync(home: Path, box: Sandbox) -> Malsync:
 def offline(home: Path) -> Malsync:
     """malsync without any API to talk to."""
     return Malsync(home)
+
+
+@pytest.fixture(scope="session")
+def archived(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    """A mirror as it stands after years, but a short one. All tests look at the same file: copy it to change it."""
+    return archive(tmp_path_factory.mktemp("archive") / "mirror.db")

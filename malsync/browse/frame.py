@@ -19,15 +19,23 @@ Row = dict[str, Any]
 MOST = 2**31
 """No number in an address is greater: SQLite's own end at 2^63, and no list has so many pages."""
 _PARAMETER = re.compile(r"(?<!\w):([a-z_]+)")
+# Suggestions may be fetched before the first backup.
 _USERS = """
     SELECT mal_user.id, mal_user.name, mal_user.origin, mal_user.mal_id,
         max(series.kind = 'own') AS own, max(snapshot.taken_at) AS newest
-    FROM mal_user JOIN series ON series.user = mal_user.id JOIN snapshot ON snapshot.series = series.id
-    GROUP BY mal_user.id ORDER BY own DESC, newest DESC
+    FROM mal_user LEFT JOIN series ON series.user = mal_user.id LEFT JOIN snapshot ON snapshot.series = series.id
+    WHERE snapshot.id IS NOT NULL OR mal_user.id IN (SELECT user FROM suggestion)
+    GROUP BY mal_user.id ORDER BY own DESC, newest DESC, mal_user.id
 """
+# An import is somebody's file, whatever its time; it stands for the list only where the list itself was never read.
 _NEWEST = """
     SELECT snapshot.* FROM series JOIN snapshot ON snapshot.series = series.id
-    WHERE series.user = :user AND snapshot.{0} IS NOT NULL ORDER BY taken_at DESC, snapshot.id DESC LIMIT 1
+    WHERE series.user = :user AND snapshot.{0} IS NOT NULL
+    ORDER BY series.kind = 'import', taken_at DESC, snapshot.id DESC LIMIT 1
+"""
+_THEIRS = """
+    SELECT snapshot.* FROM snapshot JOIN series ON series.id = snapshot.series
+    WHERE snapshot.id = :snapshot AND series.user = :user
 """
 
 
@@ -76,6 +84,14 @@ class Asked:
         """The newest snapshot of the user that covers `medium`."""
         return await self.mirror.first(_NEWEST.format(medium.name), user=self.user_id)
 
+    async def snapshot(self, text: str) -> Row:
+        """The snapshot of that number, if it is one of the user's. Raises NotFound."""
+        number = int(text) if text.isascii() and text.isdigit() else 0
+        row = await self.mirror.first(_THEIRS, snapshot=min(number, MOST), user=self.user_id)
+        if row is None or self.user is None:
+            raise NotFound(f"There is no snapshot {text} of {self.user['name'] if self.user else 'anybody'}.")
+        return row
+
     def link(self, path: str, **values: Any) -> str:
         """An address of ours; the user stays, where it is not the one to begin with."""
         if self.user is not None and self.user is not self.users[0]:
@@ -108,12 +124,14 @@ class Asked:
 
 
 async def asked(browse: "Browse", request: Any) -> Asked:
-    """The request, with the user whom it names, else the one to begin with."""
+    """The request, with the user whom it names, else the one to begin with. Raises NotFound for one who is not here."""
     users = await browse.mirror.found(_USERS)
     if (first := browse.begins_with) is not None:
         users.sort(key=lambda user: User(user["origin"], user["mal_id"], user["name"]).key != first.key)
     named = request.args.get("user")
-    user = next((user for user in users if str(user["id"]) == named), users[0] if users else None)
+    user = next((user for user in users if named in (None, "", str(user["id"]))), None)
+    if named and user is None:
+        raise NotFound(f"There is no MAL user {named} in the mirror.")
     return Asked(browse, request, users, user)
 
 

@@ -29,10 +29,16 @@ SETTINGS = {
     "suggest_facets": False,
     "truncate_cells_html": 400,
 }
+# What Datasette and SQLite's own full-text search ask of a file.
+_OF_A_TABLE = {"table_info", "table_xinfo", "foreign_key_list", "index_list", "index_info", "index_xinfo"}
+_OF_THE_FILE = {
+    "database_list", "function_list", "page_count", "max_page_count", "page_size", "schema_version", "data_version",
+}  # fmt: skip
 
 
 class ReadOnly(Database):
-    """A file that is only read, through connections that SQLite itself forbids to write; never taken for unchanging."""
+    """A file that is only read, through connections that SQLite itself forbids to write, and to open or make any other
+    file; never taken for unchanging."""
 
     def connect(self, write: bool = False) -> sqlite3.Connection:
         """A connection for one of Datasette's threads. Raises sqlite3.OperationalError for `write`."""
@@ -41,6 +47,7 @@ class ReadOnly(Database):
         uri = f"{Path(self.path).absolute().as_uri()}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=5.0)
         connection.execute("PRAGMA query_only = ON")
+        connection.set_authorizer(_may)
         self._all_file_connections.append(connection)
         return connection
 
@@ -56,6 +63,22 @@ class ReadOnly(Database):
         """The first row of a query, None where there is none."""
         rows = await self.found(sql, **values)
         return rows[0] if rows else None
+
+
+def _may(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    """Whether SQLite may do this in a statement of anybody's (https://www.sqlite.org/c3ref/c_alter_table.html).
+
+    The file is opened for reading, so what is left is to undo that, and other files: ATTACH, VACUUM INTO (which attaches),
+    extensions.
+    """
+    if action == sqlite3.SQLITE_PRAGMA:
+        # Datasette sets the size of the cache; every other pragma with a value could change what is allowed.
+        may = first in _OF_A_TABLE or first == "cache_size" or (first in _OF_THE_FILE and second is None)
+    elif action == sqlite3.SQLITE_FUNCTION:
+        may = second != "load_extension"
+    else:
+        may = action not in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)
+    return sqlite3.SQLITE_OK if may else sqlite3.SQLITE_DENY
 
 
 class Browse(Datasette):

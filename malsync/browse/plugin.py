@@ -92,12 +92,12 @@ def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
 
 
 def _told(exception: Exception) -> tuple[int, str]:
+    if isinstance(exception, QueryInterrupted) or isinstance(exception.__context__, QueryInterrupted):
+        return 503, "This took too long, and was given up. Narrow it down and try again."
     if isinstance(exception, Base400):
         return exception.status, str(exception.args[0] if exception.args else "")
     if isinstance(exception, DatasetteError):
         return exception.status, str(exception.message)
-    if isinstance(exception, QueryInterrupted):
-        return 503, "This took too long, and was given up. Narrow it down and try again."
     if isinstance(exception, sqlite3.DatabaseError):
         return 500, f"The mirror could not be read ({exception}). `malsync verify` says what is whole."
     return 500, f"Something went wrong here ({type(exception).__name__}). That is a bug in malsync."

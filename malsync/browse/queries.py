@@ -123,17 +123,27 @@ def _filled(text: str, medium: Medium) -> str:
         "version": ", ".join(f"version.{one.name}" for one in medium.fields),
         "was": ", ".join(f"{name}_was" for name in own),
         "now": ", ".join(f"{name}_now" for name in own),
-        "old": ", ".join(f"old.{name}" for name in own),
-        "new": ", ".join(f"new.{name}" for name in own),
+        "old": ", ".join(f"iif(both_{name}, old.{name}, NULL)" for name in own),
+        "new": ", ".join(f"iif(both_{name}, new.{name}, NULL)" for name in own),
+        "both": ", ".join(f"({_both_cover(medium, one)}) AS both_{one.name}" for one in medium.writable),
         "differs": " OR ".join(
-            f"{_comparable(one, 'old')} IS NOT {_comparable(one, 'new')}" for one in medium.writable
+            f"(both_{one.name} AND {_comparable(one, 'old')} IS NOT {_comparable(one, 'new')})"
+            for one in medium.writable
         ),
+        "previous": PREVIOUS,
+        "ranked": pairs(f"{medium.name}_ranking", "day", "type"),
+        "in_season": pairs("season_title", "year", "season"),
         "medium": medium.name,
     }
     for name, part in parts.items():
         text = text.replace(f"{{{name}}}", part)
     return text.replace("{medium}", medium.name)
 
+
+# In a series the times never go back, and its index is by time.
+PREVIOUS = """SELECT earlier.id FROM snapshot AS earlier
+    WHERE earlier.series = snapshot.series AND (earlier.taken_at, earlier.id) < (snapshot.taken_at, snapshot.id)
+    ORDER BY earlier.taken_at DESC, earlier.id DESC LIMIT 1"""
 
 HERE = """snapshot.id = coalesce(nullif(:snapshot, ''),
     (SELECT id FROM snapshot WHERE {medium} IS NOT NULL ORDER BY taken_at DESC, id DESC LIMIT 1))"""
@@ -144,11 +154,34 @@ def joins(medium: Medium) -> str:
     return f"""snapshot
 JOIN {medium.name}_version AS version ON version.series = snapshot.series
     AND version.since <= snapshot.id AND (version.until IS NULL OR version.until > snapshot.id)
+    AND snapshot.{medium.name} IS NOT NULL
 LEFT JOIN {medium.name} AS title ON title.id = version.media_id"""
+
+
+def pairs(table: str, first: str, second: str) -> str:
+    """WITH what follows: each pair of two columns with which the key of `table` begins, as `found`.
+
+    One step along the key for each of them; SELECT DISTINCT would go through every row, and there are many of each pair.
+    """
+    return (
+        f"WITH RECURSIVE firsts (value) AS (SELECT max({first}) FROM {table} UNION ALL"
+        f" SELECT (SELECT max({first}) FROM {table} WHERE {first} < firsts.value) FROM firsts WHERE value IS NOT NULL),"
+        f" known ({first}, {second}) AS (SELECT value, (SELECT min({second}) FROM {table} WHERE {first} = firsts.value)"
+        f" FROM firsts WHERE value IS NOT NULL UNION ALL SELECT {first}, (SELECT min({second}) FROM {table}"
+        f" WHERE {table}.{first} = known.{first} AND {table}.{second} > known.{second}) FROM known"
+        f" WHERE {second} IS NOT NULL), found AS (SELECT * FROM known WHERE {second} IS NOT NULL)"
+    )
 
 
 def _readable(one: Field, row: str) -> str:
     return _READABLE.get(one.kind, "{0}").format(f"{row}.{one.name}")
+
+
+def _both_cover(medium: Medium, one: Field) -> str:
+    """Whether the snapshots `a` and `b` both know this field."""
+    return " AND ".join(
+        f"EXISTS (SELECT 1 FROM json_each({row}.covers, '$.{medium.name}') WHERE value = '{one.name}')" for row in "ab"
+    )
 
 
 def _comparable(one: Field, row: str) -> str:

@@ -65,11 +65,11 @@ def _time(text: Any, form: str) -> Markup:
     written = str(text or "")
     try:
         then = datetime.fromisoformat(written) if len(written) > len("2026-11-01") else None
-    except ValueError:
-        then = None
-    if then is None:
+        local = None if then is None else then.astimezone()
+    except (ValueError, OverflowError):
+        local = None  # no time, or one that the calendar here does not have
+    if local is None:
         return escape(written or "—")
-    local = then.astimezone()
     return Markup('<time datetime="{}">{}</time>').format(written, local.strftime(form.replace("%-d", str(local.day))))
 
 
@@ -89,7 +89,10 @@ def sign(op: str) -> str:
 
 def allowed(address: Any, sources: str) -> str:
     """A picture's address where a page may load it, else nothing."""
-    parts = urlsplit(str(address or ""))
+    try:
+        parts = urlsplit(str(address or ""))
+    except ValueError:
+        return ""
     return str(address) if f"{parts.scheme}://{parts.netloc}" in sources.split() else ""
 
 

@@ -69,6 +69,8 @@ def _prover(app: App) -> Callable[[int], str | None]:
                 mirror.load(number)
         except MalsyncError as error:
             return error.message
+        except KeyError:
+            return f"Snapshot {number} is not here any more."
         return None
 
     return prove

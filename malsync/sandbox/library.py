@@ -46,6 +46,7 @@ class Library:
         self._facts: dict[str, dict[int, Facts]] = {name: {} for name in MEDIA}
         self._standings: dict[tuple[str, str], dict[int, int]] = {}
         self._relations: dict[str, dict[int, list[Relation]]] = {}
+        self._pools: dict[str, list[int]] = {}
 
     @property
     def version(self) -> int:
@@ -99,8 +100,11 @@ class Library:
 
     def recommendations(self, medium: Medium, id: int) -> list[tuple[int, int]]:
         """Other titles with how often each was recommended to those who like this one, most often first."""
-        pool = [one["id"] for one in self._catalogue.titles(medium.name)[:RECOMMENDED_FROM] if _may_be_suggested(one)]
-        chance = self.known(medium, id).chance
+        self._forget()
+        if medium.name not in self._pools:
+            first_ones = self._catalogue.titles(medium.name)[:RECOMMENDED_FROM]
+            self._pools[medium.name] = [one["id"] for one in first_ones if _may_be_suggested(one)]
+        pool, chance = self._pools[medium.name], self.known(medium, id).chance
         count = chance.number("recommendations", 0, 7)
         first = chance.number("most recommendations", 7, 90)
         picked = [other for other in chance.some("recommended", pool, count + 1) if other != id][:count]
@@ -132,6 +136,7 @@ class Library:
             self._version = self.version
             self._standings.clear()
             self._relations.clear()
+            self._pools.clear()
 
 
 def _may_be_suggested(title: Title) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from malsync.browse import queries
 from malsync.browse.frame import Asked, Row, medium_of
-from malsync.medium import SEASONS
+from malsync.medium import MEDIA, SEASONS
 
 PAGE = 60
 
@@ -13,7 +13,9 @@ async def rankings(asked: Asked) -> Any:
     """GET /rankings: of a medium, a type and a day."""
     medium = medium_of(asked.text("medium", "anime"))
     query = f"{medium.name}_ranking"
-    known = await asked.mirror.found(f"SELECT DISTINCT day, type FROM {query} ORDER BY day DESC, type")
+    known = await asked.mirror.found(
+        f"{queries.pairs(query, 'day', 'type')} SELECT day, type FROM found ORDER BY day DESC, type"
+    )
     days = list(dict.fromkeys(row["day"] for row in known))
     day = asked.text("day") or next(iter(days), "")
     types = [row["type"] for row in known if row["day"] == day]
@@ -21,14 +23,17 @@ async def rankings(asked: Asked) -> Any:
     return await _listed(
         asked, query, {"day": day, "type": kind},
         heading=f"{medium.name.capitalize()} ranking", kind="rankings", medium=medium.name,
-        selects={"type": (types, kind), "day": (days, day)}, fetch=f"malsync fetch ranking {kind or 'all'}",
-        tabs=[(f"/rankings?medium={name}", name, name == medium.name) for name in ("anime", "manga")],
+        selects={"type": (types, kind), "day": (days, day)},
+        fetch=f"malsync fetch ranking {kind if kind in medium.ranking_types else 'all'}",
+        tabs=[(asked.link("/rankings", medium=name), name, name == medium.name) for name in MEDIA],
     )  # fmt: skip
 
 
 async def seasons(asked: Asked) -> Any:
     """GET /seasons: one season of anime."""
-    known = await asked.mirror.found("SELECT DISTINCT year, season FROM season_title")
+    known = await asked.mirror.found(
+        f"{queries.pairs('season_title', 'year', 'season')} SELECT year, season FROM found"
+    )
     known.sort(key=lambda row: (-row["year"], -SEASONS.index(row["season"]) if row["season"] in SEASONS else 0))
     newest: Row = next(iter(known), {"year": "", "season": ""})
     year = asked.text("year") or str(newest["year"])
@@ -39,7 +44,7 @@ async def seasons(asked: Asked) -> Any:
         heading=f"{season} {year}".strip().capitalize() or "Seasons", kind="seasons", medium="anime",
         selects={"season": (list(SEASONS), season), "year": (list(dict.fromkeys(str(row["year"]) for row in known)), year)},
         fetch="malsync fetch season 2026 fall",
-        tabs=[(f"/seasons?year={row['year']}&season={row['season']}", f"{row['season']} {row['year']}",
+        tabs=[(asked.link("/seasons", year=row["year"], season=row["season"]), f"{row['season']} {row['year']}",
                (str(row["year"]), row["season"]) == (year, season)) for row in known[:8]],
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The charts: both lists in figures, and how they grew."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -10,6 +11,7 @@ from malsync.browse.charts import Bar, Point
 from malsync.browse.frame import Asked, Row
 from malsync.medium import MEDIA, Medium
 
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _GENRES, _MONTHS, _SNAPSHOTS = 12, 36, 400
 
 
@@ -74,10 +76,12 @@ def _mean(by_score: list[Row]) -> float | None:
 
 def _every_month(rows: list[Row]) -> list[Bar]:
     """The last `_MONTHS` months up to the newest one, those without anything too."""
-    counts = {row["name"]: row["entries"] for row in rows if row["name"][:4].isdigit() and row["name"][5:7].isdigit()}
+    counts = {row["name"]: row["entries"] for row in rows if _MONTH.fullmatch(row["name"])}
     if not counts:
         return []
-    year, month = map(int, max(counts).split("-"))
+    # A year that was mistyped, 2206 for 2026, would leave nothing else to see.
+    today = datetime.now(UTC).strftime("%Y-%m")
+    year, month = map(int, max((name for name in counts if name <= today), default=max(counts)).split("-"))
     months = [divmod(year * 12 + month - 1 - back, 12) for back in range(_MONTHS)][::-1]
     names = [f"{y:04}-{m + 1:02}" for y, m in months]
     return [Bar(name, [("plain", counts.get(name, 0))]) for name in names]

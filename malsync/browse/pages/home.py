@@ -71,15 +71,16 @@ async def _list(asked: Asked, medium: Medium) -> Row | None:
 async def proof(asked: Asked, snapshot: int) -> Row:
     """Whether a snapshot is whole: what is wrong with it (`problem`), and whether that is `known` yet and proven at all.
 
-    It is rebuilt once, beside the pages; until that is done nobody waits for it for longer than a moment.
+    It is rebuilt once, beside the pages; until that is done nobody waits for it for longer than a moment. What is wrong may
+    be another program that holds the file just now: that is asked again.
     """
     browse = asked.browse
     if browse.prove is None:
         return {"proves": False, "known": True, "problem": None}
-    if snapshot not in browse.proven:
+    proving = browse.proven.get(snapshot)
+    if proving is None or (proving.done() and proving.result() is not None):
         loop = asyncio.get_running_loop()
-        browse.proven[snapshot] = loop.run_in_executor(None, browse.prove, snapshot)
-    proving = browse.proven[snapshot]
+        proving = browse.proven[snapshot] = loop.run_in_executor(None, browse.prove, snapshot)
     if not proving.done():
         await asyncio.wait([proving], timeout=_PATIENCE)
     return {"proves": True, "known": proving.done(), "problem": proving.result() if proving.done() else None}

@@ -92,9 +92,10 @@ async def show_list(asked: Asked, medium: Medium, snapshot: Row | None) -> Any:
     at = {"snapshot": snapshot["id"] if snapshot else 0}
     orders = sorts(medium)
     order = orders.get(asked.text("sort"), next(iter(orders.values())))
-    page = max(1, asked.number("page", 1))
     counted = await asked.mirror.found(facets_sql(medium, where), **at, **values)
     total = next(row["entries"] for row in counted if row["facet"] == "all")
+    pages = max(1, -(-total // PAGE))
+    page = min(max(1, asked.number("page", 1)), pages)
     rows = await asked.mirror.found(
         rows_sql(medium, where, order), **at, **values, limit=PAGE, offset=(page - 1) * PAGE
     )
@@ -111,7 +112,7 @@ async def show_list(asked: Asked, medium: Medium, snapshot: Row | None) -> Any:
         sorts=orders,
         sort=next(name for name, one in orders.items() if one is order),
         page=page,
-        pages=max(1, -(-total // PAGE)),
+        pages=pages,
         data=asked.data(f"{medium.name}_list_at", snapshot=at["snapshot"]),
     )
 
@@ -120,11 +121,10 @@ async def page(asked: Asked) -> Any:
     """GET /anime, /manga. `at` is a snapshot's number, the newest by default."""
     medium = medium_of(asked.place("medium"))
     snapshot = await asked.newest(medium)
-    if asked.text("at"):
-        sql = f"SELECT * FROM snapshot WHERE id = :at AND {medium.name} IS NOT NULL"
-        snapshot = await asked.mirror.first(sql, at=asked.number("at"))
-        if snapshot is None:
-            raise NotFound(f"There is no snapshot {asked.text('at')} of a list of {medium.name}.")
+    if at := asked.text("at"):
+        snapshot = await asked.snapshot(at)
+        if snapshot[medium.name] is None:
+            raise NotFound(f"Snapshot {at} says nothing of a list of {medium.name}.")
     return await show_list(asked, medium, snapshot)
 
 

@@ -47,12 +47,13 @@ async def page(asked: Asked) -> Any:
     versions = await asked.rows(f"{medium.name}_history", id=id, user=asked.user_id)
     if title is None and not any(row["here"] for row in versions):
         raise NotFound(f"The mirror knows no {medium.name} {id}.")
+    newest = await asked.newest(medium)
     parts = {
         name: await asked.mirror.found(sql.format(medium.name), id=id)
         for name, sql in {**_PARTS, **_PARTS_OF[medium.name]}.items()
     }
     related = {other: await asked.mirror.found(_RELATED.format(medium.name, other), id=id) for other in MEDIA}
-    entry = next(({**row} for row in reversed(versions[-1:]) if row["here"]), None)
+    entry = next((row for row in versions if newest and row["snapshot"] == newest["id"] and row["here"]), None)
     return await asked.page(
         "title.html",
         medium=medium,

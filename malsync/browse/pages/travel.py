@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from typing import Any
 
+from datasette.utils.asgi import NotFound
+
 from malsync.browse import charts
 from malsync.browse.charts import Bar
 from malsync.browse.frame import Asked, Row, medium_of
@@ -22,16 +24,17 @@ _TAKEN_BACK = """
 
 async def snapshots(asked: Asked) -> Any:
     """GET /snapshots: every snapshot with what changed, the suspicious ones on top with the command that takes them back."""
-    page = max(1, asked.number("page", 1))
-    rows = await asked.rows("snapshots", user=asked.user_id, rows=PAGE, skip=(page - 1) * PAGE)
     total = (await asked.mirror.found(_ALL, user=asked.user_id))[0]["entries"]
+    pages = max(1, -(-total // PAGE))
+    page = min(max(1, asked.number("page", 1)), pages)
+    rows = await asked.rows("snapshots", user=asked.user_id, rows=PAGE, skip=(page - 1) * PAGE)
     return await asked.page(
         "snapshots.html",
         rows=[told(row) for row in rows],
         suspects=await suspects(asked, 20) if page == 1 else [],
         total=total,
         page=page,
-        pages=max(1, -(-total // PAGE)),
+        pages=pages,
         data=asked.data("snapshots", user=asked.user_id),
         suspects_data=asked.data("suspicious", user=asked.user_id),
     )
@@ -75,10 +78,17 @@ def _bar(asked: Asked, row: Row) -> Bar:
 async def changes(asked: Asked) -> Any:
     """GET /changes: what changed from one snapshot to another; the newest two by default."""
     known = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=1000)]
-    to = asked.number("to") or next((row["id"] for row in known), 0)
-    start = asked.number("from") or next((row["before"] or row["id"] for row in known if row["id"] == to), 0)
-    lists = {}
+    if not known:
+        raise NotFound("There is no snapshot yet, so nothing to compare.")
+    later = await asked.snapshot(asked.text("to", str(known[0]["id"])))
+    previous = next((row["before"] for row in known if row["id"] == later["id"]), None)
+    earlier = await asked.snapshot(asked.text("from", str(previous or later["id"])))
+    start, to = earlier["id"], later["id"]
+    lists: dict[str, Row] = {}
     for name, medium in MEDIA.items():
+        if unknown := [row["id"] for row in (earlier, later) if row[name] is None]:
+            lists[name] = {"rows": [], "unknown": unknown[0]}
+            continue
         rows = await asked.rows(f"{name}_changes", **{"from": start, "to": to}, rows=PAGE * 5 + 1)
         entries = [
             {**row, "changes": changes_between(medium, row, row, was="_was", now="_now")} for row in rows[: PAGE * 5]
@@ -90,10 +100,10 @@ async def changes(asked: Asked) -> Any:
             "data": asked.data(f"{name}_changes", **{"from": start, "to": to}),
             **{name: counts[name] for name in _COUNTED.values()},
         }
-    earlier, later = _steps(known, start, to)
+    step_back, step_on = _steps(known, start, to)
     is_own = asked.user is not None and asked.user["own"] and any(one["rows"] for one in lists.values())
     return await asked.page(
-        "changes.html", known=known, start=start, to=to, lists=lists, earlier=earlier, later=later,
+        "changes.html", known=known, start=start, to=to, lists=lists, earlier=step_back, later=step_on,
         revert=f"malsync revert {start} {to}" if is_own else "",
     )  # fmt: skip
 

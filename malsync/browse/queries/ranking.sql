@@ -1,7 +1,7 @@
 -- title: A ranking of {medium}
 -- about: As it stood on the day on which it was fetched.
--- choose day: SELECT DISTINCT day FROM {medium}_ranking ORDER BY day DESC LIMIT 1000
--- choose type: SELECT DISTINCT type FROM {medium}_ranking ORDER BY type
+-- choose day: {ranked} SELECT DISTINCT day FROM found ORDER BY day DESC LIMIT 1000
+-- choose type: {ranked} SELECT DISTINCT type FROM found ORDER BY type
 SELECT ranking.rank, ranking.previous_rank, title.id, title.title, title.media_type, title.mean,
     substr(title.start_date, 1, 4) AS year, title.num_list_users, title.picture
 FROM {medium}_ranking AS ranking JOIN {medium} AS title ON title.id = ranking.media_id

@@ -5,7 +5,7 @@ SELECT snapshot.id, mal_user.name AS user, snapshot.taken_at, snapshot.source, s
     'malsync revert ' || before.id || ' ' || snapshot.id AS revert
 FROM snapshot JOIN series ON series.id = snapshot.series JOIN mal_user ON mal_user.id = series.user
 JOIN snapshot AS before ON before.id =
-    (SELECT max(earlier.id) FROM snapshot AS earlier WHERE earlier.series = snapshot.series AND earlier.id < snapshot.id)
+    ({previous})
 WHERE (:user = '' OR series.user = :user) AND snapshot.source IN ('backup', 'before-run')
     AND (snapshot.suspicious <> '[]' AND before.suspicious = '[]'
     OR (snapshot.updated + snapshot.removed >= 50

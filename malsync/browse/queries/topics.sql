@@ -3,8 +3,9 @@
 -- choose board: SELECT id, title FROM forum_board WHERE title IS NOT NULL ORDER BY place
 SELECT topic.id, topic.title, topic.created_at, author.name AS author, topic.number_of_posts,
     topic.last_post_created_at, topic.is_locked, topic.posts_at, board.id AS board, board.title AS board_title
-FROM forum_topic AS topic LEFT JOIN forum_member AS author ON author.id = topic.created_by
+FROM (
+    SELECT * FROM forum_topic WHERE :board = '' UNION ALL SELECT * FROM forum_topic WHERE board = nullif(:board, '')
+) AS topic LEFT JOIN forum_member AS author ON author.id = topic.created_by
 LEFT JOIN forum_board AS board ON board.id = topic.board
-WHERE :board = '' OR topic.board = :board
 ORDER BY topic.last_post_created_at DESC, topic.id DESC
 LIMIT coalesce(nullif(:rows, ''), 200) OFFSET coalesce(nullif(:skip, ''), 0)
