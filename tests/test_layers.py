@@ -41,6 +41,7 @@ LAYERS = {
     "browse": "site",
     "backup": "services",
     "fetch": "services",
+    "prune": "services",
     "reading": "services",
     "refs": "services",
     "transfer": "services",
