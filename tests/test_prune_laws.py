@@ -117,7 +117,7 @@ def _by_words(infos: list[Info], policy: Policy) -> set[int]:
         for sources in ({"backup", "public"}, {"import"}, {"before-run", "after-run"}):
             group = [i for i in infos if i.user.key == user and i.source in sources and not i.suspicious]
             group.sort(key=lambda info: (info.taken_at, info.number))
-            found |= {info.number for info in group[len(group) - policy.last :] if policy.last}
+            found |= {info.number for info in group[-policy.last :] if policy.last}
             for form, number in (
                 ("%Y-%m-%d", policy.daily),
                 ("%G-%V", policy.weekly),
@@ -125,7 +125,7 @@ def _by_words(infos: list[Info], policy: Policy) -> set[int]:
                 ("%Y", policy.yearly),
             ):
                 newest = {f"{info.taken_at.astimezone():{form}}": info.number for info in group}
-                found |= set(list(newest.values())[len(newest) - number :] if number < len(newest) else newest.values())
+                found |= set(list(newest.values())[-number:] if number else ())
                 if len(newest) < number and group:
                     found.add(group[0].number)
     return found | {info.number for info in infos if policy.noted and info.note}
@@ -167,12 +167,8 @@ def test_what_is_kept_is_what_the_rules_say_and_what_must_be_kept(template: Path
     asked, must = _by_words(infos, policy), _anyhow(infos, runs)
     assert reasons.keys() >= asked | must
     beyond = {word.partition(" ")[0] for number in reasons.keys() - asked - must for word in reasons[number]}
-    assert beyond <= {
-        "to",
-        "the",
-        "good,",
-        "newest",
-    }  # the other half of a run, and what a backup is judged by, list by list
+    # The other half of a run, and what a backup is judged by, list by list.
+    assert beyond <= {"to", "the", "good,", "newest"}
     for run in runs:
         pair = {number for number in (run.before, run.after) if number is not None}
         assert not pair & reasons.keys() or pair <= reasons.keys()
