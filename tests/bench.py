@@ -162,6 +162,13 @@ def a_year() -> None:
             a, b = mirror.load(100), mirror.load(300)
             report("diff of two snapshots, loaded", best(lambda: diff(a, b)), 0.2, " s")
             report("load and diff two snapshots", best(lambda: diff(mirror.load(100), mirror.load(300))), 0.2, " s")
+        for rules in (
+            ("--keep-daily=14", "--keep-weekly=8", "--keep-monthly=24"),
+            ("--keep-last=1",),
+            ("--keep-last=364",),
+        ):
+            seconds = min(_pruning(path, *rules) for _ in range(2))
+            report(f"prune 365 snapshots, {' '.join(rule[7:] for rule in rules)}", seconds, 5, " s")
 
 
 def _live_a_year(path: Path) -> tuple[list[float], int]:
@@ -186,6 +193,15 @@ def _live_a_year(path: Path) -> tuple[list[float], int]:
         with Mirror.open(copy, write=True) as mirror:
             mirror.add(Snapshot(USER, start + timedelta(days=365), "backup", whole(lists), lists))
         return seconds, _rows(copy) - before
+
+
+def _pruning(path: Path, *rules: str) -> float:
+    """Seconds that `malsync prune` takes, of a copy."""
+    with tempfile.TemporaryDirectory() as home:
+        with Mirror.open(path) as mirror:
+            mirror.copy(Path(home) / FILE_NAME)
+        environment = {**clean_environment(), "MALSYNC_HOME": home}
+        return timed(lambda: run(PYTHON, "-m", "malsync", "prune", "-q", *rules, env=environment))
 
 
 def _lists(entries: int = 10_000, seed: int = 3) -> dict[str, dict[int, Entry]]:

@@ -42,6 +42,7 @@ LAYERS = {
     "browse": "site",
     "backup": "services",
     "fetch": "services",
+    "prune": "services",
     "reading": "services",
     "refs": "services",
     "transfer": "services",

@@ -59,6 +59,7 @@ _HOMES = {
         "verify": "Prove that every snapshot is whole.",
         "mirror": "Rebuild the mirror from files, or copy it.",
     },
+    "malsync.cli.prune": {"prune": "Thin out snapshots, and give the space back."},
     "malsync.cli.fetch": {"fetch": "Fill the mirror's catalogue: the rest of the API."},
     "malsync.cli.browse": {"browse": "Look at the mirror in a browser."},
     "malsync.cli.sandbox": {

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Self
 
 import orjson
 
-from malsync.diff import OPS, Op, count, diff
+from malsync.diff import OPS, Op
 from malsync.entry import Entry, TitleList
 from malsync.errors import Damaged, UsageError
 from malsync.medium import MEDIA, ListStatus, Medium
 from malsync.mirror import users
 from malsync.mirror.database import BUSY_SECONDS, File, connect, damaged, in_memory, translated
 from malsync.mirror.journal import Journal
+from malsync.mirror.pruning import compact, counted, remove
 from malsync.mirror.rows import Row, RowCodec
 from malsync.snapshot import Covers, Snapshot, Source, User, digest_of, member, parse_timestamp, timestamp
 
@@ -203,16 +204,9 @@ class Mirror:
             if previous is not None:
                 self._prove(previous.number)
             number = self._insert_snapshot(series, snapshot)
-            before, after = self._write_versions(series, number, snapshot)
+            before, after = self._write_versions(series, number, snapshot, previous)
             if previous is not None:
-                # A list that the one before did not cover was kept from an earlier one: it can neither come nor go.
-                known = {name: titles for name, titles in before.items() if previous.covers[name] is not None}
-                changes = count(
-                    diff(
-                        Snapshot(previous.user, previous.taken_at, previous.source, previous.covers, known),
-                        Snapshot(snapshot.user, snapshot.taken_at, snapshot.source, snapshot.covers, after),
-                    )
-                )
+                changes = counted(previous, before, snapshot, after)
                 self._file.change(
                     "UPDATE snapshot SET added = ?, updated = ?, removed = ? WHERE id = ?",
                     *(changes[op] for op in OPS),
@@ -220,6 +214,22 @@ class Mirror:
                 )
             self._prove(number)
         return self.info(number)
+
+    def prune(self, numbers: Collection[int]) -> None:
+        """Take these snapshots out, in one transaction, and prove every other one before that is committed.
+
+        Raises Damaged, and leaves the mirror as it was, where anything in it is not whole then.
+        """
+        with self._file.transaction():
+            remove(self._file, self.infos(), numbers)
+            checked, database = self.verify()
+            for what in [*(f"snapshot {number}: {problem}" for number, problem in checked if problem), database]:
+                if what != "ok":
+                    raise damaged(self.path, what)
+
+    def compact(self, removed: int) -> tuple[int, bool]:
+        """Give the disk back what that many snapshots took: `pruning.compact`."""
+        return compact(self._file, removed)
 
     def copy(self, target: Path) -> None:
         """A compact copy of the whole mirror at `target`, which must not exist, safe while others read and write.
@@ -369,31 +379,36 @@ class Mirror:
         )
 
     def _write_versions(
-        self, series: int, number: int, snapshot: Snapshot
+        self, series: int, number: int, snapshot: Snapshot, previous: Info | None
     ) -> tuple[dict[str, TitleList], dict[str, TitleList]]:
         """Close the versions that changed or went, insert those that changed or came. Returns both, before and after."""
+        seen = 0 if previous is None else previous.number
         before: dict[str, TitleList] = {}
         after: dict[str, TitleList] = {}
         for name, medium in MEDIA.items():
             titles = snapshot.lists.get(name)
             if titles is None:
                 continue
-            was, now = self._write_list(medium, series, number, titles)
+            was, now = self._write_list(medium, series, number, titles, seen)
             before[name], after[name] = was, now
             self._keep_titles(medium, titles, overwrite=snapshot.source != "import")
         return before, after
 
-    def _write_list(self, medium: Medium, series: int, number: int, titles: TitleList) -> tuple[TitleList, TitleList]:
+    def _write_list(
+        self, medium: Medium, series: int, number: int, titles: TitleList, previous: int
+    ) -> tuple[TitleList, TitleList]:
         codec, table = _CODECS[medium.name], f"{medium.name}_version"
         columns = ", ".join(codec.columns)
-        open_rows = {
-            row[0]: row[1:]
-            for row in self._file.rows(
-                f"SELECT media_id, {columns} FROM {table} WHERE series = ? AND until IS NULL", series
-            )
-        }
+        # Where what came after the previous one has been pruned, versions of it may be closed already.
+        found = self._file.rows(
+            f"SELECT until IS NULL, media_id, {columns} FROM {table} WHERE series = :series"
+            " AND (until IS NULL OR (since <= :snapshot AND until > :snapshot))",
+            {"series": series, "snapshot": previous},
+        )
+        seen_rows = {row[1]: row[2:] for row in found}
+        open_rows = {row[1]: row[2:] for row in found if row[0]}
         rows = {id: codec.encode(entry.list_status) for id, entry in titles.items()}
-        ended = [id for id, row in open_rows.items() if rows.get(id) != row]
+        ended = [id for id, row in seen_rows.items() if rows.get(id) != row]
         begun = [id for id, row in rows.items() if open_rows.get(id) != row]
         self._file.change_many(
             f"UPDATE {table} SET until = ? WHERE series = ? AND media_id = ? AND until IS NULL",
@@ -406,7 +421,7 @@ class Mirror:
         )
         # Nobody reads these titles: what is compared is the user's data.
         with self._file.understood("the snapshot before"):
-            was = {id: Entry(id, "", codec.decode(open_rows[id])) for id in ended}
+            was = {id: Entry(id, "", codec.decode(seen_rows[id])) for id in {*ended, *begun} & seen_rows.keys()}
         return was, {id: titles[id] for id in begun}
 
     def _keep_titles(self, medium: Medium, titles: TitleList, *, overwrite: bool) -> None:

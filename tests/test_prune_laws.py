@@ -1,0 +1,307 @@
+"""Pruning, for any history and any policy: what stays is what it was, what goes is gone, and the policy means what it says."""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from malsync.diff import OPS, count, diff
+from malsync.medium import MEDIA
+from malsync.mirror import FILE_NAME, Info, Mirror, Run
+from malsync.mirror.journal import RUN_STATES
+from malsync.prune import Policy, kept
+from malsync.render import diff_document, list_document
+from malsync.snapshot import AROUND_RUNS, Covers, Snapshot, Source, User
+from tests.lists import MIKA, ORIGIN, THEO, titles
+
+PUBLIC = User(ORIGIN, None, "yuki")
+MONTH = datetime(2026, 10, 28, 12, tzinfo=UTC)
+SOURCES: dict[User, list[Source]] = {
+    MIKA: ["backup", "backup", "backup", "before-run", "after-run", "import"],
+    THEO: ["backup", "backup", "import"],
+    PUBLIC: ["public"],
+}
+STEPS = [timedelta(minutes=5), timedelta(hours=7), timedelta(days=1), timedelta(days=9), timedelta(days=150)]
+STEPS += [-timedelta(days=2), timedelta()]  # clocks that were wrong, and a file that is older than what is here
+
+
+@st.composite
+def stories(draw: Callable[..., Any]) -> list[tuple[Snapshot, dict[str, Any] | None]]:
+    """Snapshots of three users in the order in which they were stored, each with the run that was begun then, if one was."""
+    told = []
+    now = MONTH
+    for _ in range(draw(st.integers(1, 12))):
+        now += draw(st.sampled_from(STEPS))
+        user = draw(st.sampled_from([MIKA, MIKA, MIKA, THEO, PUBLIC]))
+        lists, covers = {}, Covers()
+        for name, medium in MEDIA.items():
+            known = draw(st.sampled_from([medium.names, medium.names, medium.names, ("status", "score"), None]))
+            found = draw(st.dictionaries(st.integers(1, 4), st.sampled_from([{"score": 1}, {"score": 2}, {}])))
+            covers[name], lists[name] = known, titles(None if known is None else found)
+        source = draw(st.sampled_from(SOURCES[user]))
+        made = Snapshot(user, now, source, covers, lists, draw(st.sampled_from(["", "", "mine"])))
+        if draw(st.sampled_from([False, False, False, True])):
+            made = replace(made, suspicious=("anime: much of it is gone",))
+        run = draw(
+            st.none() | st.fixed_dictionaries({"state": st.sampled_from(RUN_STATES), "reach": st.integers(1, 6)})
+        )
+        told.append((made, run))
+    return told
+
+
+policies = st.builds(Policy, *[st.integers(0, 3)] * 5, st.booleans()).filter(lambda policy: not policy.keeps_nothing)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mirror without anything in it: making its tables takes longer than all that an example does."""
+    path = tmp_path_factory.mktemp("template") / FILE_NAME
+    Mirror.open(path, write=True).__exit__(None, None, None)
+    return path
+
+
+@contextmanager
+def lived(template: Path, story: list[tuple[Snapshot, dict[str, Any] | None]]) -> Iterator[Mirror]:
+    """A mirror in which that story happened."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / FILE_NAME
+        shutil.copy(template, path)
+        with Mirror.open(path, write=True) as mirror:
+            mirror._connection.execute("PRAGMA synchronous = OFF")  # nobody pulls a plug here
+            for made, run in story:
+                info = mirror.add(made)
+                if run is not None:
+                    _run(mirror, info, **run)
+            yield mirror
+
+
+def _run(mirror: Mirror, info: Info, *, state: Any, reach: int) -> None:
+    """A run of that snapshot's user. It was planned from an earlier snapshot, and may take the run before it back."""
+    numbers = [one.number for one in mirror.infos(info.user)]
+    earlier = mirror.journal.runs(info.user)
+    if any(run.state == "unfinished" for run in earlier):
+        return
+    undoes = earlier[-1].number if earlier and reach % 2 else None
+    run = mirror.journal.begin(
+        info.user,
+        "default",
+        "restore" if undoes is None else "undo",
+        {"lists": {"wanted": {"snapshot": max(1, info.number - reach)}}},
+        [],
+        before=numbers[-min(reach, len(numbers))],
+        now=info.taken_at,
+        undoes=undoes,
+    )
+    if state != "unfinished":
+        mirror.journal.ended(run.number, state, info.taken_at, info.number if state == "finished" else None)
+
+
+# -- what the words mean, written down a second time
+
+
+def _by_words(infos: list[Info], policy: Policy) -> set[int]:
+    """What the rules keep, without what is kept anyhow: as the documents say it, not as malsync does it."""
+    found: set[int] = set()
+    for user in {info.user.key for info in infos}:
+        for sources in ({"backup", "public"}, {"import"}, {"before-run", "after-run"}):
+            group = [i for i in infos if i.user.key == user and i.source in sources and not i.suspicious]
+            group.sort(key=lambda info: (info.taken_at, info.number))
+            found |= {info.number for info in group[-policy.last :] if policy.last}
+            for form, number in (
+                ("%Y-%m-%d", policy.daily),
+                ("%G-%V", policy.weekly),
+                ("%Y-%m", policy.monthly),
+                ("%Y", policy.yearly),
+            ):
+                newest = {f"{info.taken_at.astimezone():{form}}": info.number for info in group}
+                found |= set(list(newest.values())[-number:] if number else ())
+                if len(newest) < number and group:
+                    found.add(group[0].number)
+    return found | {info.number for info in infos if policy.noted and info.note}
+
+
+def _anyhow(infos: list[Info], runs: list[Run]) -> set[int]:
+    """What must be kept by any policy."""
+    found: set[int] = set()
+    for info in infos:
+        theirs = sorted((i for i in infos if i.user.key == info.user.key), key=lambda i: (i.taken_at, i.number))
+        good = [i for i in theirs if not i.suspicious and i.source not in AROUND_RUNS]
+        backups = [i for i in theirs if i.source in {"backup", "public"}]
+        found |= {rows[-1].number for rows in (good, backups) if rows}
+        if info.suspicious:
+            before = [i for i in good if (i.taken_at, i.number) < (info.taken_at, info.number)]
+            found |= {info.number, *(i.number for i in before[-1:])}
+    for run in runs:
+        newest = max(one.number for one in runs if one.user.key == run.user.key)
+        if run.number == newest or run.state == "unfinished":
+            found |= {run.before or 0, run.after or 0}
+        if run.state == "unfinished":
+            undone = [one for one in runs if one.number == run.undoes]
+            found |= {run.head["lists"]["wanted"]["snapshot"], *(n or 0 for o in undone for n in (o.before, o.after))}
+    return found & {info.number for info in infos}
+
+
+# -- the laws
+
+
+@given(stories(), policies)
+def test_what_is_kept_is_what_the_rules_say_and_what_must_be_kept(template: Path, story: Any, policy: Policy) -> None:
+    with lived(template, story) as mirror:
+        infos, runs = mirror.infos(), mirror.journal.runs()
+
+    reasons = kept(infos, runs, policy)
+
+    assert list(reasons) == sorted(reasons)
+    assert all(reasons.values())
+    asked, must = _by_words(infos, policy), _anyhow(infos, runs)
+    assert reasons.keys() >= asked | must
+    beyond = {word.partition(" ")[0] for number in reasons.keys() - asked - must for word in reasons[number]}
+    # The other half of a run, and what a backup is judged by, list by list.
+    assert beyond <= {"to", "the", "good,", "newest"}
+    for run in runs:
+        pair = {number for number in (run.before, run.after) if number is not None}
+        assert not pair & reasons.keys() or pair <= reasons.keys()
+
+
+@given(stories(), policies)
+def test_what_stays_is_what_it_was(template: Path, story: Any, policy: Policy) -> None:
+    with lived(template, story) as mirror:
+        infos, runs = mirror.infos(), mirror.journal.runs()
+        was = {info.number: mirror.load(info.number) for info in infos}
+        histories = _histories(mirror, infos)
+        stay = kept(infos, runs, policy)
+        differed = _diffs(was, sorted(stay))
+
+        mirror.prune({info.number for info in infos} - stay.keys())
+
+        now = mirror.infos()
+        assert {info.number for info in now} == stay.keys()
+        assert mirror.verify() == ([(number, None) for number in sorted(stay)], "ok")
+        assert {number: mirror.load(number) for number in stay} == {number: was[number] for number in stay}
+        assert [replace(info, changes={}) for info in now] == [
+            replace(info, changes={}) for info in infos if info.number in stay
+        ]
+        assert _diffs({number: mirror.load(number) for number in stay}, sorted(stay)) == differed
+        for key, whole in histories.items():
+            assert _history(mirror, *key) == _thinned(whole, [i for i in now if i.user.key == key[0].key], *key)
+        assert _counted(now) == _counted_by_hand(infos, was, stay.keys())
+        assert _unseen(mirror) == 0
+        assert [(run.before, run.after) for run in mirror.journal.runs()] == [
+            tuple(number if number in stay else None for number in (run.before, run.after)) for run in runs
+        ]
+        assert kept(now, mirror.journal.runs(), policy).keys() == stay.keys()
+
+        saved, is_done = mirror.compact(len(infos))
+
+        assert saved >= 0
+        assert is_done
+        assert {number: mirror.load(number) for number in stay} == {number: was[number] for number in stay}
+        assert mirror.verify() == ([(number, None) for number in sorted(stay)], "ok")
+
+
+@given(stories(), policies, stories())
+def test_what_comes_after_goes_on_where_it_was(template: Path, story: Any, policy: Policy, later: Any) -> None:
+    with lived(template, story) as mirror:
+        infos = mirror.infos()
+        highest = max(info.number for info in infos)
+        stay = kept(infos, mirror.journal.runs(), policy)
+        mirror.prune({info.number for info in infos} - stay.keys())
+        for made, _ in later:
+            made = replace(made, taken_at=made.taken_at + timedelta(days=400))
+            before = {info.series: info for info in sorted(mirror.infos(), key=lambda info: info.number)}
+
+            info = mirror.add(made)
+
+            assert mirror.load(info.number) == replace(made, lists=mirror.load(info.number).lists)
+            assert mirror.load(info.number).digest == made.digest
+            if info.number > highest:
+                previous = before.get(info.series)
+                changes = diff(mirror.load(previous.number), made) if previous else []
+                assert info.changes == count(changes)
+            else:  # the very same, which is here already
+                assert info.number in {one.number for one in before.values()} | stay.keys()
+            assert mirror.verify()[1] == "ok"
+        assert all(problem is None for _, problem in mirror.verify()[0])
+
+
+def _diffs(loaded: dict[int, Snapshot], numbers: list[int]) -> list[bytes]:
+    """What `diff --json` says of some pairs, byte for byte."""
+    pairs = [(a, b) for a, b in combinations(numbers, 2) if loaded[a].user.key == loaded[b].user.key]
+    return [
+        orjson.dumps(
+            diff_document(
+                *(list_document(str(number), number, loaded[number]) for number in (a, b)), diff(loaded[a], loaded[b])
+            )
+        )
+        for a, b in pairs[:10]
+    ]
+
+
+def _histories(mirror: Mirror, infos: list[Info]) -> dict[Any, list[tuple[int, Any]]]:
+    users = {info.user.key: info.user for info in infos}.values()
+    keys = [(user, name, id) for user in users for name in MEDIA for id in range(1, 5)]
+    loaded = {info.number: mirror.load(info.number) for info in infos}
+    return {
+        key: [
+            (
+                info.number,
+                entry.list_status if (entry := loaded[info.number].entries(MEDIA[key[1]]).get(key[2])) else None,
+            )
+            for info in infos
+            if info.user.key == key[0].key and info.counts[key[1]] is not None
+        ]
+        for key in keys
+    }
+
+
+def _history(mirror: Mirror, user: User, name: str, id: int) -> list[tuple[int, Any]]:
+    return [(version.snapshot, version.list_status) for version in mirror.history(user, MEDIA[name], id)]
+
+
+def _thinned(seen: list[tuple[int, Any]], left: list[Info], *_: object) -> list[tuple[int, Any]]:
+    """How an entry looked to the snapshots that are left, each time that it changed."""
+    numbers = {info.number for info in left}
+    found: list[tuple[int, Any]] = []
+    for number, data in seen:
+        if number in numbers and data != (found[-1][1] if found else None):
+            found.append((number, data))
+    return found
+
+
+def _counted(infos: list[Info]) -> dict[int, Any]:
+    return {info.number: info.changes for info in infos}
+
+
+def _counted_by_hand(infos: list[Info], was: dict[int, Snapshot], stay: Any) -> dict[int, Any]:
+    """What changed in each that stays since the one that is before it now."""
+    found = {}
+    for info in infos:
+        earlier = [one.number for one in infos if one.series == info.series and one.number < info.number]
+        left = [number for number in earlier if number in stay]
+        if info.number in stay:
+            changes = count(diff(was[max(left)], was[info.number])) if left else dict.fromkeys(OPS, 0)
+            found[info.number] = changes
+    return found
+
+
+def _unseen(mirror: Mirror) -> int:
+    """How many versions no snapshot sees, told by another program."""
+    with closing(sqlite3.connect(mirror.path)) as other:
+        found = 0
+        for name in MEDIA:
+            snapshots = other.execute(f"SELECT series, id FROM snapshot WHERE {name} IS NOT NULL").fetchall()
+            for series, since, until in other.execute(f"SELECT series, since, until FROM {name}_version"):
+                found += not any(s == series and since <= n and (until is None or n < until) for s, n in snapshots)
+        empty = other.execute("SELECT count(*) FROM series WHERE id NOT IN (SELECT series FROM snapshot)").fetchone()[0]
+        return found + int(empty)
