@@ -27,6 +27,7 @@ LAYERS = {
     "plan": "core",
     "revert": "core",
     "intent": "core",
+    "figures": "core",
     "render": "core",
     "files": "border",
     "validation": "border",

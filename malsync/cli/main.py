@@ -38,6 +38,7 @@ _HOMES = {
         "diff": "Say what changed between two lists.",
         "history": "Show one entry through every snapshot.",
     },
+    "malsync.cli.stats": {"stats": "Say both lists in figures."},
     "malsync.cli.write": {
         "restore": "Make the live list what REF says.",
         "revert": "Take back only what changed from GOOD to BAD.",

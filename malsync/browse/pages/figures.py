@@ -5,21 +5,20 @@ from typing import Any
 from malsync.browse import charts
 from malsync.browse.charts import Bar
 from malsync.browse.frame import Asked, Row
+from malsync.figures import GENRES, SNAPSHOTS, every_month, kept, mean_score
 from malsync.medium import MEDIA, Medium
-
-_GENRES, _MONTHS, _SNAPSHOTS = 20, 36, 400
 
 
 async def page(asked: Asked) -> Any:
     """GET /charts."""
     media = {name: found for name, medium in MEDIA.items() if (found := await _medium(asked, medium)) is not None}
-    rows = (await asked.rows("snapshots", user=asked.user_id, rows=_SNAPSHOTS))[::-1]
+    rows = (await asked.rows("snapshots", user=asked.user_id, rows=SNAPSHOTS))[::-1]
     return await asked.page(
         "charts.html",
         media=media,
         first=rows[0] if rows else None,
         last=rows[-1] if rows else None,
-        growth=charts.line("Entries, snapshot by snapshot", [(name, _kept(rows, name)) for name in MEDIA]),
+        growth=charts.line("Entries, snapshot by snapshot", [(name, kept(rows, name)) for name in MEDIA]),
         changes=charts.columns("Changes, snapshot by snapshot", [_change(asked, row) for row in rows]),
         data=asked.data("snapshots", user=asked.user_id),
     )
@@ -38,7 +37,7 @@ async def _medium(asked: Asked, medium: Medium) -> Row | None:
     path = f"/{m}"
     return {
         "entries": snapshot[m],
-        "mean": _mean(by_score),
+        "mean": mean_score(by_score),
         "status": by_status,
         "scores": charts.columns(
             "Scores",
@@ -52,9 +51,9 @@ async def _medium(asked: Asked, medium: Medium) -> Row | None:
             [Bar(row["name"], [("plain", row["entries"])], asked.link(path, year=row["name"])) for row in by_year],
         ),
         "months": charts.columns(
-            "Finished, by month", [Bar(row["name"], [("plain", row["entries"])]) for row in _every_month(by_month)]
+            "Finished, by month", [Bar(row["name"], [("plain", row["entries"])]) for row in every_month(by_month)]
         ),
-        "genres": by_genre[:_GENRES],
+        "genres": by_genre[:GENRES],
         "seasons": by_season,
         "data": {
             query: asked.data(f"{m}_{query}", **at)
@@ -62,30 +61,6 @@ async def _medium(asked: Asked, medium: Medium) -> Row | None:
         },
         "season_data": asked.data("by_season", **at),
     }
-
-
-def _mean(by_score: list[Row]) -> float | None:
-    scored = sum(row["entries"] for row in by_score)
-    return sum(row["name"] * row["entries"] for row in by_score) / scored if scored else None
-
-
-def _every_month(rows: list[Row]) -> list[Row]:
-    """The last `_MONTHS` months up to the newest one, those without anything too."""
-    counts = {row["name"]: row["entries"] for row in rows if row["name"][:4].isdigit() and row["name"][5:7].isdigit()}
-    if not counts:
-        return []
-    year, month = map(int, max(counts).split("-"))
-    months = [divmod(year * 12 + month - 1 - back, 12) for back in range(_MONTHS)][::-1]
-    names = [f"{y:04}-{m + 1:02}" for y, m in months]
-    return [{"name": name, "entries": counts.get(name, 0)} for name in names]
-
-
-def _kept(rows: list[Row], name: str) -> list[float]:
-    """The entries of a list at each snapshot; one that does not cover it leaves it as it was."""
-    found: list[float] = []
-    for row in rows:
-        found.append(row[name] if row[name] is not None else found[-1] if found else 0)
-    return found
 
 
 def _change(asked: Asked, row: Row) -> Bar:
