@@ -38,6 +38,7 @@ LAYERS = {
     "config": "shell",
     "api": "shell",
     "mirror": "shell",
+    "schedule": "shell",
     "interchange": "shell",
     "browse": "site",
     "backup": "services",

@@ -58,6 +58,7 @@ _HOMES = {
     },
     "malsync.cli.fetch": {"fetch": "Fill the mirror's catalogue: the rest of the API."},
     "malsync.cli.browse": {"browse": "Look at the mirror in a browser."},
+    "malsync.cli.schedule": {"schedule": "Print or install a timer that backs up every day."},
     "malsync.cli.sandbox": {
         "sandbox": "Serve the MAL API on this machine.",
         "demo": "Tell the whole story on a sandbox.",
