@@ -58,6 +58,7 @@ _HOMES = {
     },
     "malsync.cli.fetch": {"fetch": "Fill the mirror's catalogue: the rest of the API."},
     "malsync.cli.browse": {"browse": "Look at the mirror in a browser."},
+    "malsync.cli.doctor": {"doctor": "Check the set-up and the age of the last good backup."},
     "malsync.cli.schedule": {"schedule": "Print or install a timer that backs up every day."},
     "malsync.cli.sandbox": {
         "sandbox": "Serve the MAL API on this machine.",
