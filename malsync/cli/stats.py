@@ -10,6 +10,7 @@ import click
 from malsync.cli.app import App, local_time
 from malsync.cli.look import ONLY
 from malsync.cli.options import Command, pass_app
+from malsync.cli.suggest import REFERENCE
 from malsync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _PLAIN_STEPS = " .:-=+*#@"
     cls=Command,
     examples=["malsync stats", "malsync stats 2026-10 --only anime", "malsync stats live", "malsync stats --json"],
 )
-@click.argument("ref", required=False)
+@click.argument("ref", required=False, type=REFERENCE)
 @ONLY
 @pass_app
 def stats(app: App, ref: str | None, only: str | None) -> None:

@@ -11,6 +11,7 @@ from malsync.cli.app import App
 from malsync.cli.backup import WAIT, info_document
 from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
 from malsync.cli.output import writing
+from malsync.cli.suggest import FILE, REFERENCE
 from malsync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _TOLD = 20
         "malsync export latest --format csv --spreadsheet",
     ],
 )
-@click.argument("ref")
+@click.argument("ref", type=REFERENCE)
 @click.option(
     "--format",
     "kind",
@@ -48,6 +49,7 @@ _TOLD = 20
 @click.option(
     "--output",
     "target",
+    type=FILE,
     metavar="PATH",
     help="Where to (gzipped when it ends in .gz); - is stdout. For xml and csv, a folder, or a name with {medium}.",
 )
@@ -202,7 +204,7 @@ def _visible(text: str) -> str:
         "malsync import --repair animelist-2011.xml",
     ],
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, type=FILE, required=True, metavar="FILE...")
 @click.option("--repair", is_flag=True, help="Strip what XML forbids, say what was stripped, import the rest.")
 @WAIT
 @pass_app
