@@ -1,6 +1,8 @@
 """What the documents say is what the program does: commands, flags, exit codes, settings, schemas."""
 
 import re
+import shlex
+from pathlib import Path
 
 import click
 import pytest
@@ -83,6 +85,85 @@ def test_every_example_is_a_command_line_that_parses(path: str) -> None:
         assert set(flags) <= known, example
 
 
+_PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+
+
+def _command_lines(text: str) -> list[str]:
+    """The arguments of every command line of malsync's in a document: in a block, and between back quotes."""
+    prose = re.sub(r"^```[a-z]+\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    shown = re.findall(r"^ {4}(?:\$ )?(.*)$", prose, re.MULTILINE)
+    starts = r"(?:\./run )?malsync "
+    parts = [part for line in shown for part in re.split(r"\s(?:\|\|?|&&|;)\s|\$\(", line)]
+    spans = re.findall(rf"(?<!`)`({starts}[^`]+)`", text)
+    return [re.sub(starts, "", line, count=1) for line in (*parts, *spans) if re.match(starts, line)]
+
+
+def _words(line: str) -> list[str]:
+    """The words of a command line, without what a shell would take for itself: a comment, where its output goes."""
+    return shlex.split(re.sub(r"\s(?:2?>|<|&&|;).*|\)+$|;$", "", line.partition("  #")[0]), comments=True)
+
+
+def _parse(words: list[str]) -> None:
+    """Read a command line as malsync would, and do nothing of it. Raises click.UsageError."""
+    command: click.Command = cli
+    context = cli.make_context("malsync", list(words))
+    while isinstance(command, click.Group):
+        rest = [*context._protected_args, *context.args]
+        name, found, rest = command.resolve_command(context, rest)
+        assert found is not None
+        command, context = found, found.make_context(name, rest, parent=context)
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda path: path.name)
+def test_every_command_line_in_a_document_is_one_that_malsync_takes(page: Path) -> None:
+    wrong = []
+    for line in _command_lines(page.read_text(encoding="utf-8")):
+        words = _words(line)
+        if " ".join(words) in PATHS or "[" in line or {"...", "COMMAND", "--version", "--help"} & set(words):
+            continue  # a command is named, or how it is written; that is no line to type
+        try:
+            _parse(words)
+        except click.UsageError as error:
+            wrong.append(f"malsync {line}: {error.format_message()}")
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda path: path.name)
+def test_every_command_that_a_document_names_is_there(page: Path) -> None:
+    """Forms such as `malsync export REF` too, of which no value could be read."""
+    names = {path.partition(" ")[0] for path in PATHS} | {""}
+    for line in _command_lines(page.read_text(encoding="utf-8")):
+        first = next((word for word in re.split(r"[\s`]", line) if re.fullmatch("[a-z]+", word)), "")
+        assert first in names or "--account" in line or "--home" in line, f"{page.name}: malsync {line}"
+
+
+def test_a_wrong_command_line_in_a_document_would_be_found() -> None:
+    text = "Type `malsync restore good --dryrun` or\n\n    malsync backup --nothing | jq .  # so\n"
+    lines = _command_lines(text)
+
+    assert lines == ["backup --nothing", "restore good --dryrun"]
+    for line in lines:
+        with pytest.raises(click.UsageError):
+            _parse(_words(line))
+
+
+def test_the_index_of_the_documents_names_each_of_them() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+
+    for path in (ROOT / "docs").glob("*.md"):
+        assert path.name == "README.md" or f"]({path.name})" in index, f"{path.name} is not in docs/README.md"
+
+
+def test_every_place_inside_a_document_that_is_linked_to_is_there() -> None:
+    for document in _PAGES:
+        for target, place in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text(encoding="utf-8")):
+            page = document.parent / target if target else document
+            headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert place in slugs, f"{document.name} links to {target}#{place}"
+
+
 def test_every_exit_code_is_documented_under_its_name() -> None:
     table = (ROOT / "docs" / "scripting.md").read_text(encoding="utf-8")
 
@@ -122,10 +203,10 @@ def test_the_example_in_the_snapshot_document_is_a_valid_head() -> None:
     assert problem("snapshot-1", json.loads(text)) is None
 
 
-def test_the_example_in_the_document_of_restoring_is_a_plan_that_can_be_applied() -> None:
+def test_the_example_of_a_plan_in_the_document_of_formats_can_be_applied() -> None:
     from malsync.interchange import plan_file
 
-    text = (ROOT / "docs" / "restoring.md").read_text(encoding="utf-8").split("```json")[1].split("```")[0]
+    text = (ROOT / "docs" / "snapshots.md").read_text(encoding="utf-8").split("```json")[2].split("```")[0]
     made = plan_file.decode(text.encode(), "the example")
 
     assert [(call.op, call.key, call.fields) for call in made.plan.calls] == [

@@ -57,6 +57,12 @@ class App:
 
         return user_data_path("malsync", appauthor=False)
 
+    @property
+    def named_home(self) -> Path | None:
+        """The home folder in full, where it is another than one that stands by itself on this machine."""
+        named = self._home or self.world.environment.get("MALSYNC_HOME") or self.world.environment.get("XDG_DATA_HOME")
+        return self.home.absolute() if named else None
+
     @cached_property
     def settings(self) -> "Settings":
         """The settings of the home folder and the environment."""

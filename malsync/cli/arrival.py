@@ -8,6 +8,7 @@ import click
 from malsync.cli.app import App
 from malsync.cli.backup import WAIT, info_document
 from malsync.cli.options import Command, pass_app
+from malsync.cli.suggest import FILE
 from malsync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _PROFILE = "anilist.co/user/"
         "malsync import --from anilist NAME --custom-lists-as-tags --report left-out.json",
     ],
 )
-@click.argument("sources", nargs=-1, required=True, metavar="FILE...")
+@click.argument("sources", nargs=-1, type=FILE, required=True, metavar="FILE...")
 @click.option("--repair", is_flag=True, help="Strip what XML forbids, say what was stripped, import the rest.")
 @click.option(
     "--from", "service", type=click.Choice(["anilist"]), help="Read the public list of this user there, not a file."

@@ -9,6 +9,7 @@ import click
 
 from malsync.cli.app import App, ago, local_time
 from malsync.cli.options import Command, pass_app
+from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ WAIT = click.option(
     ],
 )
 @click.option("--user", metavar="NAME", help="Back up NAME's public list, with the client id alone.")
-@click.option("--file", metavar="PATH", help="Also write the JSON snapshot; {user} and {date} are filled in.")
+@click.option(
+    "--file", type=FILE, metavar="PATH", help="Also write the JSON snapshot; {user} and {date} are filled in."
+)
 @click.option("--note", default="", metavar="TEXT", help="A word to remember this snapshot by.")
 @click.option("--accept", is_flag=True, help="What looks suspicious was meant.")
 @WAIT

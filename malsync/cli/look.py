@@ -7,6 +7,7 @@ import click
 
 from malsync.cli.app import App, local_time
 from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
+from malsync.cli.suggest import FIELD, REFERENCE
 from malsync.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def _describe(chosen: "Chosen") -> dict[str, Any]:
         "malsync show live --search titan",
     ],
 )
-@click.argument("ref")
+@click.argument("ref", type=REFERENCE)
 @ONLY
 @click.option(
     "--status",
@@ -96,10 +97,12 @@ def _entries(
         "malsync diff yesterday live --field score --exit-code -q",
     ],
 )
-@click.argument("a", default="latest")
-@click.argument("b", default="live")
+@click.argument("a", default="latest", type=REFERENCE)
+@click.argument("b", default="live", type=REFERENCE)
 @ONLY
-@click.option("--field", "fields", multiple=True, metavar="FIELD", help="Changes of this field (repeatable).")
+@click.option(
+    "--field", "fields", multiple=True, type=FIELD, metavar="FIELD", help="Changes of this field (repeatable)."
+)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when there are differences.")
 @pass_app
 def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], exit_code: bool) -> int:

@@ -40,6 +40,7 @@ _HOMES = {
         "diff": "Say what changed between two lists.",
         "history": "Show one entry through every snapshot.",
     },
+    "malsync.cli.stats": {"stats": "Say both lists in figures."},
     "malsync.cli.write": {
         "restore": "Make the live list what REF says.",
         "revert": "Take back only what changed from GOOD to BAD.",
@@ -62,6 +63,9 @@ _HOMES = {
     "malsync.cli.prune": {"prune": "Thin out snapshots, and give the space back."},
     "malsync.cli.fetch": {"fetch": "Fill the mirror's catalogue: the rest of the API."},
     "malsync.cli.browse": {"browse": "Look at the mirror in a browser."},
+    "malsync.cli.doctor": {"doctor": "Check the set-up and the age of the last good backup."},
+    "malsync.cli.schedule": {"schedule": "Print or install a timer that backs up every day."},
+    "malsync.cli.completion": {"completion": "Print the script that completes commands in a shell."},
     "malsync.cli.sandbox": {
         "sandbox": "Serve the MAL API on this machine.",
         "demo": "Tell the whole story on a sandbox.",
@@ -82,6 +86,10 @@ def cli() -> None:
 def run(arguments: Sequence[str], world: World | None = None) -> int:
     """Carry out one command line and return its exit code. Nothing but that code leaves: no exception, no traceback."""
     world = world or World()
+    if instruction := world.environment.get("_MALSYNC_COMPLETE"):
+        from malsync.cli.completion import answer
+
+        return answer(cli, instruction, world)
     output = Output(json="--json" in arguments, quiet=True, verbose=False, colour=has_colour(world))
     try:
         code = cli.main(list(arguments), prog_name="malsync", standalone_mode=False, obj=world)

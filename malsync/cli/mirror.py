@@ -13,6 +13,7 @@ import click
 from malsync.cli.app import App
 from malsync.cli.backup import WAIT
 from malsync.cli.options import Command, Group, pass_app
+from malsync.cli.suggest import FILE
 from malsync.errors import Damaged, Exit, UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def mirror_group() -> None:
     short_help="Make the mirror again from exported files.",
     examples=["malsync mirror rebuild exports/*.json.gz", "malsync mirror rebuild latest/*.json.gz"],
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILES...")
+@click.argument("files", nargs=-1, type=FILE, required=True, metavar="FILES...")
 @WAIT
 @pass_app
 def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:

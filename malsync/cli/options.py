@@ -3,17 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from malsync.cli.app import App
 from malsync.cli.output import Output, has_colour
+from malsync.cli.suggest import ACCOUNT, FOLDER, META
 from malsync.cli.world import World
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-_META = "malsync."
 MEDIA_CHOICE = click.Choice(["anime", "manga"])
 
 
@@ -23,7 +26,7 @@ def pass_app(function: Decorated) -> Decorated:
     @wraps(function)
     def called(*positional: Any, **named: Any) -> Any:
         root = click.get_current_context().find_root()
-        given = {name: root.meta.get(_META + name) for name in ("home", "account", "json", "quiet", "verbose")}
+        given = {name: root.meta.get(META + name) for name in ("home", "account", "json", "quiet", "verbose")}
         world = root.obj if isinstance(root.obj, World) else World()
         output = Output(
             json=bool(given["json"]),
@@ -48,15 +51,19 @@ def home_named(arguments: Sequence[str]) -> str | None:
 
 def _remember(context: click.Context, parameter: click.Parameter, given: Any) -> None:
     if given is not None and parameter.name is not None:
-        context.find_root().meta[_META + parameter.name] = given
+        context.find_root().meta[META + parameter.name] = given
 
 
 @cache  # one of each for all commands: making them again for every command is a tenth of the time that --help takes
 def _shared() -> tuple[click.Option, ...]:
     common: dict[str, Any] = {"expose_value": False, "callback": _remember, "default": None}
     return (
-        click.Option(["--home"], metavar="DIR", help="The home folder: mirror, tokens, settings.", **common),
-        click.Option(["--account"], metavar="NAME", help="The local name of a MAL user ('default').", **common),
+        click.Option(
+            ["--home"], type=FOLDER, metavar="DIR", help="The home folder: mirror, tokens, settings.", **common
+        ),
+        click.Option(
+            ["--account"], type=ACCOUNT, metavar="NAME", help="The local name of a MAL user ('default').", **common
+        ),
         click.Option(["-v", "--verbose"], is_flag=True, help="Say each request, on stderr.", **common),
         click.Option(["-q", "--quiet"], is_flag=True, help="Say nothing but errors.", **common),
         click.Option(["--json"], is_flag=True, help="Print one JSON document on stdout.", **common),
@@ -115,6 +122,15 @@ class LazyGroup(Group):
             return None
         commands: Sequence[click.Command] = import_module(self._homes[cmd_name]).COMMANDS
         return next(command for command in commands if command.name == cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """What may follow in a shell: commands and what --help says of each, none of which is imported for it, and options."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=told) for name, told in self._summaries.items() if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """All commands, none of which is imported for it."""

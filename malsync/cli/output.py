@@ -58,6 +58,12 @@ class Output:
             with writing():
                 click.echo(self._styled(_wrapped(text, sys.stdout), colour), file=sys.stdout)
 
+    def raw(self, text: str) -> None:
+        """What is to be kept as it is, in a file or by a shell: even with --quiet, and not with --json."""
+        if not self.json:
+            with writing():
+                click.echo(_harmless(text), file=sys.stdout, nl=False)
+
     def note(self, text: str, *, colour: str | None = None) -> None:
         """A message beside the result, on stderr. Nothing with --quiet."""
         if not self.quiet:

@@ -10,6 +10,7 @@ import click
 from malsync.cli.app import App
 from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
 from malsync.cli.output import writing
+from malsync.cli.suggest import FILE, REFERENCE
 from malsync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _ENDINGS = {"xml": ".xml.gz", "csv": ".csv"}
         "malsync export latest --format sqlite --output list.db",
     ],
 )
-@click.argument("ref")
+@click.argument("ref", type=REFERENCE)
 @click.option(
     "--format",
     "kind",
@@ -46,6 +47,7 @@ _ENDINGS = {"xml": ".xml.gz", "csv": ".csv"}
 @click.option(
     "--output",
     "target",
+    type=FILE,
     metavar="PATH",
     help="Where to (gzipped when it ends in .gz); - is stdout. For xml and csv, a folder, or a name with {medium}.",
 )

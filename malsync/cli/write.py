@@ -7,6 +7,7 @@ import click
 
 from malsync.cli.app import App, local_time
 from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
+from malsync.cli.suggest import ACCOUNT, FIELD, FILE, REFERENCE, RUN
 from malsync.errors import AuthError, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ _WRITING = (
     click.option("--round-dates", is_flag=True, help="Make a date without a day the first day of its month or year."),
 )
 _PLANNING = (
-    click.option("--plan", "plan_file", metavar="FILE", help="Write the plan to FILE, for `apply`, and stop."),
+    click.option(
+        "--plan", "plan_file", type=FILE, metavar="FILE", help="Write the plan to FILE, for `apply`, and stop."
+    ),
     click.option("--rehearse", is_flag=True, help="Carry it out on a sandbox that holds a copy of the live lists."),
 )
 _FILTERS = (
@@ -49,7 +52,9 @@ _FILTERS = (
         metavar="STATUS",
         help="Entries of this status, wanted or live (repeatable).",
     ),
-    click.option("--field", "fields", multiple=True, metavar="FIELD", help="Update this field only (repeatable)."),
+    click.option(
+        "--field", "fields", multiple=True, type=FIELD, metavar="FIELD", help="Update this field only (repeatable)."
+    ),
 )
 _MODE = click.option(
     "--mode",
@@ -134,7 +139,7 @@ def _key(text: str) -> tuple[str, int]:
         "malsync restore good --plan plan.json",
     ],
 )
-@click.argument("ref")
+@click.argument("ref", type=REFERENCE)
 @_MODE
 @_options(_FILTERS, _WRITING, _PLANNING)
 @pass_app
@@ -164,8 +169,8 @@ def restore(app: App, ref: str, mode: Any, **given: Any) -> int:
         "malsync revert 12 13 --only manga --dry-run",
     ],
 )
-@click.argument("good")
-@click.argument("bad")
+@click.argument("good", type=REFERENCE)
+@click.argument("bad", type=REFERENCE)
 @click.option("--since", metavar="TIME", help="Only what was last updated in BAD at or after TIME.")
 @click.option("--until", metavar="TIME", help="Only what was last updated in BAD until the end of TIME.")
 @_options(_FILTERS, _WRITING, _PLANNING)
@@ -196,8 +201,10 @@ def revert(app: App, good: str, bad: str, since: str | None, until: str | None, 
         "malsync migrate ./old-list.json --to second --mode missing",
     ],
 )
-@click.argument("ref")
-@click.option("--to", "target", required=True, metavar="ACCOUNT", help="The account whose lists are written.")
+@click.argument("ref", type=REFERENCE)
+@click.option(
+    "--to", "target", required=True, type=ACCOUNT, metavar="ACCOUNT", help="The account whose lists are written."
+)
 @_MODE
 @click.option(
     "--prefer",
@@ -285,7 +292,7 @@ def _check_known(filters: "Filters", wanted: "Snapshot") -> None:
     cls=Command,
     examples=["malsync apply plan.json", "malsync apply plan.json --dry-run"],
 )
-@click.argument("file")
+@click.argument("file", type=FILE)
 @_options(_WRITING)
 @pass_app
 def apply(app: App, file: str, **given: Any) -> int:
@@ -313,7 +320,7 @@ def apply(app: App, file: str, **given: Any) -> int:
     cls=Command,
     examples=["malsync resume", "malsync resume 3"],
 )
-@click.argument("run", required=False, type=click.IntRange(1))
+@click.argument("run", required=False, type=RUN)
 @_options(_WRITING)
 @pass_app
 def resume(app: App, run: int | None, **given: Any) -> int:
@@ -331,7 +338,7 @@ def resume(app: App, run: int | None, **given: Any) -> int:
     cls=Command,
     examples=["malsync undo", "malsync undo 3 --dry-run"],
 )
-@click.argument("run", required=False, type=click.IntRange(1))
+@click.argument("run", required=False, type=RUN)
 @_options(_WRITING, _PLANNING)
 @pass_app
 def undo(app: App, run: int | None, **given: Any) -> int:
@@ -385,9 +392,7 @@ def _whose(app: App, mirror: "Mirror") -> "User | None":
     cls=Command,
     examples=["malsync runs", "malsync runs --json", "malsync runs --abandon 3"],
 )
-@click.option(
-    "--abandon", type=click.IntRange(1), metavar="RUN", help="Give up an unfinished run; what it wrote stays."
-)
+@click.option("--abandon", type=RUN, metavar="RUN", help="Give up an unfinished run; what it wrote stays.")
 @pass_app
 def runs(app: App, abandon: int | None) -> None:
     """List every restore, revert, migration, applied plan and undo: when, what came of it, and whether it ended."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,15 @@ class File:
         with translated(self.path):
             return query(self._connection, sql, _bound(values))
 
+    def named(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        """What a SELECT gives, each row by its columns' names."""
+        with translated(self.path):
+            columns = self._connection.execute(f"SELECT * FROM ({sql}) LIMIT 0", values).description
+            return [
+                dict(zip((column[0] for column in columns), row, strict=True))
+                for row in query(self._connection, sql, values)
+            ]
+
     def change(self, sql: str, *values: Any) -> int:
         """Run a statement, and say how many rows it changed. Outside of `transaction` it is on disk when this returns."""
         with translated(self.path):
@@ -173,6 +182,26 @@ def in_memory() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     _apply(connection)
     return connection
+
+
+def look(path: Path, *, wait: float = BUSY_SECONDS, copied: bool = False) -> tuple[sqlite3.Connection, int]:
+    """A connection to the mirror at `path` that changes nothing of it, and the version of the file.
+
+    Not even its version: a mirror of an older one is copied into memory and migrated there. `copied`: a mirror of this
+    version too, so that what is written through the connection is written nowhere.
+
+    Raises MirrorError and Busy like `connect`.
+    """
+    with translated(path):
+        version = _checked_version(path, wait)
+        connection = _open(path, "ro", wait)
+        if version < VERSION or copied:
+            with closing(connection):
+                memory = sqlite3.connect(":memory:", isolation_level=None)
+                connection.backup(memory)
+            _apply(memory)
+            connection = memory
+        return connection, version
 
 
 def _open(path: Path, mode: str, wait: float = BUSY_SECONDS) -> sqlite3.Connection:

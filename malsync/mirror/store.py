@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
@@ -142,6 +142,10 @@ class Mirror:
             ),
             None,
         )
+
+    def ask(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        """What a SELECT gives, each row by its columns' names."""
+        return self._file.named(sql, **values)
 
     # -- reading
 

@@ -7,6 +7,8 @@ import gzip
 import json
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from datetime import UTC
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -102,7 +104,7 @@ class Site:
                 await asyncio.sleep(self._latency)
             with self._world.lock:
                 answer = self._answer(call, handler)
-            response = _response(answer, call, self._settings)
+            response = self._response(answer, call)
             return response if answer.held is None else Held(response, answer.held, self.stalls)
 
         return Route(path, endpoint, methods=methods)
@@ -114,9 +116,9 @@ class Site:
             if (call := await self._call(request, {})) is None:
                 return PlainTextResponse("This server answers to its own address only.\n", 421)
             try:
-                return _response(handler(call), call, self._settings)
+                return self._response(handler(call), call)
             except ValueError as wrong:  # a SandboxError, or text that is not JSON
-                return _response(Answer.json({"error": str(wrong)}, 400), call, self._settings)
+                return self._response(Answer.json({"error": str(wrong)}, 400), call)
 
         return Route(path, endpoint, methods=methods)
 
@@ -185,6 +187,12 @@ class Site:
             row["faults"] = [fault.kind.name for fault in struck]
         self.log.append(row)
 
+    def _response(self, answer: Answer, call: Call) -> Response:
+        # Every web server says what time it is, and clients look there for a clock that is wrong.
+        return _response(
+            answer, call, self._settings, format_datetime(self._world.clock().astimezone(UTC), usegmt=True)
+        )
+
     def _show_requests(self, _call: Call) -> Answer:
         with self._world.lock:
             return Answer.json({"counts": dict(self.counts), "log": list(self.log)})
@@ -214,8 +222,8 @@ def _nothing_here(_call: Call) -> Answer:
     raise not_found()
 
 
-def _response(answer: Answer, call: Call, settings: Settings) -> Response:
-    headers = {**answer.headers, "Content-Type": answer.content_type}
+def _response(answer: Answer, call: Call, settings: Settings, date: str) -> Response:
+    headers = {"Date": date, **answer.headers, "Content-Type": answer.content_type}
     body = answer.body
     if settings.gzip == "on" and "gzip" in call.headers.get("accept-encoding", "") and body:
         body = gzip.compress(body, compresslevel=1)

@@ -1,6 +1,5 @@
 """The charts: both lists in figures, and how they grew."""
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,16 +8,14 @@ from markupsafe import Markup
 from malsync.browse import charts
 from malsync.browse.charts import Bar, Point
 from malsync.browse.frame import Asked, Row
+from malsync.figures import GENRES, SNAPSHOTS, every_month, mean_score
 from malsync.medium import MEDIA, Medium
-
-_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
-_GENRES, _MONTHS, _SNAPSHOTS = 12, 36, 400
 
 
 async def page(asked: Asked) -> Any:
     """GET /charts."""
     media = {name: found for name, medium in MEDIA.items() if (found := await _medium(asked, medium)) is not None}
-    rows = (await asked.rows("snapshots", user=asked.user_id, rows=_SNAPSHOTS))[::-1]
+    rows = (await asked.rows("snapshots", user=asked.user_id, rows=SNAPSHOTS))[::-1]
     return await asked.page(
         "charts.html",
         media=media,
@@ -43,7 +40,7 @@ async def _medium(asked: Asked, medium: Medium) -> Row | None:
     path = f"/{m}"
     return {
         "entries": snapshot[m],
-        "mean": _mean(by_score),
+        "mean": mean_score(by_score),
         "status": by_status,
         "scores": charts.columns(
             "Scores",
@@ -58,8 +55,8 @@ async def _medium(asked: Asked, medium: Medium) -> Row | None:
         )
         if by_year
         else "",
-        "months": charts.columns("Finished, by month", months) if (months := _every_month(by_month)) else "",
-        "genres": by_genre[:_GENRES],
+        "months": charts.columns("Finished, by month", months) if (months := _months(by_month)) else "",
+        "genres": by_genre[:GENRES],
         "seasons": by_season,
         "data": {
             query: asked.data(f"{m}_{query}", **at)
@@ -69,22 +66,9 @@ async def _medium(asked: Asked, medium: Medium) -> Row | None:
     }
 
 
-def _mean(by_score: list[Row]) -> float | None:
-    scored = sum(row["entries"] for row in by_score)
-    return sum(row["name"] * row["entries"] for row in by_score) / scored if scored else None
-
-
-def _every_month(rows: list[Row]) -> list[Bar]:
-    """The last `_MONTHS` months up to the newest one, those without anything too."""
-    counts = {row["name"]: row["entries"] for row in rows if _MONTH.fullmatch(row["name"])}
-    if not counts:
-        return []
-    # A year that was mistyped, 2206 for 2026, would leave nothing else to see.
-    today = datetime.now(UTC).strftime("%Y-%m")
-    year, month = map(int, max((name for name in counts if name <= today), default=max(counts)).split("-"))
-    months = [divmod(year * 12 + month - 1 - back, 12) for back in range(_MONTHS)][::-1]
-    names = [f"{y:04}-{m + 1:02}" for y, m in months]
-    return [Bar(name, [("plain", counts.get(name, 0))]) for name in names]
+def _months(by_month: list[Row]) -> list[Bar]:
+    found = every_month(by_month, datetime.now(UTC))
+    return [Bar(row["name"], [("plain", row["entries"])]) for row in found]
 
 
 def growth(asked: Asked, rows: list[Row], *, small: bool = False) -> Markup:

@@ -1,0 +1,153 @@
+"""schedule: a timer for this machine and this installation, to paste or to install."""
+
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from malsync.cli.app import App
+from malsync.cli.options import Command, pass_app
+from malsync.errors import MalsyncError, UsageError
+
+if TYPE_CHECKING:
+    from malsync.schedule import Kind, Timer, Wanted
+
+_KINDS = ("systemd", "cron", "launchd", "windows", "github")
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "malsync schedule",
+        "malsync schedule systemd --install",
+        "malsync schedule cron --at 03:30",
+        "malsync --account second schedule systemd --uninstall",
+        "malsync schedule github > .github/workflows/malsync.yml",
+    ],
+)
+@click.argument("kind", required=False, type=click.Choice(_KINDS))
+@click.option("--at", metavar="HH:MM", help="The time of day; without it, one of the night that is this machine's own.")
+@click.option("--install", is_flag=True, help="Write systemd's unit files and start the timer.")
+@click.option("--uninstall", is_flag=True, help="Stop systemd's timer and take its unit files away.")
+@pass_app
+def schedule(app: App, kind: "Kind | None", at: str | None, install: bool, uninstall: bool) -> None:
+    """Print a timer that backs up every day: for systemd, cron, launchd, Windows or GitHub Actions.
+
+    Without a kind, the one that suits this machine. What is printed calls this installation by its whole path, with --home
+    and --account where they are given here, and holds no secret. The home folder needs to be signed in (malsync login).
+    """
+    from malsync.schedule import printed
+
+    if install and uninstall:
+        raise UsageError("--install and --uninstall are two things.", "Give one of them.")
+    wanted = _wanted(app, at)
+    kind = kind or _natural()
+    if (install or uninstall) and kind != "systemd":
+        raise UsageError(
+            f"Only systemd's timer is installed by malsync; {kind}'s is to be pasted.",
+            f"See it: malsync schedule {kind}",
+        )
+    timer = printed(kind, wanted)
+    if install or uninstall:
+        _change(app, timer, wanted, install=install)
+    else:
+        app.output.document(_document(timer, wanted))
+        _print(app, timer)
+    if kind != "github" and not uninstall:
+        _warn_of_environment(app)
+
+
+def _wanted(app: App, at: str | None) -> "Wanted":
+    from malsync.schedule import Wanted, command_of, daily_time, name_of, time_of
+
+    home = app.named_home
+    hour, minute = daily_time(f"{platform.node()}\0{app.home.absolute()}") if at is None else time_of(at)
+    environment, folder = app.world.environment, Path.home()
+    return Wanted(
+        command_of(sys.executable, home=home, account=app.named_account),
+        name_of(home, app.named_account),
+        hour,
+        minute,
+        Path(environment.get("XDG_CONFIG_HOME") or folder / ".config"),
+        folder,
+        _user(app),
+    )
+
+
+def _user(app: App) -> str:
+    """The MAL user's name, where the account is bound: a timer can be printed before anything else was done."""
+    try:
+        user = app.accounts.user(app.account)
+    except MalsyncError:
+        return ""
+    return "" if user is None else user.name
+
+
+def _natural() -> "Kind":
+    from malsync.schedule import natural_kind
+
+    return natural_kind(sys.platform, has_systemd=Path("/run/systemd/system").is_dir())
+
+
+def _document(timer: "Timer", wanted: "Wanted", **more: Any) -> dict[str, Any]:
+    return {
+        "kind": timer.kind,
+        "at": wanted.at,
+        "command": list(wanted.command),
+        "files": [{"path": None if path is None else str(path), "text": text} for path, text in timer.files],
+        "installed": None,
+        **more,
+    }
+
+
+def _print(app: App, timer: "Timer") -> None:
+    several = len(timer.files) > 1
+    for place, (path, text) in enumerate(timer.files):
+        if several:
+            app.output.raw(f"{'' if place == 0 else chr(10)}# {path}\n")
+        app.output.raw(text)
+    for step in timer.steps:
+        app.output.note(step)
+
+
+def _change(app: App, timer: "Timer", wanted: "Wanted", *, install: bool) -> None:
+    from malsync.schedule import systemd
+
+    manager = systemd.UserManager(app.world.environment)
+    paths = systemd.install(timer, manager) if install else systemd.uninstall(timer, manager)
+    app.output.document(_document(timer, wanted, installed=install))
+    if install:
+        app.output.say(f"Installed: a backup every day, within the hour after {wanted.at}.", colour="green")
+        app.output.note("To have it run while you are not logged in: loginctl enable-linger")
+        app.output.note(f"How the last one went: systemctl --user status {wanted.name}.service")
+    else:
+        app.output.say("Taken away:" if paths else "There was no timer of this name.")
+    for path in paths:
+        app.output.say(f"  {path}")
+
+
+def _warn_of_environment(app: App) -> None:
+    """What is set in this shell alone, a timer does not see."""
+    from malsync.config import FROM_ENVIRONMENT
+
+    environment = app.world.environment
+    for key, name in FROM_ENVIRONMENT.items():
+        if environment.get(name) and not _stands_in_file(app, key):
+            app.output.warn(f"{name} is set in this shell, which the timer does not see: put {key} into config.toml.")
+    if environment.get("MALSYNC_ACCESS_TOKEN"):
+        app.output.warn("The timer does not see MALSYNC_ACCESS_TOKEN: sign in once with `malsync login`.")
+
+
+def _stands_in_file(app: App, key: str) -> bool:
+    from malsync import config
+
+    try:
+        alone = config.load(app.home, {})
+    except MalsyncError:
+        return False
+    return bool(getattr(alone, key) == app.world.environment[config.FROM_ENVIRONMENT[key]])
+
+
+COMMANDS = (schedule,)

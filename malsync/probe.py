@@ -1,0 +1,76 @@
+"""One question to the API, asked once and quickly: is it there, what time is it there, and does it know who asks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import orjson
+import requests
+
+from malsync.errors import ApiError
+from malsync.transport import REACH, is_loopback
+
+_TIMEOUT = (5.0, 10.0)
+_MOST = 65_536
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: HTTP's status, whom the API says it is talking to, and how many seconds its clock is ahead of ours."""
+
+    status: int
+    user: tuple[int, str] | None
+    ahead: float | None
+
+
+def ask(api_url: str, headers: Mapping[str, str], user_agent: str, now: Callable[[], datetime]) -> Answer:
+    """GET /users/@me with these headers, which may be none: then MAL refuses, and that is an answer too.
+
+    Raises ApiError where there is no answer, or one that is not of the API.
+    """
+    try:
+        with requests.Session() as session:
+            # As in transport.py: a login from ~/.netrc would take the place of ours, and a proxy cannot reach this machine.
+            session.trust_env = not is_loopback(api_url)
+            session.auth = _as_it_is
+            before = now()
+            with session.get(
+                f"{api_url}/users/@me",
+                headers={**headers, "User-Agent": user_agent},
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = response.raw.read(_MOST, decode_content=True)
+                after = now()
+    except (requests.RequestException, OSError, ValueError) as error:
+        raise ApiError(f"{api_url} does not answer ({type(error).__name__}).", REACH) from error
+    document = _json(body)
+    status = response.status_code
+    if status == 429 or status >= 500 or 300 <= status < 400 or not isinstance(document, dict):
+        raise ApiError(f"{api_url} answers {status}, which is no answer of the API.", REACH)
+    name, id = document.get("name"), document.get("id")
+    known = status == 200 and isinstance(name, str) and isinstance(id, int)
+    return Answer(status, (int(str(id)), str(name)) if known else None, _ahead(response, before, after))
+
+
+def _ahead(response: requests.Response, before: datetime, after: datetime) -> float | None:
+    try:
+        theirs = parsedate_to_datetime(response.headers.get("Date", ""))
+    except (ValueError, TypeError, IndexError):
+        return None
+    theirs = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
+    # The header knows whole seconds, and was written at some moment between the two.
+    return (theirs - before).total_seconds() / 2 + (theirs - after).total_seconds() / 2
+
+
+def _json(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
