@@ -287,6 +287,7 @@ def test_the_control_address_takes_a_state_over(box):
     good = requests.put(control, json={"accounts": {"sandbox_mika": {"anime": [], "manga": [entry(2, score=3)]}}})
     wrong = requests.put(control, json={"accounts": {"sandbox_mika": {"anime": [{}]}}})
     broken = requests.put(control, data=b"\xff{")
+    deep = requests.put(control, data=b"[" * 100_000)
 
     assert good.json() == requests.get(control).json()
     assert box.entries("sandbox_mika", "anime") == {}
@@ -295,6 +296,7 @@ def test_the_control_address_takes_a_state_over(box):
         400, "accounts.sandbox_mika.anime[0].node must be a JSON object",
     )  # fmt: skip
     assert broken.status_code == 400
+    assert (deep.status_code, deep.json()) == (400, {"error": "it is nested too deep"})
 
 
 # The state file.
@@ -335,7 +337,7 @@ def test_the_state_file_is_the_owners_only_and_leaves_nothing_beside_it(tmp_path
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"version": 9}', "\xff"])
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 9}', "\xff", "[" * 100_000])
 def test_a_state_file_that_is_none_is_named(tmp_path, text):
     path = tmp_path / "other.json"
     path.write_text(text, "latin-1")
@@ -347,5 +349,9 @@ def test_a_state_file_that_is_none_is_named(tmp_path, text):
 
 
 def test_a_state_file_that_cannot_be_written_is_known_at_once(tmp_path):
-    with pytest.raises(SandboxError, match="cannot be saved"), Sandbox(World.demo(), state_file=tmp_path / "no" / "f"):
+    path = tmp_path / "no" / "f"
+
+    with pytest.raises(SandboxError, match="cannot be saved") as caught, Sandbox(World.demo(), state_file=path):
         pass
+
+    assert str(caught.value) == f"the state cannot be saved in {path}: No such file or directory"
