@@ -262,6 +262,7 @@ def test_a_list_that_was_never_read_has_no_titles(home: Path, world: World) -> N
 
         error = malsync.error("fetch", "details", "--only", "manga", exit_code=2)
 
+    assert error["message"] == "There is no snapshot of sandbox_theo's list of manga yet."
     assert error["hint"] == "Make one: malsync backup"
 
 
