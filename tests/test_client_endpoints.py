@@ -443,6 +443,27 @@ def test_how_short_a_search_may_be_is_for_mal_to_say(ask: Callable[[Client, str]
             assert len(box.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [("<html>Not Found</html>", ApiError), ("{", ApiError), ("", NotFound), ("null", NotFound), ("{}", NotFound)],
+)
+def test_a_404_that_is_no_answer_of_the_api_says_nothing_of_what_was_asked_for(
+    body: str, error: type[ApiError]
+) -> None:
+    page = Reply(body, 404, {"Content-Type": "text/html"})
+    with FarSide(lambda heard: page) as far, Client.signed_in("t", api_url=far.api_url) as client:
+        for ask in (lambda: client.details(ANIME, 1), lambda: client.update(ANIME, 1, {"score": 1})):
+            with pytest.raises(error, match="404") as caught:
+                ask()
+            assert type(caught.value) is error
+        if error is NotFound:
+            client.remove(ANIME, 1)
+        else:
+            with pytest.raises(ApiError, match="text/html"):
+                client.remove(ANIME, 1)
+        assert len(far.heard) == 3
+
+
 @pytest.mark.parametrize("what", READS)
 def test_a_redirect_is_never_followed(what: str) -> None:
     with FarSide() as elsewhere, FarSide() as far, Client.signed_in("t", api_url=far.api_url) as client:
