@@ -17,6 +17,7 @@ from malsync.sandbox import Sandbox, World
 from tests.catalogue import FEW, FIELDS, answer, assert_sound, change, few_titles, record, rows, whole
 from tests.harness import ROOT, Malsync, until
 from tests.servers import FarSide, Heard, Reply, entry, mal, page, told
+from tests.signing import grants, sign_in
 from tests.terminal import on_terminal
 
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
@@ -461,6 +462,17 @@ def test_a_refused_token_stops_it_at_once(malsync: Malsync, box: Sandbox) -> Non
 
     assert paths(box, before) == ALL[:3]
     assert rows(malsync.home, "SELECT count(*) FROM anime WHERE details_at IS NOT NULL") == [(2,)]
+
+
+def test_a_token_that_expires_meanwhile_is_renewed_once(malsync: Malsync, box: Sandbox) -> None:
+    sign_in(malsync, box)
+    box.add_faults("expire:on=anime/20,times=1")
+
+    document = details(malsync)
+
+    assert document["fetched"] == {"anime": 6, "manga": 3}
+    assert document["requests"] == {"GET": 10}
+    assert grants(box) == ["refresh_token"]
 
 
 def test_a_wait_that_is_too_long_stops_it_at_once(malsync: Malsync, box: Sandbox) -> None:
