@@ -395,6 +395,11 @@ def test_what_mal_cannot_be_asked_is_refused_before_anything_is_sent(
     assert box.requests == []
 
 
+def test_a_whole_number_of_json_is_a_number(client: Client, box: Sandbox) -> None:
+    assert client.details(ANIME, cast("int", 1.0))["id"] == 1
+    assert [row["path"] for row in box.requests] == ["/v2/anime/1"]
+
+
 @pytest.mark.parametrize("q", ["abc", "x" * 64, "日本語", "the best & <only>? #1+1=2"])
 def test_a_text_is_searched_for_as_it_stands(client: Client, box: Sandbox, q: str) -> None:
     with box.world.lock:
