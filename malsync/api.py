@@ -342,8 +342,10 @@ def _text(kind: Kind, to: Json) -> str:
     return "" if to is None else str(to)
 
 
-def _number(id: int) -> int:
+def _number(id: float) -> int:
     """A number that stands in a path; any text there could make another address of it."""
+    if type(id) is float and id.is_integer():
+        return int(id)  # as JSON may write it, in an answer or in a snapshot
     if type(id) is not int:
         raise UsageError(f"{id!r} is not a number.", "Ids and years are whole numbers.")
     return id

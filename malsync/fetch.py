@@ -6,14 +6,14 @@ right after its answer, so an interrupted fetch loses nothing; a list of several
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from malsync.answers import Category, Ranked, Title, Topic
 from malsync.clock import Clock
-from malsync.errors import ApiError, Later, NotFound
+from malsync.errors import ApiError, Later, NotFound, Rejected
 from malsync.medium import ANIME, MEDIA, Medium
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Fetcher:
             try:
                 title = self._read(one)
             except NotFound:
+                if not result.gone and not result.fetched.total():
+                    self._check_address()
                 with self.storing() as mirror:
                     mirror.catalogue.keep_gone(one.medium, one.id, self.clock.now())
                 result.gone.append(one)
@@ -72,6 +74,14 @@ class Fetcher:
                 result.fetched[one.medium.name] += 1
                 in_a_row = 0
             told(number)
+
+    def _check_address(self) -> None:
+        """Where the API is not, everything is a 404, and no title would be left. Raises ApiError."""
+        try:
+            with suppress(Rejected):  # somebody who knows the question is there
+                list(self.client.ranking(ANIME, "all", limit=1))
+        except NotFound as error:
+            raise ApiError(error.message, "Check MALSYNC_API_URL; nothing was marked.") from error
 
     def _read(self, one: "Wanted") -> Title:
         title = self.client.details(one.medium, one.id, fields=one.medium.detailed)

@@ -4,13 +4,16 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from hypothesis import HealthCheck, settings
 
 from malsync import Client
 from malsync.sandbox import Sandbox, World
 from tests.archive import Archive, archive
+from tests.asking import Get
 from tests.harness import Malsync, TestTime
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -34,6 +37,27 @@ def box(world: World) -> Iterator[Sandbox]:
     """A sandbox that serves `world`."""
     with Sandbox(world) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def reading() -> Iterator[Sandbox]:
+    """A sandbox that nobody writes to."""
+    with Sandbox(World.demo()) as box:
+        yield box
+
+
+@pytest.fixture(scope="module")
+def get(reading: Sandbox) -> Iterator[Get]:
+    """The JSON of a path, with a token of the first account."""
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {reading.access_token}"
+
+        def get(path: str, **parameters: str) -> Any:
+            response = session.get(reading.api_url + path, params=parameters)
+            assert response.status_code == 200, response.text
+            return response.json()
+
+        yield get
 
 
 @pytest.fixture

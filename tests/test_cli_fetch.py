@@ -17,6 +17,7 @@ from malsync.sandbox import Sandbox, World
 from tests.catalogue import FEW, FIELDS, answer, assert_sound, change, few_titles, record, rows, whole
 from tests.harness import ROOT, Malsync, until
 from tests.servers import FarSide, Heard, Reply, entry, mal, page, told
+from tests.signing import grants, sign_in
 from tests.terminal import on_terminal
 
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
@@ -262,6 +263,7 @@ def test_a_list_that_was_never_read_has_no_titles(home: Path, world: World) -> N
 
         error = malsync.error("fetch", "details", "--only", "manga", exit_code=2)
 
+    assert error["message"] == "There is no snapshot of sandbox_theo's list of manga yet."
     assert error["hint"] == "Make one: malsync backup"
 
 
@@ -315,6 +317,30 @@ def test_a_title_that_mal_has_no_more_is_marked_and_named(malsync: Malsync, box:
     assert old["fetched"] == {"anime": 5, "manga": 3}
     assert back["gone"] == []
     assert record(malsync.home, "anime", 20)["gone_at"] is None
+
+
+def test_where_nothing_is_no_title_is_gone(malsync: Malsync, box: Sandbox) -> None:
+    box.add_faults("gone")
+
+    error = malsync.error("fetch", "details", exit_code=4)
+    box.clear_faults()
+
+    assert "404" in error["message"]
+    assert "MALSYNC_API_URL" in error["hint"]
+    assert rows(malsync.home, "SELECT count(*) FROM anime WHERE gone_at IS NOT NULL") == [(0,)]
+    assert details(malsync)["fetched"] == {"anime": 6, "manga": 3}
+
+
+def test_the_first_title_may_be_gone(malsync: Malsync, box: Sandbox) -> None:
+    box.add_faults("gone:nth=1")
+    before = len(box.requests)
+
+    document = details(malsync)
+
+    assert [one["id"] for one in document["gone"]] == [1]
+    assert document["fetched"] == {"anime": 5, "manga": 3}
+    # One more, to learn whether anything is there at all.
+    assert Counter(paths(box, before)) == Counter([*ALL, "/v2/anime/ranking"])
 
 
 FAULTS = ["500", "503", "429", "403", "html", "empty", "truncated", "cut", "cut:at=before", "bad_request", "redirect"]
@@ -415,11 +441,11 @@ def test_three_in_a_row_stop_it_and_the_same_command_goes_on(malsync: Malsync, b
     assert document["fetched"] == {"anime": 4, "manga": 3}
 
 
-@pytest.mark.parametrize(("third", "gone"), [("", []), (";gone:on=anime/,nth=3", [20])])
+@pytest.mark.parametrize(("third", "gone"), [("", []), (";gone:on=anime/20", [20])])
 def test_failures_with_a_title_between_them_do_not_stop_it(
     malsync: Malsync, box: Sandbox, third: str, gone: list[int]
 ) -> None:
-    box.add_faults(f"bad_request:on=anime/,nth=1-2{third};bad_request:on=anime/,nth=4-5")
+    box.add_faults(f"bad_request:on=anime/,nth=1-2{third};bad_request:on=anime/30;bad_request:on=anime/121")
 
     document = details(malsync, exit_code=4)
 
@@ -436,6 +462,17 @@ def test_a_refused_token_stops_it_at_once(malsync: Malsync, box: Sandbox) -> Non
 
     assert paths(box, before) == ALL[:3]
     assert rows(malsync.home, "SELECT count(*) FROM anime WHERE details_at IS NOT NULL") == [(2,)]
+
+
+def test_a_token_that_expires_meanwhile_is_renewed_once(malsync: Malsync, box: Sandbox) -> None:
+    sign_in(malsync, box)
+    box.add_faults("expire:on=anime/20,times=1")
+
+    document = details(malsync)
+
+    assert document["fetched"] == {"anime": 6, "manga": 3}
+    assert document["requests"] == {"GET": 10}
+    assert grants(box) == ["refresh_token"]
 
 
 def test_a_wait_that_is_too_long_stops_it_at_once(malsync: Malsync, box: Sandbox) -> None:

@@ -62,6 +62,40 @@ def test_the_ready_line_is_all_that_a_client_needs(offline: Malsync, tmp_path: P
     assert not offline.home.exists()
 
 
+def test_what_to_type_and_with_v_each_request_is_said_on_stderr(offline: Malsync) -> None:
+    with serving(offline, "-v", "--faults", "503:on=manga/2,times=1;cut:on=boards,at=before") as (process, ready):
+        token = {"Authorization": f"Bearer {ready['access_token']}"}
+        entry = f"{ready['api_url']}/anime/1/my_list_status"
+        requests.patch(entry, data={"score": "8", "comments": "\x1b[31m"}, headers=token, timeout=10)
+        requests.get(f"{ready['api_url']}/manga/2?fields=mean", headers=token, timeout=10)
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{ready['api_url']}/forum/boards", headers=token, timeout=10)
+        requests.get(f"{ready['auth_url']}/authorize?code_challenge=secret&state=secret", timeout=10)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+
+    assert err.splitlines() == [
+        "Serving sandbox_mika and sandbox_theo until Ctrl-C. To use it, in another terminal:",
+        f"  export MALSYNC_API_URL={ready['api_url']}",
+        f"  export MALSYNC_AUTH_URL={ready['auth_url']}",
+        f"  export MALSYNC_CLIENT_ID={ready['client_id']}",
+        "  malsync --account sandbox login",
+        "PATCH /v2/anime/1/my_list_status score=8&comments=%1B%5B31m -> 200, sandbox_mika",
+        "GET /v2/manga/2?fields=mean -> 503, sandbox_mika, struck by 503",
+        "GET /v2/forum/boards -> cut off, sandbox_mika, struck by cut",
+        "GET /v1/oauth2/authorize?code_challenge=...&state=... -> 400",
+    ]
+
+
+def test_quiet_it_says_the_ready_line_alone(offline: Malsync) -> None:
+    with serving(offline, "-q") as (process, ready):
+        requests.get(ready["api_url"], timeout=10)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+
+    assert (out, err) == ("", "")
+
+
 def test_sigterm_ends_it_as_well(offline: Malsync) -> None:
     with serving(offline) as (process, _):
         process.send_signal(signal.SIGTERM)

@@ -395,6 +395,11 @@ def test_what_mal_cannot_be_asked_is_refused_before_anything_is_sent(
     assert box.requests == []
 
 
+def test_a_whole_number_of_json_is_a_number(client: Client, box: Sandbox) -> None:
+    assert client.details(ANIME, cast("int", 1.0))["id"] == 1
+    assert [row["path"] for row in box.requests] == ["/v2/anime/1"]
+
+
 @pytest.mark.parametrize("q", ["abc", "x" * 64, "日本語", "the best & <only>? #1+1=2"])
 def test_a_text_is_searched_for_as_it_stands(client: Client, box: Sandbox, q: str) -> None:
     with box.world.lock:
@@ -441,6 +446,27 @@ def test_how_short_a_search_may_be_is_for_mal_to_say(ask: Callable[[Client, str]
             else:
                 list(ask(client, "ab"))
             assert len(box.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [("<html>Not Found</html>", ApiError), ("{", ApiError), ("", NotFound), ("null", NotFound), ("{}", NotFound)],
+)
+def test_a_404_that_is_no_answer_of_the_api_says_nothing_of_what_was_asked_for(
+    body: str, error: type[ApiError]
+) -> None:
+    page = Reply(body, 404, {"Content-Type": "text/html"})
+    with FarSide(lambda heard: page) as far, Client.signed_in("t", api_url=far.api_url) as client:
+        for ask in (lambda: client.details(ANIME, 1), lambda: client.update(ANIME, 1, {"score": 1})):
+            with pytest.raises(error, match="404") as caught:
+                ask()
+            assert type(caught.value) is error
+        if error is NotFound:
+            client.remove(ANIME, 1)
+        else:
+            with pytest.raises(ApiError, match="text/html"):
+                client.remove(ANIME, 1)
+        assert len(far.heard) == 3
 
 
 @pytest.mark.parametrize("what", READS)

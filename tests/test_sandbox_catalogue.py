@@ -1,7 +1,6 @@
 """Reading the catalogue over HTTP: searches, rankings, seasons, suggestions."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -11,49 +10,10 @@ import requests
 
 from malsync.sandbox import Catalogue, Sandbox, World
 from malsync.sandbox.media import MEDIA
+from tests.asking import Get, bad, nodes, refused, titles
 
 MEMBERS = "rank,media_type,status,start_date,start_season,nsfw"
 NODE_ORDER = ["id", "title", "main_picture"]
-
-Get = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def reading() -> Iterator[Sandbox]:
-    """A sandbox that nobody writes to."""
-    with Sandbox(World.demo()) as box:
-        yield box
-
-
-@pytest.fixture(scope="module")
-def get(reading: Sandbox) -> Iterator[Get]:
-    """The JSON of a path, with a token of the first account."""
-    with requests.Session() as session:
-        session.headers["Authorization"] = f"Bearer {reading.access_token}"
-
-        def get(path: str, **parameters: str) -> Any:
-            response = session.get(reading.api_url + path, params=parameters)
-            assert response.status_code == 200, response.text
-            return response.json()
-
-        yield get
-
-
-def refused(box: Sandbox, path: str, **parameters: str) -> tuple[int, str]:
-    response = requests.get(box.api_url + path, params=parameters, headers={"X-MAL-CLIENT-ID": box.client_id})
-    return response.status_code, response.text
-
-
-def bad(message: str) -> tuple[int, str]:
-    return 400, f'{{"message":"{message}","error":"bad_request"}}'
-
-
-def nodes(page: Any) -> list[dict[str, Any]]:
-    return [entry["node"] for entry in page["data"]]
-
-
-def titles(page: Any) -> list[str]:
-    return [node["title"] for node in nodes(page)]
 
 
 @pytest.fixture(scope="module")

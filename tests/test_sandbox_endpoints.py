@@ -56,13 +56,6 @@ Ask = Callable[..., requests.Response]
 
 
 @pytest.fixture(scope="module")
-def reading() -> Iterator[Sandbox]:
-    """A sandbox that nobody writes to."""
-    with Sandbox(World.demo()) as box:
-        yield box
-
-
-@pytest.fixture(scope="module")
 def ask(reading: Sandbox) -> Iterator[Ask]:
     """Ask with a token of the first account, about a path or a whole address; parameters replace those of the path."""
     with requests.Session() as session:

@@ -2,24 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
 from malsync.sandbox import Sandbox, World
+from tests.asking import Get
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00"
-
-Get = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def reading() -> Iterator[Sandbox]:
-    """A sandbox that nobody writes to."""
-    with Sandbox(World.demo()) as box:
-        yield box
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The pictures that the sandbox draws."""
 
-from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -8,13 +7,6 @@ import pytest
 import requests
 
 from malsync.sandbox import Catalogue, Sandbox, World
-
-
-@pytest.fixture(scope="module")
-def reading() -> Iterator[Sandbox]:
-    """A sandbox that nobody writes to."""
-    with Sandbox(World.demo()) as box:
-        yield box
 
 
 def told(box: Sandbox, path: str) -> Any:

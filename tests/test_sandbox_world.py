@@ -242,6 +242,7 @@ def test_a_state_may_hold_some_accounts_and_some_lists_only():
         ({"accounts": {"a": {"id": "1"}}}, "accounts.a.id"),
         ({"accounts": {"a": {"profile": {"shoe_size": 43}}}}, "accounts.a.profile"),
         ({"accounts": {"a": {"private": ["films"]}}}, r"accounts.a.private\[0\]"),
+        ({"accounts": {"a": {"private": ["anime", {}]}}}, r"accounts.a.private\[1\]"),
         ({"accounts": {"a": {"anime": {}}}}, "accounts.a.anime"),
         ({"accounts": {"a": {"anime": [entry(1), 5]}}}, r"accounts.a.anime\[1\]"),
         ({"accounts": {"a": {"anime": [{"list_status": {}}]}}}, r"accounts.a.anime\[0\].node"),
@@ -249,6 +250,24 @@ def test_a_state_may_hold_some_accounts_and_some_lists_only():
         ({"accounts": {"a": {"anime": [entry(1, updated_at=None)]}}}, "updated_at"),
         ({"titles": {"manga": [{"id": 1}]}}, r"titles.manga\[0\]"),
         ({"tokens": [{"user": "a"}]}, "tokens"),
+        (
+            {
+                "tokens": [
+                    dict.fromkeys(("user", "client_id", "access_token", "refresh_token"), "a")
+                    | {"access_until": "soon", "refresh_until": 1}
+                ]
+            },
+            "tokens",
+        ),
+        (
+            {
+                "tokens": [
+                    dict.fromkeys(("user", "client_id", "refresh_token"), "a")
+                    | {"access_token": [], "access_until": 1, "refresh_until": 1}
+                ]
+            },
+            "tokens",
+        ),
     ],
 )
 def test_a_state_that_is_not_right_names_the_place_and_changes_nothing(state, place):
@@ -273,6 +292,24 @@ def test_a_rehearsal_holds_a_copy_of_live_lists():
     assert answer["num_episodes_watched"] == 3
 
 
+@pytest.mark.parametrize("value", ["7", None, [], 10**400, 7.5])
+def test_what_is_no_number_in_a_state_is_told_and_counts_for_nothing(box, value):
+    odd = {"score": value, "num_episodes_watched": value, "num_times_rewatched": value}
+    box.world.put_state({"accounts": {"sandbox_mika": {"anime": [entry(1, **odd), entry(20, score=8)]}}})
+
+    def get(path):
+        answer = requests.get(box.api_url + path, headers={"Authorization": f"Bearer {box.access_token}"})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    listed = get("/users/@me/animelist?fields=list_status&sort=list_score")["data"]
+    assert [one["node"]["id"] for one in listed] == [20, 1]
+    assert listed[1]["list_status"]["score"] == value
+    statistics = get("/users/@me?fields=anime_statistics")["anime_statistics"]
+    assert (statistics["mean_score"], statistics["num_episodes"]) == (8.0, 0)
+    assert get("/anime/suggestions")["data"]
+
+
 def test_the_control_address_shows_the_state_without_tokens(box):
     state = requests.get(box.api_url.replace("/v2", "/_sandbox/state")).json()
 
@@ -287,6 +324,7 @@ def test_the_control_address_takes_a_state_over(box):
     good = requests.put(control, json={"accounts": {"sandbox_mika": {"anime": [], "manga": [entry(2, score=3)]}}})
     wrong = requests.put(control, json={"accounts": {"sandbox_mika": {"anime": [{}]}}})
     broken = requests.put(control, data=b"\xff{")
+    deep = requests.put(control, data=b"[" * 100_000)
 
     assert good.json() == requests.get(control).json()
     assert box.entries("sandbox_mika", "anime") == {}
@@ -295,6 +333,7 @@ def test_the_control_address_takes_a_state_over(box):
         400, "accounts.sandbox_mika.anime[0].node must be a JSON object",
     )  # fmt: skip
     assert broken.status_code == 400
+    assert (deep.status_code, deep.json()) == (400, {"error": "it is nested too deep"})
 
 
 # The state file.
@@ -335,7 +374,7 @@ def test_the_state_file_is_the_owners_only_and_leaves_nothing_beside_it(tmp_path
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"version": 9}', "\xff"])
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 9}', "\xff", "[" * 100_000])
 def test_a_state_file_that_is_none_is_named(tmp_path, text):
     path = tmp_path / "other.json"
     path.write_text(text, "latin-1")
@@ -347,5 +386,9 @@ def test_a_state_file_that_is_none_is_named(tmp_path, text):
 
 
 def test_a_state_file_that_cannot_be_written_is_known_at_once(tmp_path):
-    with pytest.raises(SandboxError, match="cannot be saved"), Sandbox(World.demo(), state_file=tmp_path / "no" / "f"):
+    path = tmp_path / "no" / "f"
+
+    with pytest.raises(SandboxError, match="cannot be saved") as caught, Sandbox(World.demo(), state_file=path):
         pass
+
+    assert str(caught.value) == f"the state cannot be saved in {path}: No such file or directory"

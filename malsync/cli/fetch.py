@@ -110,7 +110,9 @@ def _media_on_lists(mirror: "Mirror", user: "User", only: str | None) -> list[Me
         medium for name, medium in MEDIA.items() if only in (None, name) and mirror.catalogue.has_list(user, medium)
     ]
     if not media:
-        raise UsageError(f"There is no snapshot of a list of {user.name} yet.", "Make one: malsync backup")
+        raise UsageError(
+            f"There is no snapshot of {user.name}'s list of {only or 'titles'} yet.", "Make one: malsync backup"
+        )
     return media
 
 

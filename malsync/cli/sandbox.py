@@ -1,6 +1,8 @@
 """sandbox and demo: malsync without an account."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,7 +15,7 @@ from malsync.errors import UsageError
     cls=Command,
     examples=[
         "malsync sandbox --port 8080",
-        "malsync sandbox --entries 10000 --seed 7 --latency 300",
+        "malsync sandbox -v --entries 10000 --seed 7 --latency 300",
         "malsync sandbox --faults '503:on=animelist,nth=2;cut:p=0.05,seed=1'",
         "malsync sandbox --set default_limit=100 --state sandbox.json",
     ],
@@ -42,10 +44,10 @@ def sandbox(
 ) -> None:
     """Serve the MAL API v2 on 127.0.0.1, with two invented accounts, until Ctrl-C.
 
-    Prints one line of JSON when it is ready: the addresses, a client id, a token and its user.
+    Prints one line of JSON when it is ready: the addresses, a client id, a token and its user. With -v, a line on stderr
+    for each request.
     """
     import gc
-    import json
 
     from malsync.sandbox import SandboxError, World, serve
 
@@ -62,13 +64,38 @@ def sandbox(
             faults=faults,
             settings={name: text for name, _, text in pairs},
             state_file=state,
-            announce=lambda line: click.echo(json.dumps(line)),
+            heard=lambda row: app.output.log(_request(row)),
+            announce=lambda line: _ready(app, line),
         )
     except SandboxError as error:
         raise UsageError(str(error), "See: malsync sandbox --help, and docs/sandbox.md") from error
     except KeyboardInterrupt:
         # Ctrl-C is how a server is meant to end.
         app.output.note("The sandbox has ended.")
+
+
+def _ready(app: App, line: Mapping[str, Any]) -> None:
+    import json
+
+    click.echo(json.dumps(line))
+    app.output.note(
+        f"Serving {' and '.join(one['user'] for one in line['users'])} until Ctrl-C. To use it, in another terminal:\n"
+        f"  export MALSYNC_API_URL={line['api_url']}\n"
+        f"  export MALSYNC_AUTH_URL={line['auth_url']}\n"
+        f"  export MALSYNC_CLIENT_ID={line['client_id']}\n"
+        "  malsync --account sandbox login"
+    )
+
+
+def _request(row: Mapping[str, Any]) -> str:
+    """A row of the sandbox's log as a line."""
+    from urllib.parse import urlencode
+
+    asked = f"{row['method']} {row['path']}{'?' if row['query'] else ''}{row['query']}"
+    sent = f" {urlencode(row['form'])}" if row.get("form") else ""
+    by = f", {row['user']}" if row["user"] else ""
+    struck = f", struck by {', '.join(row['faults'])}" if "faults" in row else ""
+    return f"{asked}{sent} -> {row['status'] or 'cut off'}{by}{struck}"
 
 
 @click.command(cls=Command, examples=["malsync demo", "malsync demo --browse"])

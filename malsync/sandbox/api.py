@@ -12,7 +12,7 @@ from malsync.sandbox.fields import Teller
 from malsync.sandbox.forum import ForumReader
 from malsync.sandbox.library import Library
 from malsync.sandbox.lists import ListReader, told
-from malsync.sandbox.media import ANIME, MEDIA, Medium, Status
+from malsync.sandbox.media import ANIME, MEDIA, Medium, Status, number
 from malsync.sandbox.oauth import is_registered
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.titles import TitleReader
@@ -182,8 +182,8 @@ def _statistics(user: Account) -> dict[str, Any]:
     for status in entries:
         filed = ANIME.filed_under(status)
         counts[filed] += 1
-        days[filed] += status.get("num_episodes_watched", 0) / EPISODES_A_DAY
-    scores = [status["score"] for status in entries if status.get("score")]
+        days[filed] += number(status, "num_episodes_watched") / EPISODES_A_DAY
+    scores = [score for status in entries if (score := number(status, "score"))]
     all_days = round(sum(days.values()), 2)
     return {
         **{f"num_items_{name}": count for name, count in counts.items()},
@@ -191,7 +191,7 @@ def _statistics(user: Account) -> dict[str, Any]:
         "num_days_watched": all_days,
         **{f"num_days_{name}": round(days[name], 2) for name in ("watching", "completed", "on_hold", "dropped")},
         "num_days": all_days,
-        "num_episodes": sum(status.get("num_episodes_watched", 0) for status in entries),
-        "num_times_rewatched": sum(status.get("num_times_rewatched", 0) for status in entries),
+        "num_episodes": sum(number(status, "num_episodes_watched") for status in entries),
+        "num_times_rewatched": sum(number(status, "num_times_rewatched") for status in entries),
         "mean_score": round(sum(scores) / len(scores), 2) if scores else 0.0,
     }

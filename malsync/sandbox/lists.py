@@ -13,7 +13,7 @@ from malsync.sandbox.errors import bad_request
 from malsync.sandbox.exchange import Call
 from malsync.sandbox.facts import Facts
 from malsync.sandbox.fields import Teller
-from malsync.sandbox.media import Columns, Medium, Status
+from malsync.sandbox.media import Columns, Medium, Status, number
 from malsync.sandbox.paging import Query, Window, flag, page_of
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.wire import encoded, parsed_fields
@@ -117,7 +117,7 @@ def told(medium: Medium, status: Status, columns: Columns, settings: Settings) -
 
 
 _DESCENDING: Mapping[str, Callable[[Status, Facts], Any]] = {
-    "list_score": lambda status, _: status.get("score", 0),
+    "list_score": lambda status, _: number(status, "score"),
     "list_updated_at": lambda status, _: status["updated_at"],
     "anime_start_date": lambda _, title: title.run.start or "",
     "manga_start_date": lambda _, title: title.run.start or "",

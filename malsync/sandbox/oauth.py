@@ -252,10 +252,20 @@ class Authority:
 
 def grants_from(state: Any) -> list[Grant]:
     """What `Authority.state` gave, as pairs again. Raises SandboxError where it is something else."""
+    wrong = SandboxError("tokens must be a JSON array of what a sandbox once wrote there")
     try:
-        return [Grant(**grant) for grant in state]
+        grants = [Grant(**grant) for grant in state]
     except TypeError:
-        raise SandboxError("tokens must be a JSON array of what a sandbox once wrote there") from None
+        raise wrong from None
+    if not all(map(_is_grant, grants)):
+        raise wrong
+    return grants
+
+
+def _is_grant(pair: Grant) -> bool:
+    texts = (pair.user, pair.client_id, pair.access_token, pair.refresh_token)
+    times = (pair.access_until, pair.refresh_until)
+    return all(isinstance(text, str) for text in texts) and all(isinstance(time, int | float) for time in times)
 
 
 def _check_redirect(asked: Asked, sent: str | None) -> None:

@@ -33,8 +33,9 @@ class Sandbox:
     """A running sandbox: a context manager that is ready when it is entered and gone when it is left.
 
     `port` 0 takes a free one. `latency` is the seconds that every answer waits, `faults` a spec (see `faults`),
-    `settings` are names and values as text. `state_file` is loaded if it exists and kept up to date. Raises SandboxError
-    for any of them that is not right, and on entering for a port that is taken.
+    `settings` are names and values as text. `state_file` is loaded if it exists and kept up to date. `heard` gets each row
+    of the log (see `requests`) as it comes, on the sandbox's own thread. Raises SandboxError for any of them that is not
+    right, and on entering for a port that is taken.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Sandbox:
         faults: str = "",
         settings: Mapping[str, str] | None = None,
         state_file: Path | str | None = None,
+        heard: Callable[[dict[str, Any]], object] | None = None,
     ) -> None:
         self.world = world or World.demo()
         self.settings = Settings.parse(settings or {})
@@ -53,6 +55,7 @@ class Sandbox:
         self.other_client_id = OTHER_CLIENT_ID
         self._site = Site(self.world, self.settings, latency)
         self._site.add_faults(faults)
+        self._site.heard = heard or self._site.heard
         self._port = port
         self._state_file = StateFile(Path(state_file), self.world) if state_file else None
         self._tokens = {name: self.token_for(name) for name in self.world.accounts}
@@ -219,6 +222,7 @@ def serve(
     faults: str = "",
     settings: Mapping[str, str] | None = None,
     state_file: Path | str | None = None,
+    heard: Callable[[dict[str, Any]], object] | None = None,
     announce: Callable[[dict[str, Any]], None],
 ) -> None:
     """Run a sandbox until SIGINT or SIGTERM, then return. `announce` gets the ready line once the port answers.
@@ -229,7 +233,15 @@ def serve(
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda *_: stop.set()) for number in signals]
     try:
-        with Sandbox(world, port=port, latency=latency, faults=faults, settings=settings, state_file=state_file) as box:
+        with Sandbox(
+            world,
+            port=port,
+            latency=latency,
+            faults=faults,
+            settings=settings,
+            state_file=state_file,
+            heard=heard,
+        ) as box:
             announce(box.ready_line())
             stop.wait()
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import UTC
@@ -27,6 +26,7 @@ from malsync.sandbox.gallery import Gallery
 from malsync.sandbox.quota import Quota
 from malsync.sandbox.responses import Cut, Held, Stalls
 from malsync.sandbox.settings import Settings
+from malsync.sandbox.wire import decoded
 from malsync.sandbox.world import World
 
 Handler = Callable[[Call], Answer]
@@ -46,11 +46,15 @@ EXPIRED = {"WWW-Authenticate": 'Bearer error="invalid_token",error_description="
 
 
 class Site:
-    """One world behind HTTP. `app` is the ASGI application; it answers to `hosts` only, and calls `changed` after writes."""
+    """One world behind HTTP. `app` is the ASGI application; it answers to `hosts` only.
+
+    It calls `changed` after writes, and `heard` with each row of the log.
+    """
 
     def __init__(self, world: World, settings: Settings, latency: float = 0.0) -> None:
         self.hosts: frozenset[str] = frozenset()
         self.changed: Callable[[], None] = lambda: None
+        self.heard: Callable[[dict[str, Any]], object] = bool
         self.stalls = Stalls()
         self.counts: Counter[str] = Counter()
         self.log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
@@ -186,6 +190,7 @@ class Site:
         if struck:
             row["faults"] = [fault.kind.name for fault in struck]
         self.log.append(row)
+        self.heard(row)
 
     def _response(self, answer: Answer, call: Call) -> Response:
         # Every web server says what time it is, and clients look there for a clock that is wrong.
@@ -201,13 +206,13 @@ class Site:
         return Answer.json(self._world.state())
 
     def _put_state(self, call: Call) -> Answer:
-        self._world.put_state(json.loads(call.body))
+        self._world.put_state(decoded(call.body))
         self.changed()
         return self._show_state(call)
 
     def _put_faults(self, call: Call) -> Answer:
         is_json = call.headers.get("content-type", "").startswith("application/json")
-        given = json.loads(call.body) if is_json else call.form
+        given = decoded(call.body) if is_json else call.form
         spec = given.get("spec") if isinstance(given, dict) else None
         if not isinstance(spec, str):
             raise SandboxError("spec is missing: the faults to add, or an empty text to clear them")

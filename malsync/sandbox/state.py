@@ -68,7 +68,7 @@ def _check_account(account: Any, where: str) -> None:
         if name not in _PROFILE:
             raise SandboxError(f"{where}.profile has {name!r}; there are: {', '.join(_PROFILE)}")
     for place, medium in _items(account.get("private", []), f"{where}.private"):
-        if medium not in MEDIA:
+        if medium not in list(MEDIA):  # a list, since an object has no hash
             raise SandboxError(f"{place} must be one of {', '.join(MEDIA)}")
     for medium in MEDIA:
         for place, entry in _items(account.get(medium, []), f"{where}.{medium}"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from malsync.sandbox.errors import SandboxError
+from malsync.sandbox.wire import decoded
 from malsync.sandbox.world import World
 
 SPACING = 1.0
@@ -29,9 +30,9 @@ class StateFile:
         self._thread = Thread(target=self._keep, name="malsync-sandbox-state", daemon=True)
         if path.exists():
             try:
-                world.put_state(json.loads(path.read_bytes()))
+                world.put_state(decoded(path.read_bytes()))
             except (OSError, ValueError) as wrong:
-                raise SandboxError(f"{path} cannot be loaded: {wrong}") from None
+                raise SandboxError(f"{path} cannot be loaded: {_words_of(wrong)}") from None
 
     def start(self) -> None:
         """Save from now on after changes, in a thread of its own."""
@@ -57,7 +58,7 @@ class StateFile:
             beside.write_text(text, "utf-8")
             beside.replace(self._path)
         except OSError as wrong:
-            raise SandboxError(f"the state cannot be saved: {wrong}") from None
+            raise SandboxError(f"the state cannot be saved in {self._path}: {_words_of(wrong)}") from None
 
     def _keep(self) -> None:
         while not self._ending.is_set():
@@ -66,3 +67,8 @@ class StateFile:
             with suppress(SandboxError):  # the last save tells it
                 self.save()
             self._ending.wait(SPACING)
+
+
+def _words_of(wrong: Exception) -> str:
+    """What is wrong, without the number and the path that Python puts around it."""
+    return (isinstance(wrong, OSError) and wrong.strerror) or str(wrong)

@@ -14,7 +14,7 @@ from malsync.sandbox.facts import COMING, CURRENT, SEASONS, Facts
 from malsync.sandbox.fields import Teller
 from malsync.sandbox.library import Library
 from malsync.sandbox.lists import told
-from malsync.sandbox.media import MEDIA, Medium
+from malsync.sandbox.media import MEDIA, Medium, number
 from malsync.sandbox.paging import Window, choice, flag, page_of, searched
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.wire import Fields, encoded, parsed_fields
@@ -112,7 +112,7 @@ class TitleReader:
         """What is recommended to those who like what the user likes; nothing to a newcomer."""
         medium = MEDIA["anime"]
         entries = call.me.kept(medium.name)
-        liked = sorted(entries, key=lambda id: (-entries[id].get("score", 0), id))[:LIKED_ENTRIES]
+        liked = sorted(entries, key=lambda id: (-number(entries[id], "score"), id))[:LIKED_ENTRIES]
         found = self._library.suggestions(medium, liked, entries)
         return self._page(call, medium, [self._library.known(medium, id) for id in found])
 

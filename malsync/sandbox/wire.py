@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from malsync.sandbox.errors import SandboxError
+
 Fields = Mapping[str, "Fields"]
 """What `fields` names, in its order; each with what stands in its braces."""
 
@@ -25,6 +27,14 @@ def encoded(value: Any) -> bytes:
     Outside strings JSON has no slash, so replacing each one in the finished text is exact.
     """
     return _encode(value).replace("/", r"\/").encode("ascii")
+
+
+def decoded(text: bytes) -> Any:
+    """The JSON of whoever sets the sandbox up. Raises ValueError, of which SandboxError is one, for what is none."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise SandboxError("it is nested too deep") from None
 
 
 @lru_cache(maxsize=64)
