@@ -45,7 +45,7 @@ _PROFILE = "anilist.co/user/"
 @click.option(
     "--report",
     metavar="PATH",
-    help="With --from: where to write down what was left out (a file in the home folder).",
+    help="With --from: where to write down what was left out; by default, a file in the home folder.",
 )
 @WAIT
 @pass_app

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -143,7 +144,8 @@ class AniList(Transport):
     def _chunk(self, user: str, medium: Medium, members: str, chunk: int) -> dict[str, Any]:
         variables = {"user": user, "type": medium.name.upper(), "chunk": chunk, "perChunk": PER_CHUNK}
         try:
-            data = self.send("POST", "", document={"query": _QUERY % members, "variables": variables})
+            asked = {"query": _QUERY % members, "variables": variables}
+            data = self.send("POST", urlsplit(self.api_url).netloc, address=self.api_url, document=asked)
         except NotFound as error:
             raise UsageError(
                 f"AniList knows no user {user!r}.", "Check the name: it is in the address of their profile."
@@ -164,7 +166,7 @@ class AniList(Transport):
 
     def understood(self, call: str, response: requests.Response, body: bytes) -> Any:
         """The `data` of an answer. Raises the error that it is: what it says goes before HTTP's status, which may be 200."""
-        document, call = json_of(body), f"{call.strip()} {self.api_url}"
+        document = json_of(body)
         told = document if isinstance(document, dict) else {}
         errors = told.get("errors")
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
@@ -185,9 +187,9 @@ class AniList(Transport):
             raise PrivateList(
                 "This user shows their AniList lists to nobody.", "Their owner can make them public: AniList, Settings."
             )
-        if status == 404 and told:
+        if status == 404 and errors:
             raise NotFound(f"{call}: AniList answers that there is no such thing{_quoted(said)}.")
-        raise ApiError(f"{call}: AniList answered {status}{_quoted(said)}.", _CHECK_URL if not told else _REACH)
+        raise ApiError(f"{call}: AniList answered {status}{_quoted(said)}.", _REACH if errors else _CHECK_URL)
 
     def _wait(self, response: requests.Response) -> float | None:
         """Seconds until AniList answers again, from whichever of its two headers is there."""

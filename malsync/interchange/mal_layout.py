@@ -10,7 +10,7 @@ malsync these are members like any that it does not know: kept, shown, never pla
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import orjson
 
@@ -326,6 +326,7 @@ def media_type(word: str) -> str:
     return " ".join(part.upper() if part in _INITIALS else part.capitalize() for part in word.split("_"))
 
 
+@lru_cache(maxsize=4096)
 def fact(column: str, text: str) -> str | int | None:
     """What an export says of a title, as the catalogue has it in `column`; None where it knows nothing."""
     text = text.strip()
