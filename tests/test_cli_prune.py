@@ -305,6 +305,8 @@ def test_a_suspicious_list_stays_and_so_does_the_good_one_before_it(malsync: Mal
     for _ in range(3):
         malsync.ok("backup")
 
+    # It takes no place from a good one.
+    assert malsync.json("prune", "--keep-last", "5", "--dry-run")["kept"] == [2, 3, 4, 5, 6, 7]
     document = malsync.json("prune", "--keep-last", "1")
 
     assert document == {"kept": [3, 4, 7], "removed": [1, 2, 5, 6]}

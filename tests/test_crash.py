@@ -20,11 +20,12 @@ import pytest
 
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox, World
-from tests.harness import ROOT, Malsync
+from tests.harness import ROOT, Malsync, TestTime
 from tests.instants import Ended, Forge, found_vfs
 from tests.lists import snapshot, watched, write
 from tests.signing import kept as tokens_of
 from tests.signing import sign_in
+from tests.test_mirror_file import as_somebody, in_a_process
 from tests.test_restore_kill import USER, Lists, rows
 
 SEED = 20261128
@@ -335,3 +336,94 @@ def test_a_disk_that_takes_no_more_at_any_instant(story: Story, place: Path, row
         row.afterwards(story, malsync, Ended(instant, None, ended.out, ended.err) if ended.code else ended)
         assert malsync.json("verify")["ok"] is True
     assert 6 in codes
+
+
+# -- a home folder that cannot be written, a clock that goes backwards, two at once
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in TABLE if row.name in ("backup", "restore", "undo", "prune")], ids=lambda row: row.name
+)
+def test_where_the_home_folder_cannot_be_written_nothing_is_sent(story: Story, place: Path, row: Row) -> None:
+    malsync = story.malsync(place / "home", timedelta(hours=1))
+    row.before(story, malsync)
+    story.put(row.far)
+    held = {path: path.read_bytes() for path in malsync.home.rglob("*") if path.is_file()}
+    begun_at = len(story.box.requests)
+    for path in (malsync.home, *malsync.home.rglob("*")):
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    try:
+        code, _, stderr = in_a_process(malsync, *row.command, prepare=as_somebody)
+    finally:
+        for path in (malsync.home, *malsync.home.rglob("*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+
+    assert code in {2, 6}, stderr
+    assert f"{malsync.home}" in stderr
+    assert "cannot be used" in stderr
+    assert {request["method"] for request in story.box.requests[begun_at:]} <= {"GET"}
+    assert {path: path.read_bytes() for path in malsync.home.rglob("*") if path.is_file()} == held
+    assert malsync.json("verify")["ok"] is True
+
+
+class _Backwards(TestTime):
+    """A clock that is seven minutes earlier each time that one looks at it; waiting goes on as ever."""
+
+    def now(self) -> datetime:
+        self.moment -= timedelta(minutes=7)
+        return self.moment
+
+    def monotonic(self) -> float:
+        self.slept.append(0)
+        return float(len(self.slept))
+
+
+def test_under_a_clock_that_goes_backwards_all_is_as_ever(story: Story, place: Path) -> None:
+    malsync = Malsync(place / "home", story.box)
+    malsync.time = _Backwards()
+    _backups(story, malsync)
+    had = digests(malsync.home / FILE_NAME)
+
+    document = malsync.json("restore", "1", "--mode", "exact", "--yes", "--max-deletes", "20")
+
+    assert (document["equal"], document["left"]) == (True, [])
+    assert malsync.json("undo", "--yes", "--max-deletes", "20")["equal"] is True
+    held = digests(malsync.home / FILE_NAME)
+    assert held.items() >= had.items()
+    # By its time, the one stored first is the newest; by the one stored last the next backup is judged.
+    kept = malsync.json("prune", "--keep-last", "1")["kept"]
+    assert kept == [1, 3, 4, 5, 6, 7]
+    assert digests(malsync.home / FILE_NAME) == {number: held[number] for number in kept}
+    assert malsync.json("backup")["changes"]["remove"] == 0
+    assert malsync.json("undo", "--yes", "--max-deletes", "20")["equal"] is True
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("backup", "backup"), ("restore", "restore"), ("backup", "prune"), ("restore", "backup"), ("prune", "prune")],
+)
+def test_two_at_once_do_what_one_after_the_other_would(story: Story, place: Path, one: str, other: str) -> None:
+    commands = {row.name: row.command for row in TABLE}
+    malsync = story.malsync(place / "home", timedelta(hours=1))
+    _restored(story, malsync)
+    had = digests(malsync.home / FILE_NAME)
+    story.put(2)
+    begun_at = len(story.box.requests)
+
+    both = [malsync.process(*commands[name], env={}) for name in (one, other)]
+    said = [process.communicate(timeout=60) for process in both]
+
+    for process, (_, err) in zip(both, said, strict=True):
+        assert process.returncode == 0 or (process.returncode == 7 and "Another malsync is at work" in err), err
+    assert 0 in {process.returncode for process in both}
+    found = digests(malsync.home / FILE_NAME)
+    assert found.items() >= had.items() or "prune" in (one, other)
+    writes = [(row["method"], row["path"]) for row in story.box.requests[begun_at:] if row["method"] != "GET"]
+    assert len(writes) == len(set(writes))
+    assert {run["state"] for run in malsync.json("runs")} == {"finished"}
+    if ("restore", 0) in zip((one, other), (process.returncode for process in both), strict=True):
+        live = story.lists()
+        story.put(0)
+        assert live == story.lists()
+    malsync.time.moment = datetime.now(UTC) + timedelta(minutes=1)
+    _backup_again(story, malsync, Ended(0, 0, "", ""))

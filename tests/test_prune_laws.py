@@ -23,7 +23,7 @@ from malsync.mirror.journal import RUN_STATES
 from malsync.prune import Policy, kept
 from malsync.render import diff_document, list_document
 from malsync.snapshot import AROUND_RUNS, Covers, Snapshot, Source, User
-from tests.lists import MIKA, ORIGIN, THEO, titles
+from tests.lists import MIKA, ORIGIN, THEO, snapshot, titles
 
 PUBLIC = User(ORIGIN, None, "yuki")
 MONTH = datetime(2026, 10, 28, 12, tzinfo=UTC)
@@ -235,6 +235,21 @@ def test_what_comes_after_goes_on_where_it_was(template: Path, story: Any, polic
                 assert info.number in {one.number for one in before.values()} | stay.keys()
             assert mirror.verify()[1] == "ok"
         assert all(problem is None for _, problem in mirror.verify()[0])
+
+
+def test_a_version_goes_that_is_left_to_those_alone_who_know_nothing_of_its_list(template: Path) -> None:
+    """Between the two that know the list, one does not: it needs no version of it."""
+    manga = {1: {"status": "reading"}}
+    story = [
+        (snapshot(anime, manga, at=f"2026-11-0{day}T12:00:00Z"), None)
+        for day, anime in ((1, {1: {"score": 1}}), (2, {1: {"score": 2}}), (3, None), (4, {1: {"score": 3}}))
+    ]
+    with lived(template, story) as mirror:
+        mirror.prune([2])
+
+        assert _unseen(mirror) == 0
+        assert mirror.verify() == ([(1, None), (3, None), (4, None)], "ok")
+        assert _history(mirror, MIKA, "anime", 1) == [(1, {"score": 1}), (4, {"score": 3})]
 
 
 def _diffs(loaded: dict[int, Snapshot], numbers: list[int]) -> list[bytes]:
