@@ -115,7 +115,8 @@ def _of_a_user(infos: "list[Info]") -> "Iterable[tuple[int, list[str]]]":
     if backups:
         yield backups[-1].number, ["newest backup"]
     for found in _measures(infos):
-        yield found.number, ["the next backup is judged by it"]
+        if found is not good[-1]:
+            yield found.number, ["the next backup is judged by it"]
     # Thousands may be suspicious, where nobody looked for years; most have the same good ones before them.
     as_stored = sorted(good, key=lambda info: info.number)
     numbers = [info.number for info in as_stored]

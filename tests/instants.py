@@ -176,6 +176,7 @@ def _live(told: Mapping[str, Any], report: int) -> None:
     from malsync.cli.world import World
 
     code = 99
+    signal.alarm(120)  # whatever hangs, the test ends
     try:
         for number, path in ((1, told["out"]), (2, told["err"])):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)

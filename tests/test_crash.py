@@ -3,7 +3,7 @@
 Each row is a command and what came before it. It is killed at seeded instants, spread over everything that it does to a file or
 a socket. At each instant, with the writer stopped, the mirror's files are copied as they are, and the copy must open well.
 Then the process is killed, and: `verify` finds everything whole, what was stored is there, and the next command works.
-`tests/test_kill.py` does the same by the clock, `tests/test_restore_kill.py` before and after each write to MAL.
+`tests/test_kill.py` does the same by the clock to a long list, `tests/test_restore_kill.py` before and after each write to MAL.
 """
 
 import os
