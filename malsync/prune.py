@@ -5,9 +5,11 @@ years) that have a snapshot, the newest is kept; the rules are a union; and wher
 used up, the oldest is kept too, so that the history stays as long as it can be. Days are those of local time, weeks ISO 8601's.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from malsync.backup import measure
@@ -94,7 +96,7 @@ def always(infos: "Sequence[Info]", runs: "Sequence[Run]") -> Reasons:
     for info in infos:
         by_user.setdefault(info.user.key, []).append(info)
     for theirs in by_user.values():
-        _add(reasons, _of_a_user(sorted(theirs, key=lambda info: (info.taken_at, info.number))))
+        _add(reasons, _of_a_user(_by_time(theirs)))
     newest = {run.user.key: run for run in sorted(runs, key=lambda run: run.number)}
     by_number = {run.number: run for run in runs}
     for run in runs:
@@ -107,27 +109,36 @@ def always(infos: "Sequence[Info]", runs: "Sequence[Run]") -> Reasons:
 
 def _of_a_user(infos: "list[Info]") -> "Iterable[tuple[int, list[str]]]":
     """Of one user's snapshots, oldest first: each that is kept, and why."""
-    last_good = _good(infos)
-    yield (last_good or infos[-1]).number, ["newest good" if last_good else "newest"]
+    good = [info for info in infos if _may_be_good(info)]
+    yield (good or infos)[-1].number, ["newest good" if good else "newest"]
     backups = [info for info in infos if info.source in _BACKUPS]
     if backups:
         yield backups[-1].number, ["newest backup"]
     for found in _measures(infos):
-        yield found.number, ["the next backup is judged by it"]
-    for place, info in enumerate(infos):
-        if not info.suspicious:
-            continue
-        yield info.number, ["suspicious"]
-        neighbour = _good(infos[:place])
-        judged_by = _measures([one for one in infos if one.number < info.number])
-        for good in {one.number: one for one in (neighbour, *judged_by) if one is not None}.values():
-            yield good.number, [f"good, before suspicious {info.number}"]
+        if found is not good[-1]:
+            yield found.number, ["the next backup is judged by it"]
+    # Thousands may be suspicious, where nobody looked for years; most have the same good ones before them.
+    as_stored = sorted(good, key=lambda info: info.number)
+    numbers = [info.number for info in as_stored]
+    judged_by = cache(lambda many: _measures(_by_time(as_stored[:many])))
+    neighbour: Info | None = None
+    for info in infos:
+        if info.suspicious:
+            yield info.number, ["suspicious"]
+            for one in (neighbour, *judged_by(bisect_left(numbers, info.number))):
+                if one is not None:
+                    yield one.number, ["good before a suspicious one"]
+        elif _may_be_good(info):
+            neighbour = info
 
 
-def _good(infos: "Iterable[Info]") -> "Info | None":
-    """The newest of `infos` (oldest first) that may be called good, as the reference `good` has it."""
-    found = [info for info in infos if not info.suspicious and info.source not in AROUND_RUNS]
-    return found[-1] if found else None
+def _by_time(infos: "Iterable[Info]") -> "list[Info]":
+    return sorted(infos, key=lambda info: (info.taken_at, info.number))
+
+
+def _may_be_good(info: "Info") -> bool:
+    """Whether the reference `good` may name it."""
+    return not info.suspicious and info.source not in AROUND_RUNS
 
 
 def _measures(infos: "Sequence[Info]") -> "list[Info]":

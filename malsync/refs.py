@@ -86,7 +86,10 @@ def resolve(text: str, sources: Sources) -> Chosen:
     if reference.is_live:
         return Chosen(text, sources.live(reference.who))
     info = choose(reference, sources)
-    return Chosen(text, sources.mirror.load(info.number), info.number)
+    try:
+        return Chosen(text, sources.mirror.load(info.number), info.number)
+    except KeyError as error:
+        raise UsageError(f"Snapshot {info.number} has been pruned just now.", "List them: malsync snapshots") from error
 
 
 def choose(reference: Reference, sources: Sources) -> "Info":

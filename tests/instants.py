@@ -134,6 +134,17 @@ def found_vfs() -> Any:
 
 # -- in the process that forks
 
+_LATE = (
+    *(
+        f"malsync.{name}"
+        for name in ("accounts", "api", "auth", "config", "mirror", "prune", "reading", "refs", "restore")
+    ),
+    *(f"malsync.cli.{name}" for name in ("again", "hook", "job", "running", "telling")),
+    *(f"malsync.interchange.{name}" for name in ("list_file", "shelf")),
+    *("filelock", "jsonschema_rs", "requests", "rich.console", "rich.progress", "rich.table", "sqlite_utils"),
+)
+"""What commands import when they need it: no child is to do that again."""
+
 
 def serve() -> None:
     """Fork a child for each line of standard input, and say in a line what became of it."""
@@ -165,6 +176,7 @@ def _live(told: Mapping[str, Any], report: int) -> None:
     from malsync.cli.world import World
 
     code = 99
+    signal.alarm(120)  # whatever hangs, the test ends
     try:
         for number, path in ((1, told["out"]), (2, told["err"])):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
@@ -181,29 +193,10 @@ def _live(told: Mapping[str, Any], report: int) -> None:
 def _import_everything() -> None:
     from importlib import import_module
 
-    import malsync.cli
     from malsync.cli.main import _HOMES
 
-    for name in (
-        *_HOMES,
-        "malsync.mirror",
-        "malsync.api",
-        "malsync.auth",
-        "malsync.interchange.shelf",
-        "malsync.prune",
-    ):
+    for name in (*_HOMES, *_LATE):
         import_module(name)
-    for name in (
-        "sqlite_utils",
-        "filelock",
-        "jsonschema_rs",
-        "requests",
-        "malsync.reading",
-        "malsync.restore",
-        "malsync.cli.job",
-    ):
-        import_module(name)
-    assert malsync.cli
 
 
 # -- in the test

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -11,14 +12,18 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from malsync.errors import UsageError
 from malsync.interchange import snapshot_file
+from malsync.medium import ANIME
 from malsync.mirror import FILE_NAME, Mirror
+from malsync.refs import Sources, resolve
 from malsync.sandbox import Sandbox, World
 from malsync.snapshot import Source
 from tests.harness import Malsync
 from tests.lists import MIKA, THEO, many, moment, snapshot, titles, watched
 from tests.test_cli_restore import absent, ids, interrupt, lists, small
 from tests.test_mirror_file import in_a_process, small_files_only
+from tests.test_restore_kill import hanging
 
 RULES = ("--keep-daily", "2", "--keep-monthly", "3")
 
@@ -168,7 +173,7 @@ def test_days_are_those_of_local_time(offline: Malsync, days: Path, monkeypatch:
             time.tzset()
             assert offline.json("prune", "--keep-daily", "2", "--dry-run")["kept"] == kept
     finally:
-        monkeypatch.delenv("TZ")
+        monkeypatch.undo()
         time.tzset()
 
 
@@ -305,6 +310,8 @@ def test_a_suspicious_list_stays_and_so_does_the_good_one_before_it(malsync: Mal
     for _ in range(3):
         malsync.ok("backup")
 
+    # It takes no place from a good one.
+    assert malsync.json("prune", "--keep-last", "5", "--dry-run")["kept"] == [2, 3, 4, 5, 6, 7]
     document = malsync.json("prune", "--keep-last", "1")
 
     assert document == {"kept": [3, 4, 7], "removed": [1, 2, 5, 6]}
@@ -344,6 +351,56 @@ def test_who_reads_the_mirror_meanwhile_reads_on(offline: Malsync, days: Path) -
     with Mirror.open(days, write=True):
         pass
     assert days.stat().st_size < before
+    assert offline.json("verify")["ok"] is True
+
+
+def test_what_is_read_meanwhile_is_the_mirror_at_one_moment(days: Path) -> None:
+    """Every method that reads more than once: pruned between its first and its second look, it would see damage."""
+    for look, clue in (
+        (lambda mirror: mirror.verify(), "FROM anime_version WHERE series"),
+        (lambda mirror: mirror.load(30), "FROM anime_version WHERE series"),
+        (lambda mirror: mirror.history(MIKA, ANIME, 5), "FROM snapshot JOIN"),
+    ):
+        path = Path(shutil.copy(days, days.with_name(f"{len(clue)}-{look.__code__.co_firstlineno}.db")))
+        pruned: list[str] = []
+        with Mirror.open(path) as mirror:
+            before = look(mirror)
+
+            def meanwhile(sql: str, clue: str = clue, path: Path = path, pruned: list[str] = pruned) -> None:
+                if clue in sql and not pruned:
+                    pruned.append(sql)
+                    with Mirror.open(path, write=True) as other:
+                        other.prune(range(2, 60))
+
+            mirror._connection.set_trace_callback(meanwhile)
+            assert look(mirror) == before
+            assert pruned
+            assert [info.number for info in mirror.infos()] == [1, 60]
+
+
+def test_a_snapshot_that_is_pruned_before_it_is_read_is_said_to_be(days: Path) -> None:
+    with Mirror.open(days) as mirror:
+
+        def meanwhile(sql: str) -> None:
+            if "WHERE snapshot.id" in sql:
+                mirror._connection.set_trace_callback(None)
+                with Mirror.open(days, write=True) as other:
+                    other.prune([30])
+
+        sources = Sources(mirror, lambda _: MIKA, lambda _: snapshot(), lambda _: snapshot(), lambda: datetime.now(UTC))
+        mirror._connection.set_trace_callback(meanwhile)
+        with pytest.raises(UsageError, match="Snapshot 30 has been pruned just now"):
+            resolve("30", sources)
+
+
+def test_ctrl_c_in_the_middle_removes_nothing(offline: Malsync, days: Path) -> None:
+    with hanging(offline, "malsync.mirror.pruning:_count_anew", "after", 1, "prune", *RULES) as process:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130, err
+    assert err.splitlines()[-1] == f"To go on: malsync prune {' '.join(RULES)}"
+    assert len(numbers(offline)) == 60
     assert offline.json("verify")["ok"] is True
 
 

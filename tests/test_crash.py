@@ -3,11 +3,13 @@
 Each row is a command and what came before it. It is killed at seeded instants, spread over everything that it does to a file or
 a socket. At each instant, with the writer stopped, the mirror's files are copied as they are, and the copy must open well.
 Then the process is killed, and: `verify` finds everything whole, what was stored is there, and the next command works.
-`tests/test_kill.py` does the same by the clock, `tests/test_restore_kill.py` before and after each write to MAL.
+`tests/test_kill.py` does the same by the clock to a long list, `tests/test_restore_kill.py` before and after each write to MAL.
 """
 
+import os
 import random
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,11 +20,12 @@ import pytest
 
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox, World
-from tests.harness import ROOT, Malsync
+from tests.harness import ROOT, Malsync, TestTime
 from tests.instants import Ended, Forge, found_vfs
 from tests.lists import snapshot, watched, write
 from tests.signing import kept as tokens_of
 from tests.signing import sign_in
+from tests.test_mirror_file import as_somebody, in_a_process
 from tests.test_restore_kill import USER, Lists, rows
 
 SEED = 20261128
@@ -37,9 +40,9 @@ pytestmark = pytest.mark.slow
 def _lists(turn: int) -> Lists:
     """Two small lists that differ from turn to turn, in every way that lists do."""
     found: Lists = {"anime": {}, "manga": {}}
-    for medium, total, done in (("anime", 12, "watching"), ("manga", 6, "reading")):
+    for medium, total, done in (("anime", 7, "watching"), ("manga", 4, "reading")):
         for id in range(1, total + 1):
-            if (id + turn) % 6:
+            if (id + turn) % 4:
                 found[medium][id] = {
                     "status": done,
                     "score": (id * 7 + turn * (id % 3)) % 11,
@@ -139,20 +142,20 @@ def _backup_again(story: Story, malsync: Malsync, _ended: Ended) -> None:
     assert malsync.json("show", beside)["from"]["digest"] == malsync.json("show", "latest")["from"]["digest"]
 
 
-def _resumed(wanted: int, *command: str) -> Callable[[Story, Malsync, Ended], None]:
-    """The run is finished if it had begun, else the command is typed again: the lists are those of turn `wanted`."""
+def _resumed(wanted: int, runs: int, *command: str) -> Callable[[Story, Malsync, Ended], None]:
+    """The run is finished if it had begun, else the command is typed again: the lists are those of turn `wanted`, after so
+    many runs."""
 
     def afterwards(story: Story, malsync: Malsync, ended: Ended) -> None:
-        unfinished = [run for run in malsync.json("runs") if run["state"] == "unfinished"]
-        if unfinished:
-            document = malsync.json("resume")
+        begun = malsync.json("runs")
+        if len(begun) < runs or begun[-1]["state"] == "unfinished":
+            assert ended.code != 0
+            document = malsync.json(*(command if len(begun) < runs else ["resume"]))
             assert (document["equal"], document["left"]) == (True, [])
-        elif ended.code is None:
-            malsync.ok(*command)
         live = story.lists()
         story.put(wanted)
         assert live == story.lists()
-        assert {run["state"] for run in malsync.json("runs")} == {"finished"}
+        assert [run["state"] for run in malsync.json("runs")] == ["finished"] * runs
 
     return afterwards
 
@@ -169,7 +172,7 @@ def _imported(_story: Story, malsync: Malsync, _ended: Ended) -> None:
 
 
 def _migrated(_story: Story, malsync: Malsync, _ended: Ended) -> None:
-    assert [row["snapshot"] for row in malsync.json("snapshots")] == [1, 2, 3, 4, 5]
+    assert sorted(row["snapshot"] for row in malsync.json("snapshots")) == [1, 2, 3, 4, 5]
     assert malsync.json("show", "1")["entries"]
     assert malsync.json("prune", "--keep-last", "99")["removed"] == []
 
@@ -177,8 +180,8 @@ def _migrated(_story: Story, malsync: Malsync, _ended: Ended) -> None:
 def _still_signed_in(story: Story, malsync: Malsync, ended: Ended) -> None:
     """Of a refresh that MAL has carried out and nobody has heard of, the pair is lost: MAL takes each refresh token once."""
     pair = tokens_of(malsync)["default"]
-    (current,) = [grant for grant in story.box.world.authority.grants() if grant["user"] == USER][-1:]
-    if pair["refresh_token"] == current["refresh_token"]:
+    good = {grant["refresh_token"] for grant in story.box.world.authority.state()}
+    if pair["refresh_token"] in good:
         malsync.ok("show", "live")
         return
     assert ended.code is None
@@ -195,7 +198,7 @@ TABLE = [
         ("restore", "1", "--mode", "exact", "--yes", "--max-deletes", "20"),
         45,
         _backups,
-        _resumed(0, "restore", "1", "--mode", "exact", "--yes", "--max-deletes", "20"),
+        _resumed(0, 1, "restore", "1", "--mode", "exact", "--yes", "--max-deletes", "20"),
         far=2,
     ),
     Row(
@@ -203,7 +206,7 @@ TABLE = [
         ("undo", "--yes", "--max-deletes", "20"),
         40,
         _restored,
-        _resumed(2, "undo", "--yes", "--max-deletes", "20"),
+        _resumed(2, 2, "undo", "--yes", "--max-deletes", "20"),
     ),
     Row("prune", ("prune", *KEEP), 45, _restored, _pruned),
     Row("import", ("import", "list.json"), 25, _with_a_file, _imported),
@@ -213,6 +216,14 @@ TABLE = [
 
 
 # -- the matrix
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder in memory where there is such a disk: what is killed here is a process, and no plug is pulled."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
@@ -239,15 +250,15 @@ def spread(steps: int, instants: int) -> list[int]:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-def test_killed_at_any_instant(story: Story, tmp_path: Path, row: Row) -> None:
-    made = story.malsync(tmp_path / "made", timedelta(hours=1))
+def test_killed_at_any_instant(story: Story, place: Path, row: Row) -> None:
+    made = story.malsync(place / "made", timedelta(hours=1))
     row.before(story, made)
     had = digests(made.home / FILE_NAME)
     command = [made.home / word if word == "list.json" else word for word in row.command]
 
     def begin(number: int) -> Malsync:
         story.put(row.far)
-        return story.malsync(Path(shutil.copytree(made.home, tmp_path / f"home-{number}")))
+        return story.malsync(Path(shutil.copytree(made.home, place / f"home-{number}")))
 
     def check(path: Path) -> None:
         found = digests(path)
@@ -258,7 +269,7 @@ def test_killed_at_any_instant(story: Story, tmp_path: Path, row: Row) -> None:
     killed = 0
     for instant in spread(whole.steps, row.instants):
         malsync = begin(instant)
-        copy = tmp_path / f"copy-{instant}"
+        copy = place / f"copy-{instant}"
 
         def look(home: Path = malsync.home, copy: Path = copy) -> None:
             copy.mkdir()
@@ -277,9 +288,9 @@ def test_killed_at_any_instant(story: Story, tmp_path: Path, row: Row) -> None:
     assert killed >= 0.8 * row.instants
 
 
-def test_killed_at_any_instant_of_a_refresh(story: Story, tmp_path: Path) -> None:
+def test_killed_at_any_instant_of_a_refresh(story: Story, place: Path) -> None:
     def begin(number: int) -> Malsync:
-        malsync = story.malsync(tmp_path / f"home-{number}")
+        malsync = story.malsync(place / f"home-{number}")
         malsync.home.mkdir(mode=0o700)
         sign_in(malsync, story.box, USER, lives=1)
         return malsync
@@ -302,17 +313,17 @@ def test_killed_at_any_instant_of_a_refresh(story: Story, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if row.name != "first backup"], ids=lambda row: row.name)
-def test_a_disk_that_takes_no_more_at_any_instant(story: Story, tmp_path: Path, row: Row) -> None:
-    made = story.malsync(tmp_path / "made", timedelta(hours=1))
+def test_a_disk_that_takes_no_more_at_any_instant(story: Story, place: Path, row: Row) -> None:
+    made = story.malsync(place / "made", timedelta(hours=1))
     row.before(story, made)
     had = digests(made.home / FILE_NAME)
     command = [made.home / word if word == "list.json" else word for word in row.command]
     story.put(row.far)
-    steps = story.forge.run(story.malsync(Path(shutil.copytree(made.home, tmp_path / "home-0"))), *command).steps
+    steps = story.forge.run(story.malsync(Path(shutil.copytree(made.home, place / "home-0"))), *command).steps
     codes = set()
     for instant in spread(steps, 6):
         story.put(row.far)
-        malsync = story.malsync(Path(shutil.copytree(made.home, tmp_path / f"home-{instant}")))
+        malsync = story.malsync(Path(shutil.copytree(made.home, place / f"home-{instant}")))
 
         ended = story.forge.run(malsync, *command, at=instant, full=True)
 
@@ -325,3 +336,94 @@ def test_a_disk_that_takes_no_more_at_any_instant(story: Story, tmp_path: Path, 
         row.afterwards(story, malsync, Ended(instant, None, ended.out, ended.err) if ended.code else ended)
         assert malsync.json("verify")["ok"] is True
     assert 6 in codes
+
+
+# -- a home folder that cannot be written, a clock that goes backwards, two at once
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in TABLE if row.name in ("backup", "restore", "undo", "prune")], ids=lambda row: row.name
+)
+def test_where_the_home_folder_cannot_be_written_nothing_is_sent(story: Story, place: Path, row: Row) -> None:
+    malsync = story.malsync(place / "home", timedelta(hours=1))
+    row.before(story, malsync)
+    story.put(row.far)
+    held = {path: path.read_bytes() for path in malsync.home.rglob("*") if path.is_file()}
+    begun_at = len(story.box.requests)
+    for path in (malsync.home, *malsync.home.rglob("*")):
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    try:
+        code, _, stderr = in_a_process(malsync, *row.command, prepare=as_somebody)
+    finally:
+        for path in (malsync.home, *malsync.home.rglob("*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+
+    assert code in {2, 6}, stderr
+    assert f"{malsync.home}" in stderr
+    assert "cannot be used" in stderr
+    assert {request["method"] for request in story.box.requests[begun_at:]} <= {"GET"}
+    assert {path: path.read_bytes() for path in malsync.home.rglob("*") if path.is_file()} == held
+    assert malsync.json("verify")["ok"] is True
+
+
+class _Backwards(TestTime):
+    """A clock that is seven minutes earlier each time that one looks at it; waiting goes on as ever."""
+
+    def now(self) -> datetime:
+        self.moment -= timedelta(minutes=7)
+        return self.moment
+
+    def monotonic(self) -> float:
+        self.slept.append(0)
+        return float(len(self.slept))
+
+
+def test_under_a_clock_that_goes_backwards_all_is_as_ever(story: Story, place: Path) -> None:
+    malsync = Malsync(place / "home", story.box)
+    malsync.time = _Backwards()
+    _backups(story, malsync)
+    had = digests(malsync.home / FILE_NAME)
+
+    document = malsync.json("restore", "1", "--mode", "exact", "--yes", "--max-deletes", "20")
+
+    assert (document["equal"], document["left"]) == (True, [])
+    assert malsync.json("undo", "--yes", "--max-deletes", "20")["equal"] is True
+    held = digests(malsync.home / FILE_NAME)
+    assert held.items() >= had.items()
+    # By its time, the one stored first is the newest; by the one stored last the next backup is judged.
+    kept = malsync.json("prune", "--keep-last", "1")["kept"]
+    assert kept == [1, 3, 4, 5, 6, 7]
+    assert digests(malsync.home / FILE_NAME) == {number: held[number] for number in kept}
+    assert malsync.json("backup")["changes"]["remove"] == 0
+    assert malsync.json("undo", "--yes", "--max-deletes", "20")["equal"] is True
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("backup", "backup"), ("restore", "restore"), ("backup", "prune"), ("restore", "backup"), ("prune", "prune")],
+)
+def test_two_at_once_do_what_one_after_the_other_would(story: Story, place: Path, one: str, other: str) -> None:
+    commands = {row.name: row.command for row in TABLE}
+    malsync = story.malsync(place / "home", timedelta(hours=1))
+    _restored(story, malsync)
+    had = digests(malsync.home / FILE_NAME)
+    story.put(2)
+    begun_at = len(story.box.requests)
+
+    both = [malsync.process(*commands[name], env={}) for name in (one, other)]
+    said = [process.communicate(timeout=60) for process in both]
+
+    for process, (_, err) in zip(both, said, strict=True):
+        assert process.returncode == 0 or (process.returncode == 7 and "Another malsync is at work" in err), err
+    assert 0 in {process.returncode for process in both}
+    found = digests(malsync.home / FILE_NAME)
+    assert found.items() >= had.items() or "prune" in (one, other)
+    writes = [(row["method"], row["path"]) for row in story.box.requests[begun_at:] if row["method"] != "GET"]
+    assert len(writes) == len(set(writes))
+    assert {run["state"] for run in malsync.json("runs")} == {"finished"}
+    if ("restore", 0) in zip((one, other), (process.returncode for process in both), strict=True):
+        live = story.lists()
+        story.put(0)
+        assert live == story.lists()
+    malsync.time.moment = datetime.now(UTC) + timedelta(minutes=1)
+    _backup_again(story, malsync, Ended(0, 0, "", ""))

@@ -121,6 +121,20 @@ class File:
             yield
 
     @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """All that is read within is the file as it stood at one moment, whatever others change meanwhile."""
+        if self._connection.in_transaction:
+            yield
+            return
+        with translated(self.path):
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                with suppress(sqlite3.Error):  # nothing was changed, and what failed has been said
+                    self._connection.execute("ROLLBACK")
+
+    @contextmanager
     def understood(self, what: str) -> Iterator[None]:
         """Turn the failure to understand rows that we did not write into Damaged."""
         try:

@@ -1,12 +1,13 @@
 """Snapshots in the mirror: stored whole in one transaction, rebuilt exactly, verified by recomputing every digest."""
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 import orjson
 
@@ -19,11 +20,14 @@ from malsync.mirror.database import BUSY_SECONDS, File, connect, damaged, in_mem
 from malsync.mirror.journal import Journal
 from malsync.mirror.pruning import compact, counted, remove
 from malsync.mirror.rows import Row, RowCodec
+from malsync.mirror.sweep import Sweep
 from malsync.snapshot import Covers, Snapshot, Source, User, digest_of, member, parse_timestamp, timestamp
 
 if TYPE_CHECKING:
     from malsync.mirror.catalogue import Catalogue
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _CODECS = {name: RowCodec(medium) for name, medium in MEDIA.items()}
 _KINDS: dict[Source, str] = {"public": "public", "import": "import"}
 _HEADERS = (
@@ -43,6 +47,17 @@ _BAD_SPANS = """
     LIMIT 5
 """
 _VALID_AT = "series = :series AND since <= :snapshot AND (until IS NULL OR until > :snapshot)"
+
+
+def _at_one_moment(method: Callable[Concatenate["Mirror", _P], _R]) -> Callable[Concatenate["Mirror", _P], _R]:
+    """All that the method reads is the mirror at one moment, whatever is pruned meanwhile."""
+
+    @wraps(method)
+    def called(self: "Mirror", /, *positional: _P.args, **named: _P.kwargs) -> _R:
+        with self._file.one_moment():
+            return method(self, *positional, **named)
+
+    return called
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +164,7 @@ class Mirror:
 
     # -- reading
 
+    @_at_one_moment
     def load(self, number: int) -> Snapshot:
         """The snapshot of that number, rebuilt, its digest recomputed and compared. Raises KeyError when there is none."""
         info = self.info(number)
@@ -165,6 +181,7 @@ class Mirror:
             raise _unlike(self.path, number)
         return found
 
+    @_at_one_moment
     def history(self, user: User, medium: Medium, id: int) -> list[Version]:
         """One entry through every snapshot of `user` that covers `medium`: a version wherever it changed, came or went."""
         rows = self._file.rows(
@@ -255,6 +272,7 @@ class Mirror:
 
     # -- verifying
 
+    @_at_one_moment
     def verify(self) -> tuple[list[tuple[int, str | None]], str]:
         """Recompute every digest and check the database, the journal in it included.
 
@@ -289,7 +307,7 @@ class Mirror:
 
     def _verify_series(self, infos: list[Info]) -> dict[int, str | None]:
         """Walk the snapshots in order with each version's canonical form made once: rebuilding each anew costs 14 times that."""
-        sweeps = {name: _Sweep(self._spans(medium, infos[0].series)) for name, medium in MEDIA.items()}
+        sweeps = {name: Sweep(self._spans(medium, infos[0].series)) for name, medium in MEDIA.items()}
         problems: dict[int, str | None] = {}
         for info in infos:
             members = {name: sweep.at(info.number) for name, sweep in sweeps.items()}
@@ -444,30 +462,6 @@ class Mirror:
 
 def _unlike(path: Path, number: int) -> Damaged:
     return damaged(path, f"snapshot {number} does not rebuild to what was stored")
-
-
-class _Sweep:
-    """The members of one list at one snapshot after another, each version opened and closed once."""
-
-    def __init__(self, spans: Iterator[tuple[int, int, int | None, bytes]]) -> None:
-        self._opens: dict[int, list[tuple[int, bytes]]] = {}
-        self._closes: dict[int, list[int]] = {}
-        self._now: dict[int, bytes] = {}
-        self._steps: list[int] = []
-        for media_id, since, until, text in spans:
-            self._opens.setdefault(since, []).append((media_id, text))
-            if until is not None:
-                self._closes.setdefault(until, []).append(media_id)
-        self._steps = sorted({*self._opens, *self._closes}, reverse=True)
-
-    def at(self, snapshot: int) -> Collection[bytes]:
-        """The members at `snapshot`; each call's number is greater than the one before."""
-        while self._steps and self._steps[-1] <= snapshot:
-            step = self._steps.pop()
-            for media_id in self._closes.get(step, ()):
-                self._now.pop(media_id, None)
-            self._now.update(self._opens.get(step, ()))
-        return self._now.values()
 
 
 def _miscounted(info: Info, counts: dict[str, int | None]) -> str | None:
