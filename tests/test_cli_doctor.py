@@ -196,7 +196,7 @@ def test_a_list_that_does_not_rebuild_is_found(signed_in: Malsync) -> None:
     assert ill(doctor(signed_in, exit_code=6)) == ["mirror"]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"garbage", gzip.compress(b"{}")])
+@pytest.mark.parametrize("content", [None, b"", b"garbage", gzip.compress(b"{}", mtime=0)])
 def test_the_file_beside_the_mirror_is_read(signed_in: Malsync, content: bytes | None) -> None:
     path = signed_in.home / "latest" / "sandbox_mika.json.gz"
     path.unlink()
