@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from malsync.cli.doctor import age_of
+from malsync.cli.health.place import distance, room
 from malsync.disk import filesystem_of, is_network
 from malsync.errors import UsageError
 from malsync.sandbox import Sandbox
@@ -195,7 +196,7 @@ def test_a_list_that_does_not_rebuild_is_found(signed_in: Malsync) -> None:
     assert ill(doctor(signed_in, exit_code=6)) == ["mirror"]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"garbage", gzip.compress(b"{}")])
+@pytest.mark.parametrize("content", [None, b"", b"garbage", gzip.compress(b"{}", mtime=0)])
 def test_the_file_beside_the_mirror_is_read(signed_in: Malsync, content: bytes | None) -> None:
     path = signed_in.home / "latest" / "sandbox_mika.json.gz"
     path.unlink()
@@ -326,6 +327,23 @@ def test_an_expired_pair_says_log_in(signed_in: Malsync, box: Sandbox) -> None:
     assert "malsync login" in checks["login"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(1, "its refresh token until"), (27, "That is soon: malsync login"), (30.5, "malsync login before that")],
+)
+def test_how_long_the_tokens_live_is_told(signed_in: Malsync, box: Sandbox, days: float, said: str) -> None:
+    """A refresh token lives for 30 days; the access token of these for 31."""
+    now = signed_in.time.moment
+    signed_in.time.moment = now - timedelta(days=days)
+    sign_in(signed_in, box)
+    signed_in.time.moment = now
+
+    message = doctor(signed_in)["login"]["message"]
+
+    assert said in message
+    assert ("soon" in message) is (days > 25)
+
+
 def test_a_token_of_somebody_else_is_told(signed_in: Malsync, box: Sandbox) -> None:
     sign_in(signed_in, box, "sandbox_theo")
 
@@ -442,6 +460,27 @@ def test_the_disk_that_a_folder_is_on(tmp_path: Path, folder: str, kind: str, ne
 
     assert filesystem_of(Path(folder), tmp_path / "mounts") == kind
     assert is_network(kind) is network
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "ok"),
+    [("ext4", "wal", True), ("nfs4", "wal", False), ("nfs4", "delete", True), ("cifs", "", True), (None, "", True)],
+)
+def test_a_write_ahead_log_on_a_network_disk_is_no_good(kind: str | None, mode: str, ok: bool) -> None:
+    check = distance(kind, mode)
+
+    assert check.ok is ok
+    assert (check.exit == 6) is not ok
+
+
+def test_a_full_disk_is_told_before_it_is_full() -> None:
+    megabyte = 2**20
+
+    assert room(Path("/x"), 100 * megabyte, 50 * megabyte).ok
+    assert not room(Path("/x"), 99 * megabyte, 50 * megabyte).ok
+    assert "99 MB" in room(Path("/x"), 99 * megabyte, 50 * megabyte).message
+    # A rebuild makes a second mirror beside the first.
+    assert not room(Path("/x"), 500 * megabyte, 501 * megabyte).ok
 
 
 def test_a_system_that_does_not_tell_its_disks(tmp_path: Path) -> None:

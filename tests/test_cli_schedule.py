@@ -57,18 +57,6 @@ def test_a_cron_line_runs_the_command_as_it_is(odd: Wanted) -> None:
     assert Path(odd.command[0]).with_name("said").read_text() == repr(list(odd.command[1:]))
 
 
-def test_crontab_takes_the_line(odd: Wanted, tmp_path: Path) -> None:
-    if shutil.which("crontab") is None:
-        pytest.skip("there is no crontab here to ask")
-    (tmp_path / "table").write_text("".join(_texts("cron", odd)))
-
-    done = subprocess.run(["crontab", "-n", str(tmp_path / "table")], capture_output=True, text=True, check=False)
-    if "invalid option" in done.stderr:
-        pytest.skip("this crontab does not check a file without installing it")
-
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize("folder", ["plain", "two words%", "$HOME", ODD])
 def test_systemd_units_hold_the_command_as_it_is(odd: Wanted, folder: str) -> None:
     command = (f"/{folder}/malsync", *odd.command[1:])

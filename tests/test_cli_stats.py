@@ -213,6 +213,33 @@ def test_without_a_list_it_says_what_to_do(offline: Malsync) -> None:
     assert not offline.home.exists()
 
 
+def test_a_list_that_its_owner_hides_has_no_figures(malsync: Malsync, box: Sandbox) -> None:
+    box.set_private(box.user, "manga")
+    malsync.ok("backup", "--user", box.user, env={"MALSYNC_ACCESS_TOKEN": ""})
+
+    document = malsync.json("stats")
+
+    assert document["manga"] is None
+    assert document["anime"]["entries"] > 0
+    assert [row["manga"] for row in document["snapshots"]] == [None]
+    assert "manga of" not in malsync.ok("stats").stdout
+    assert "no manga list" in malsync.error("stats", "--only", "manga", exit_code=2)["message"]
+
+
+def test_the_lists_of_another_account_are_its_own(malsync: Malsync, box: Sandbox) -> None:
+    malsync.ok("backup")
+    theo = {"MALSYNC_ACCESS_TOKEN": box.token_for("sandbox_theo")}
+    malsync.ok("--account", "second", "backup", env=theo)
+
+    first, second = malsync.json("stats", "1"), malsync.json("stats", "second@latest")
+
+    assert second["user"] == "sandbox_theo"
+    assert second["anime"]["entries"] == len(box.entries("sandbox_theo", "anime")) != first["anime"]["entries"]
+    assert [row["snapshot"] for row in second["snapshots"]] == [2]
+    assert malsync.json("stats", "--account", "second")["anime"] == second["anime"]
+    assert "anime of sandbox_theo" in malsync.ok("stats", "2").stdout
+
+
 def test_quiet_is_silent(kept_home: Path) -> None:
     result = Malsync(kept_home).ok("stats", "-q")
 

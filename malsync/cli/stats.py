@@ -141,13 +141,16 @@ def _grown(mirror: "Mirror", newest: "Info", until: str, *, is_stored: bool) -> 
 
 
 def _tell(app: App, document: dict[str, Any], chosen: "dict[str, Info]") -> None:
+    from malsync.render import visible
+
     ink = _Ink(_can_draw())
     for name, info in chosen.items():
         figures = document[name]
         mean = "" if figures["mean_score"] is None else f", mean score {figures['mean_score']:.2f}"
         which = "" if figures["snapshot"] is None else f"snapshot {figures['snapshot']}, "
         entries = figures["entries"]
-        app.output.say(f"{name}: {entries:,} {'entry' if entries == 1 else 'entries'}{mean}", colour="cyan")
+        counted = f"{entries:,} {'entry' if entries == 1 else 'entries'}"
+        app.output.say(f"{name} of {visible(document['user'])}: {counted}{mean}", colour="cyan")
         app.output.say(f"  {which}{local_time(info.taken_at)}")
         for what, title in _NAMES.items():
             _section(app, ink, title, what, figures.get(what, ()))

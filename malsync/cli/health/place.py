@@ -78,39 +78,45 @@ def disk(patient: Patient) -> Iterator[Check]:
     from malsync.disk import existing
 
     folder = existing(patient.app.home)
-    free = shutil.disk_usage(folder).free
     mirror = patient.app.home / "mirror.db"
-    # As much again as the mirror: a copy or a rebuild needs that.
-    needed = max(_LEAST_FREE, mirror.stat().st_size if mirror.exists() else 0)
-    told = f"{_size(free)} free"
+    yield room(folder, shutil.disk_usage(folder).free, mirror.stat().st_size if mirror.exists() else 0)
+
+
+def room(folder: Path, free: int, mirror: int) -> Check:
+    """Whether so many bytes will do: a copy or a rebuild needs as many again as the mirror has."""
+    needed = max(_LEAST_FREE, mirror)
     if free < needed:
-        yield ill(
-            "disk", Exit.MIRROR, f"Only {told}, and {_size(needed)} are wanted. Make room on the disk of {folder}."
-        )
-    else:
-        yield well("disk", f"{told}.")
+        return ill(
+            "disk", Exit.MIRROR,
+            f"Only {_size(free)} free, and {_size(needed)} are wanted. Make room on the disk of {folder}.",
+        )  # fmt: skip
+    return well("disk", f"{_size(free)} free.")
 
 
 def network_disk(patient: Patient) -> Iterator[Check]:
     """Whether the home folder is on another machine, and if so, whether the mirror works that way."""
     from malsync.disk import existing, filesystem_of, is_network
 
-    kind = filesystem_of(existing(patient.app.home))
-    if not is_network(kind):
-        yield well("network disk", "No." if kind else "This system does not tell.")
-        return
-    mode = ""
-    if patient.infos is not None and patient.look.version:
+    kind, mode = filesystem_of(existing(patient.app.home)), ""
+    if is_network(kind) and patient.infos is not None and patient.look.version:
         (found,) = patient.look.mirror.ask("SELECT journal_mode FROM pragma_journal_mode")
         mode = str(found["journal_mode"])
+    yield distance(kind, mode)
+
+
+def distance(kind: str | None, mode: str) -> Check:
+    """Whether a mirror in that journal mode of SQLite's is safe on that kind of disk."""
+    from malsync.disk import is_network
+
+    if not is_network(kind):
+        return well("network disk", "No." if kind else "This system does not tell.")
     if mode == "wal":
-        yield ill(
+        return ill(
             "network disk", Exit.MIRROR,
             f"The home folder is on a network disk ({kind}), and the mirror keeps a write-ahead log, which does not work there."
             " Move the home folder to a disk of this machine, and name it with MALSYNC_HOME.",
         )  # fmt: skip
-        return
-    yield well("network disk", f"Yes ({kind}): let one machine at a time write there.")
+    return well("network disk", f"Yes ({kind}): let one machine at a time write there.")
 
 
 def _size(count: int) -> str:
