@@ -18,7 +18,7 @@ from typing import Any
 import requests
 import urllib3
 
-from malsync import config
+from malsync import config, transport
 from malsync.accounts import Accounts
 from malsync.api import Client
 from malsync.auth import FileStore, Request, TokenEndpoint, code_from
@@ -415,15 +415,16 @@ READERS: tuple[Reader, ...] = (
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for the readers that read files."""
+    """A folder for the readers that read files. The same answer again would say nothing new, so no call is tried twice."""
     global SCRATCH
-    before = SCRATCH
+    before, tries = SCRATCH, transport.TRIES
+    transport.TRIES = 1
     with tempfile.TemporaryDirectory(prefix="malsync-fuzz-", dir=_memory()) as folder:
         SCRATCH = Path(folder)
         try:
             yield SCRATCH
         finally:
-            SCRATCH = before
+            SCRATCH, transport.TRIES = before, tries
 
 
 def _memory() -> str | None:
