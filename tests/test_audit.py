@@ -56,7 +56,9 @@ def test_what_malsync_asks_for_allows_none_of_them() -> None:
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     floors = {
         name: numbers(floor)
-        for name, floor in re.findall(r"^([a-z0-9-]+)>=([\d.]+)", "\n".join(document["project"]["dependencies"]), re.MULTILINE)
+        for name, floor in re.findall(
+            r"^([a-z0-9-]+)>=([\d.]+)", "\n".join(document["project"]["dependencies"]), re.MULTILINE
+        )
     }
 
     assert len(floors) == len(document["project"]["dependencies"])

@@ -33,8 +33,9 @@ class Sandbox:
     """A running sandbox: a context manager that is ready when it is entered and gone when it is left.
 
     `port` 0 takes a free one. `latency` is the seconds that every answer waits, `faults` a spec (see `faults`),
-    `settings` are names and values as text. `state_file` is loaded if it exists and kept up to date. Raises SandboxError
-    for any of them that is not right, and on entering for a port that is taken.
+    `settings` are names and values as text. `state_file` is loaded if it exists and kept up to date. Without `control` there
+    are no control addresses: whoever lacks a token learns nothing but what is public. Raises SandboxError for any of them
+    that is not right, and on entering for a port that is taken.
     """
 
     def __init__(
@@ -46,12 +47,13 @@ class Sandbox:
         faults: str = "",
         settings: Mapping[str, str] | None = None,
         state_file: Path | str | None = None,
+        control: bool = True,
     ) -> None:
         self.world = world or World.demo()
         self.settings = Settings.parse(settings or {})
         self.client_id = CLIENT_ID
         self.other_client_id = OTHER_CLIENT_ID
-        self._site = Site(self.world, self.settings, latency)
+        self._site = Site(self.world, self.settings, latency, control=control)
         self._site.add_faults(faults)
         self._port = port
         self._state_file = StateFile(Path(state_file), self.world) if state_file else None
