@@ -371,7 +371,8 @@ def code_from(redirect: str, request: Request) -> str:
             "That is not the whole address that the browser landed on.",
             f"Paste all of it: it begins with {request.redirect_uri} and holds a code and a state.",
         )
-    if not hmac.compare_digest(answer.get("state", "").encode(), request.state.encode()):
+    # What was pasted may hold bytes that are no text; they are no state of ours either.
+    if not hmac.compare_digest(answer.get("state", "").encode(errors="surrogatepass"), request.state.encode()):
         raise WrongState(
             "The answer's state is not the one that was sent: it belongs to another sign-in.",
             "Start again: malsync login",

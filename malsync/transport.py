@@ -410,8 +410,8 @@ def retry_after(response: requests.Response) -> float | None:
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
+    except (ValueError, TypeError, OverflowError):
+        return None  # no date, or one that no calendar has
 
 
 def _cause(error: Exception) -> str:

@@ -38,6 +38,7 @@ from tests.matrix_rows import (
     MEDIA,
     MIKA,
     MOVING,
+    ROWS,
     TAKEN_AT_ITS_WORD,
     THEO,
     Command,
@@ -273,7 +274,6 @@ def rows_of(bench: Bench, command: Command) -> dict[str, str]:
     return once | {f"{spec}{FROM_THEN_ON}": bench.row(command, spec, lasting=True) for spec in LASTING}
 
 
-ROWS = (*FAULTS, *(f"{spec}{FROM_THEN_ON}" for spec in LASTING))
 TABLES: dict[str, tuple[Command, ...]] = {
     "reads": tuple(one for one in COMMANDS if not one.writes and not one.name.startswith("fetch")),
     "writes": tuple(one for one in COMMANDS if one.writes),

@@ -65,6 +65,7 @@ LASTING: tuple[str, ...] = (
     "bad_request",
 )
 """What goes wrong with one request, and with every one after it."""
+ROWS = (*FAULTS, *(f"{spec}{FROM_THEN_ON}" for spec in LASTING))
 MOVING = {"edit", "add", "remove", "meanwhile"}
 """Faults that are somebody else's doing: the lists are not what they were, so there is nothing to be equal to but themselves."""
 TAKEN_AT_ITS_WORD = {("backup --user", "forbidden"), ("fetch details", "gone")}
@@ -201,7 +202,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("fetch search", ("fetch", "search", "monster", "--limit", "5"), _catalogue),
     Command("fetch forum boards", ("fetch", "forum", "boards"), _catalogue),
     Command("fetch forum topics", ("fetch", "forum", "topics", "--limit", "5"), _catalogue),
-    Command("fetch forum topic", ("fetch", "forum", "topic", "481"), _catalogue),
+    Command("fetch forum topic", ("fetch", "forum", "topic", "2000100"), _catalogue),
 )
 
 

@@ -6,6 +6,7 @@ says which one did. A defect that nobody notices survives: then a test is missin
     ./run mutations                 all of them, two at a time
     ./run mutations journal         those whose name or file has this word
     ./run mutations --jobs 1        one at a time
+    ./run mutations --from 90       the 90th and those after it
 """
 
 import argparse
@@ -130,8 +131,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="./run mutations", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("words", nargs="*", help="only defects whose name or file has these words")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time")
+    parser.add_argument("--from", dest="first", type=int, default=1, metavar="NUMBER", help="begin with that one")
     options = parser.parse_args(arguments)
-    chosen = _chosen(options.words)
+    chosen = _chosen(options.words)[options.first - 1 :]
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="malsync-mutants-") as folder:
         copies: SimpleQueue[Path] = SimpleQueue()

@@ -167,6 +167,17 @@ def test_one_call_never_takes_more_than_five_minutes(malsync: Malsync, box: Sand
     assert malsync.time.slept == [200.0]
 
 
+@pytest.mark.parametrize(
+    "text", ["Wed, 21 Oct 2026 07:28:00 +9999", f"Wed, 21 Oct 2026 07:{'9' * 90} GMT", "-1", "\xb2", "soon", ""]
+)
+def test_a_retry_after_that_no_calendar_has_is_none(offline: Malsync, text: str) -> None:
+    with FarSide(lambda heard: Reply("", 503, {"Retry-After": text})) as far:
+        error = offline.error("backup", exit_code=4, env=far.environment())
+
+    assert "503" in error["message"]
+    assert len(far.heard) == 5
+
+
 def test_retry_after_may_be_a_date(offline: Malsync) -> None:
     def refuse_once(heard: Heard) -> Reply:
         if sum("animelist" in one.target for one in far.heard) > 1:

@@ -223,3 +223,11 @@ def test_an_address_that_cannot_be_listened_at_is_refused(address: str) -> None:
 
     assert address in refused.value.message
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("state", ["\udcff", "the\x00state", "é"])
+def test_a_pasted_state_that_is_no_text_is_not_ours(state: str) -> None:
+    request = Request("http://127.0.0.1/authorize", "the-state", "verifier", "http://localhost:8765/callback")
+
+    with pytest.raises(MalsyncError, match="another sign-in"):
+        code_from(f"{request.redirect_uri}?code=abc&state={state}", request)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from filelock import FileLock
 
 from malsync.interchange import snapshot_file
@@ -256,3 +257,31 @@ def test_ctrl_c_leaves_nothing_behind_and_names_no_run(malsync: Malsync, box: Sa
     assert "resume" not in err
     assert malsync.json("runs") == []
     assert writes(box) == {}
+
+
+def test_nobody_else_on_this_machine_sees_the_lists_meanwhile(
+    malsync: Malsync, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sandbox holds private comments, and a shared machine's loopback is everyone's."""
+    seen: dict[str, int] = {}
+
+    class Watched(Sandbox):
+        def __enter__(self) -> Sandbox:
+            super().__enter__()
+            for path in ("/_sandbox/state", "/_sandbox/requests", f"/v2/users/{self.user}/animelist?limit=9"):
+                answer = requests.get(
+                    self.api_url.removesuffix("/v2") + path,
+                    headers={"X-MAL-CLIENT-ID": self.client_id},
+                    timeout=10,
+                )
+                seen[path.partition("?")[0].rpartition("/")[2]] = answer.status_code
+                assert "comments" not in answer.text
+            return self
+
+    malsync.ok("backup")
+    harm(box)
+    monkeypatch.setattr("malsync.sandbox.Sandbox", Watched)
+
+    rehearsed(malsync, box, "restore", "latest")
+
+    assert seen == {"state": 404, "requests": 404, "animelist": 403}

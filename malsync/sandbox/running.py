@@ -34,8 +34,9 @@ class Sandbox:
 
     `port` 0 takes a free one. `latency` is the seconds that every answer waits, `faults` a spec (see `faults`),
     `settings` are names and values as text. `state_file` is loaded if it exists and kept up to date. `heard` gets each row
-    of the log (see `requests`) as it comes, on the sandbox's own thread. Raises SandboxError for any of them that is not
-    right, and on entering for a port that is taken.
+    of the log (see `requests`) as it comes, on the sandbox's own thread. Without `control` there are no control addresses:
+    whoever lacks a token learns nothing but what is public. Raises SandboxError for any of them that is not right, and on
+    entering for a port that is taken.
     """
 
     def __init__(
@@ -48,12 +49,13 @@ class Sandbox:
         settings: Mapping[str, str] | None = None,
         state_file: Path | str | None = None,
         heard: Callable[[dict[str, Any]], object] | None = None,
+        control: bool = True,
     ) -> None:
         self.world = world or World.demo()
         self.settings = Settings.parse(settings or {})
         self.client_id = CLIENT_ID
         self.other_client_id = OTHER_CLIENT_ID
-        self._site = Site(self.world, self.settings, latency)
+        self._site = Site(self.world, self.settings, latency, control=control)
         self._site.add_faults(faults)
         self._site.heard = heard or self._site.heard
         self._port = port

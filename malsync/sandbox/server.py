@@ -49,9 +49,11 @@ class Site:
     """One world behind HTTP. `app` is the ASGI application; it answers to `hosts` only.
 
     It calls `changed` after writes, and `heard` with each row of the log.
+
+    With `control` it has the control addresses, which show and change everything without a token.
     """
 
-    def __init__(self, world: World, settings: Settings, latency: float = 0.0) -> None:
+    def __init__(self, world: World, settings: Settings, latency: float = 0.0, *, control: bool = True) -> None:
         self.hosts: frozenset[str] = frozenset()
         self.changed: Callable[[], None] = lambda: None
         self.heard: Callable[[dict[str, Any]], object] = bool
@@ -65,7 +67,7 @@ class Site:
         self._api = Api(world, settings)
         self._quota = Quota(settings, world.clock)
         self._elsewhere = self._route("/{rest:path}", _nothing_here, *METHODS)
-        self.app = Starlette(routes=self._routes(Consent(world, settings)))
+        self.app = Starlette(routes=[*(self._controls() if control else ()), *self._routes(Consent(world, settings))])
         self.app.router.default = self._elsewhere.app  # for paths with a line feed in them, which `path` does not match
 
     def add_faults(self, spec: str) -> None:
@@ -85,10 +87,6 @@ class Site:
             route("/v1/oauth2/authorize", consent.decide, "POST"),
             route("/v1/oauth2/token", consent.token, "POST"),
             route("/images/{kind}/{name}.svg", Gallery(self._world.catalogue).show, "GET"),
-            self._control("/_sandbox/requests", self._show_requests, "GET"),
-            self._control("/_sandbox/state", self._show_state, "GET"),
-            self._control("/_sandbox/state", self._put_state, "PUT"),
-            self._control("/_sandbox/faults", self._put_faults, "POST"),
         ]
         for endpoint in ENDPOINTS:
             answer = endpoint.answered_by(self._api)
@@ -97,6 +95,14 @@ class Site:
                 for path, where in endpoint.routes()
             ]
         return [*routes, self._elsewhere]
+
+    def _controls(self) -> list[Route]:
+        return [
+            self._control("/_sandbox/requests", self._show_requests, "GET"),
+            self._control("/_sandbox/state", self._show_state, "GET"),
+            self._control("/_sandbox/state", self._put_state, "PUT"),
+            self._control("/_sandbox/faults", self._put_faults, "POST"),
+        ]
 
     def _route(
         self, path: str, handler: Handler, *methods: str, where: Mapping[str, str] | None = None, most: int = 0

@@ -105,7 +105,7 @@ SECRETS: tuple[Mutant, ...] = (
     mutant(
         "the answer to another sign-in is taken",
         "auth.py",
-        'if not hmac.compare_digest(answer.get("state", "").encode(), request.state.encode()):',
+        'if not hmac.compare_digest(answer.get("state", "").encode(errors="surrogatepass"), request.state.encode()):',
         "if not request.state:",
         "auth",
         "callback",

@@ -1,0 +1,62 @@
+"""Every fault of the sandbox on every command that talks to the API: what docs/faults.md says is what happens.
+
+`./run matrix` measures all of the tables; here each kind of fault is measured on each command, and each row on two of them.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from malsync.sandbox.faults import KINDS
+from tests.matrix import Bench, bench, told
+from tests.matrix_rows import COMMANDS, FAULTS, FROM_THEN_ON, LASTING, ROWS, Command
+from tests.test_docs import COMMANDS as COMMAND_LINES
+
+EVERY_ROW = {"backup", "restore"}
+OFFLINE = {
+    "accounts",
+    "logout",
+    "history",
+    "snapshots",
+    "import",
+    "verify",
+    "mirror",
+    "runs",
+    "browse",
+    "sandbox",
+    "demo",
+}
+FIRST_OF_ITS_KIND = {
+    spec
+    for spec in FAULTS
+    if spec.partition(":")[0] not in {other.partition(":")[0] for other in FAULTS[: FAULTS.index(spec)]}
+}
+
+
+@pytest.fixture(scope="module")
+def measuring() -> Iterator[Bench]:
+    with bench() as made:
+        yield made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_fault_ends_as_the_document_says(measuring: Bench, command: Command) -> None:
+    said = told()[command.name]
+    measured = {
+        spec: measuring.row(command, spec) for spec in FAULTS if command.name in EVERY_ROW or spec in FIRST_OF_ITS_KIND
+    }
+    for spec in LASTING[:3] if command.name not in EVERY_ROW else LASTING:
+        measured[f"{spec}{FROM_THEN_ON}"] = measuring.row(command, spec, lasting=True)
+
+    assert measured == {row: said[row] for row in measured}
+
+
+def test_the_document_has_every_kind_of_fault_and_every_command() -> None:
+    cells = told()
+
+    assert {spec.partition(":")[0] for spec in FAULTS} == set(KINDS)
+    assert set(cells) == {command.name for command in COMMANDS}
+    assert all(set(rows) == set(ROWS) for rows in cells.values())
+    asked = {command.words[0] for command in COMMANDS}
+    assert asked | OFFLINE == {path.split()[0] for path in COMMAND_LINES if path}

@@ -1,0 +1,75 @@
+"""Hostile bytes for everything that reads what others wrote: a short look at what `./run fuzz` does at length.
+
+Whatever the bytes, there is an answer or a sentence for the user, and what was stored stays as it was.
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from malsync.errors import UsageError
+from tests import fuzz_readers
+from tests.fuzz import at_random, varied
+from tests.fuzz_readers import READERS, Reader
+
+quick = settings(
+    max_examples=2000 if settings.get_current_profile_name() == "ci" else 40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _scratch() -> Iterator[None]:
+    with fuzz_readers.scratch():
+        yield
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_some_seeds_are_taken_and_no_bytes_near_them_are_a_defect(reader: Reader) -> None:
+    taken = [reader(content) for content in reader.seeds()]
+
+    assert any(taken), "nothing that it takes is tried"
+    assert at_random(reader, 120, seed=20261101) <= 120
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+@quick
+@given(st.data())
+def test_no_bytes_at_all_are_a_defect(reader: Reader, data: st.DataObject) -> None:
+    content = data.draw(st.binary(max_size=200) | st.sampled_from(_seeds(reader)))
+    seed = data.draw(st.integers(0, 2**32))
+
+    assert reader(content) in (True, False)
+    assert reader(varied(content, Random(seed))) in (True, False)
+
+
+_SEEDS: dict[str, list[bytes]] = {}
+
+
+def _seeds(reader: Reader) -> list[bytes]:
+    if reader.name not in _SEEDS:
+        _SEEDS[reader.name] = reader.seeds()
+    return _SEEDS[reader.name]
+
+
+def test_a_defect_is_found_and_a_sentence_is_none() -> None:
+    def reads(content: bytes) -> None:
+        if b"!" in content:
+            raise KeyError(content)
+        raise UsageError("These are no bytes.", "Take others.")
+
+    assert at_random(Reader("a good one", lambda content: len(content), lambda: [b"[1, 2]"]), 20) == 20
+    assert at_random(Reader("a sentence", reads, lambda: [b"abc"]), 1) == 0
+    with pytest.raises(AssertionError, match="KeyError"):
+        at_random(Reader("a defect", reads, lambda: [b"a!"]), 20)
+
+
+def test_an_error_without_a_word_is_a_defect() -> None:
+    def says_nothing(_content: bytes) -> None:
+        raise UsageError(" ")
+
+    with pytest.raises(AssertionError, match="a mute one"):
+        at_random(Reader("a mute one", says_nothing, lambda: [b"a"]), 1)

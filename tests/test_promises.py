@@ -1,0 +1,247 @@
+"""What malsync promises is held: every promise names tests that exist, and here are those that belong to no module alone."""
+
+import ast
+import csv
+import io
+import os
+import re
+import threading
+import xml.etree.ElementTree as ElementTree
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from malsync import files
+from malsync.interchange import mal_reader, mal_writer, sheet
+from malsync.medium import ANIME, MEDIA
+from malsync.mirror import FILE_NAME, Mirror
+from malsync.restore import is_stale
+from malsync.sandbox import Sandbox
+from malsync.snapshot import Snapshot
+from tests.broken import broken_installation
+from tests.harness import ROOT, Malsync, TestTime
+from tests.lists import moment, snapshot, watched
+from tests.servers import FarSide, Heard, Reply, entry, mal, page
+from tests.strategies import HOSTILE_TEXTS
+from tests.test_cli_restore import harm, small
+from tests.witness import Witness
+
+DOCUMENTS = ("promises.md", "security.md")
+NAMED = re.compile(r"`test_(\w+)(?:\.py)?(?:::(test_\w+))?`")
+
+
+# -- the documents
+
+
+@cache
+def names_in(module: str) -> set[str]:
+    """The names of the tests in a file; empty where there is none."""
+    path = ROOT / "tests" / f"test_{module}.py"
+    if not path.exists():
+        return set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    return names | {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_test_that_a_document_names_is_there(document: str) -> None:
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    named = NAMED.findall(text)
+
+    assert len(named) > 30
+    for module, test in named:
+        assert names_in(module), f"{document} names tests/test_{module}.py"
+        assert not test or test in names_in(module), f"{document} names {test}, which is not in tests/test_{module}.py"
+
+
+@pytest.mark.parametrize(("document", "rows"), [("promises.md", 60), ("security.md", 25)])
+def test_every_row_of_a_document_names_a_test(document: str, rows: int) -> None:
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    held = [table for table in tables if re.match(r"\|.*\| test", table)]
+    lines = [line for table in held for line in table.splitlines()[2:]]
+
+    assert len(lines) >= rows
+    for line in lines:
+        assert NAMED.search(line), line
+
+
+# -- storing
+
+
+def test_a_snapshot_that_does_not_rebuild_is_not_stored(malsync: Malsync, tmp_path: Path) -> None:
+    broken = broken_installation(
+        tmp_path / "broken",
+        "mirror/rows.py",
+        "for name, item in list_status.items() if name not in kept}",
+        "for name, item in list_status.items() if name not in kept and item is not None}",
+    )
+    with FarSide(mal(anime=lambda heard: page(entry(1, mood=None)))) as far:
+        process = malsync.process("backup", env={**far.environment(), **broken})
+        _, said = process.communicate(timeout=30)
+        whole = malsync.json("backup", env=far.environment())
+
+    assert process.returncode == 6, said
+    assert "does not rebuild to what was stored" in said
+    assert whole["snapshot"] == 1
+    assert [row["snapshot"] for row in malsync.json("snapshots")] == [1]
+
+
+def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    with Mirror.open(tmp_path / FILE_NAME, write=True) as mirror:
+        (journal,) = mirror._connection.execute("PRAGMA journal_mode").fetchone()
+        (synchronous,) = mirror._connection.execute("PRAGMA synchronous").fetchone()
+
+    # https://www.sqlite.org/pragma.html#pragma_synchronous: 2 is FULL, 3 EXTRA.
+    assert (journal, synchronous) in {("wal", 2), ("delete", 3)}
+
+
+def test_a_file_is_on_disk_before_it_takes_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        happened.append("folder" if Path(f"/dev/fd/{handle}").is_dir() else "file")
+        fsync(handle)
+
+    def replaced(source: str, target: str) -> None:
+        happened.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    monkeypatch.setattr(Path, "replace", lambda path, target: replaced(str(path), str(target)))
+
+    files.write(tmp_path / "list.json", [b"whole"])
+
+    assert happened == ["file", "rename", "folder"]
+    assert (tmp_path / "list.json").read_bytes() == b"whole"
+
+
+def test_a_file_is_the_old_one_or_the_new_one_to_whoever_has_it_open(tmp_path: Path) -> None:
+    path = tmp_path / "list.json"
+    files.write(path, [b"old"])
+    with path.open("rb") as reader:
+        files.write(path, [b"the new one"])
+
+        assert reader.read() == b"old"
+    assert path.read_bytes() == b"the new one"
+
+
+# -- pace
+
+
+class _Counting(Witness):
+    """A witness that knows how many requests were under way at once, by whether they write."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(origin)
+        self.most = {"reads": 0, "writes": 0, "both": 0}
+        self._now = {"reads": 0, "writes": 0}
+        self._counting = threading.Lock()
+
+    def _passed_on(self, heard: Heard) -> Reply:
+        kind = "reads" if heard.method == "GET" else "writes"
+        with self._counting:
+            self._now[kind] += 1
+            self.most[kind] = max(self.most[kind], self._now[kind])
+            self.most["both"] = max(self.most["both"], min(self._now.values()))
+        try:
+            threading.Event().wait(0.02)  # long enough for another one to come
+            return super()._passed_on(heard)
+        finally:
+            with self._counting:
+                self._now[kind] -= 1
+
+
+def test_two_readings_are_under_way_at_most_and_one_write(home: Path) -> None:
+    with Sandbox(small()) as box, _Counting(box.api_url.removesuffix("/v2")) as between:
+        malsync = Malsync(home, box, MALSYNC_API_URL=between.api_url)
+        malsync.ok("backup")
+        harm(box)
+        malsync.ok("restore", "latest", "--mode", "exact", "--yes")
+
+    assert between.most == {"reads": 2, "writes": 1, "both": 0}
+
+
+# -- writing
+
+
+@pytest.mark.parametrize(
+    ("now", "stale"),
+    [
+        ("2026-11-01T11:59:59Z", True),  # somebody has set the clock back: nobody knows how old the reading is
+        ("2026-11-01T12:00:00Z", False),
+        ("2026-11-01T12:05:00Z", False),
+        ("2026-11-01T12:05:01Z", True),
+    ],
+)
+def test_a_reading_is_no_ground_to_write_on_after_five_minutes_nor_before_it_was_made(now: str, stale: bool) -> None:
+    time = TestTime(moment(now) - timedelta(seconds=1))
+
+    assert is_stale(snapshot({}, {}, at="2026-11-01T12:00:00Z"), time.clock()) is stale
+
+
+# -- what leaves in another form
+
+
+@given(st.sampled_from(HOSTILE_TEXTS) | st.text(max_size=40))
+def test_whatever_a_comment_says_it_is_text_in_xml(text: str) -> None:
+    made = snapshot({1: {"status": "completed", "comments": text, "title": text}}, None)
+    pieces, losses = mal_writer.encode(made, ANIME, {})
+    content = b"".join(pieces)
+
+    root = ElementTree.fromstring(content)
+    names = [element.tag for element in root.iter()]
+    assert names.count("anime") == names.count("my_comments") == names.count("update_on_import") == 1
+    assert root.findtext("anime/update_on_import") == "1"
+    back = mal_reader.decode(
+        content, "list.xml", origin="https://api.example.org", written=moment("2026-11-01T00:00:00Z")
+    )
+    (read,) = back.snapshot.entries(ANIME).values()
+    assert losses or (read.list_status.get("comments") or "") == text
+
+
+def test_a_user_whose_name_is_markup_is_a_name_in_xml() -> None:
+    made = snapshot({1: watched(1)}, None)
+    odd = Snapshot(
+        made.user.__class__(made.user.origin, 7, "<b>&]]></b>"), made.taken_at, "backup", made.covers, made.lists
+    )
+
+    pieces, _ = mal_writer.encode(odd, ANIME, {})
+
+    assert ElementTree.fromstring(b"".join(pieces)).findtext("myinfo/user_name") == "<b>&]]></b>"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
+def test_a_spreadsheet_is_given_no_formula_when_that_is_asked_for(text: str) -> None:
+    made = snapshot({1: watched(1, comments=text, title=text)}, None)
+
+    for spreadsheet in (False, True):
+        content = b"".join(sheet.encode(made, ANIME, spreadsheet=spreadsheet)).decode()
+        (row,) = csv.DictReader(io.StringIO(content, newline=""))
+        assert row["title"] == row["comments"] == (f"'{text}" if spreadsheet else text)
+
+
+def test_both_media_are_one_code_path() -> None:
+    """What differs between them is in one table: outside of it, no module of the core names a field of one alone."""
+    alone = {field.name for medium in MEDIA.values() for field in medium.fields} - set.intersection(
+        *({field.name for field in medium.fields} for medium in MEDIA.values())
+    )
+    for name in ("entry", "snapshot", "diff", "plan", "revert", "restore", "reading", "api", "backup"):
+        source = (ROOT / "malsync" / f"{name}.py").read_text(encoding="utf-8")
+        code = ast.unparse(ast.parse(source))
+        assert not {field for field in alone if re.search(rf"'{field}'", code)}, name
