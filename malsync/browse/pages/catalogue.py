@@ -4,7 +4,7 @@ from typing import Any
 
 from malsync.browse import queries
 from malsync.browse.frame import Asked, Row, medium_of
-from malsync.medium import SEASONS
+from malsync.medium import MEDIA, SEASONS
 
 PAGE = 60
 
@@ -22,7 +22,7 @@ async def rankings(asked: Asked) -> Any:
         asked, query, {"day": day, "type": kind},
         heading=f"{medium.name.capitalize()} ranking", kind="rankings", medium=medium.name,
         selects={"type": (types, kind), "day": (days, day)}, fetch=f"malsync fetch ranking {kind or 'all'}",
-        tabs=[(f"/rankings?medium={name}", name, name == medium.name) for name in ("anime", "manga")],
+        tabs=[(asked.link("/rankings", medium=name), name, name == medium.name) for name in MEDIA],
     )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ async def seasons(asked: Asked) -> Any:
         heading=f"{season} {year}".strip().capitalize() or "Seasons", kind="seasons", medium="anime",
         selects={"season": (list(SEASONS), season), "year": (list(dict.fromkeys(str(row["year"]) for row in known)), year)},
         fetch="malsync fetch season 2026 fall",
-        tabs=[(f"/seasons?year={row['year']}&season={row['season']}", f"{row['season']} {row['year']}",
+        tabs=[(asked.link("/seasons", year=row["year"], season=row["season"]), f"{row['season']} {row['year']}",
                (str(row["year"]), row["season"]) == (year, season)) for row in known[:8]],
     )  # fmt: skip
 

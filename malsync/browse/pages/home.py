@@ -82,7 +82,11 @@ async def proof(asked: Asked, snapshot: int) -> Row:
     proving = browse.proven[snapshot]
     if not proving.done():
         await asyncio.wait([proving], timeout=_PATIENCE)
-    return {"proves": True, "known": proving.done(), "problem": proving.result() if proving.done() else None}
+    problem = proving.result() if proving.done() else None
+    if problem is not None:
+        # It may be another program that holds the file just now: that is asked again.
+        browse.proven.pop(snapshot, None)
+    return {"proves": True, "known": proving.done(), "problem": problem}
 
 
 def _age(taken_at: str) -> str:
