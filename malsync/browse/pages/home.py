@@ -24,7 +24,7 @@ async def page(asked: Asked) -> Any:
     backup = next((row for row in newest if row["source"] in ("backup", "public")), newest[0] if newest else None)
     doubted = await suspects(asked, 20)
     # What was taken back, or was followed by a backup that is as it should be, is history.
-    acute = [row for row in doubted if not row["runs"] and row["id"] > _clean(newest)]
+    acute = [row for row in doubted if not row["runs"] and row["id"] >= _clean(newest)]
     return await asked.page(
         "home.html",
         lists=lists,
