@@ -65,10 +65,10 @@ class Year:
             id for id, one in self.box.entries(self.user, "anime").items() if one["status"] == "completed"
         )
         self.box.withdraw("anime", finished[20])
-        self.malsync.ok("fetch", "details", "--only", "anime")
         self.box.remove(self.user, "anime", finished[30])
         self.gone.add(finished[30])
         self.malsync.ok("backup")
+        self.malsync.ok("fetch", "details", "--only", "anime")
 
     def _vandal(self) -> None:
         self.on(14, hour=20)

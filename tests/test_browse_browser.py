@@ -268,6 +268,10 @@ def test_a_run_tells_its_calls_and_what_came_of_them(page: Page, lived: Lived) -
     expect(page.get_by_role("heading", level=1)).to_have_text("Run 1: revert")
     expect(page.get_by_text("It was to take back what changed from")).to_contain_text(f"to #{lived.vandal}.")
     expect(page.get_by_role("link", name="All", exact=True)).to_be_visible()
+    assert page.locator(".calls tbody tr").count() == 100
+    page.get_by_role("link", name="Next →").click()
+    page.wait_for_url("**page=2*")
+    assert page.locator(".calls tbody tr").count() == SPOILT + 6 - 100
     call = page.locator(".calls tr", has_text="Cyberpunk: Edgerunners")
     expect(call.locator(".outcome")).to_have_text("done")
     assert texts(call.locator("ins"))[0] == "9"
