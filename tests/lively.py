@@ -14,6 +14,9 @@ VANDALISED = 120
 EDGERUNNERS = 42310
 """A title that comes back through the whole history: planned, watched, finished, spoilt, and put right."""
 
+POLL = 2000002
+"""A topic of the forum with a poll."""
+
 
 class Year:
     """A year of `malsync`'s user, whose last day is `ends`. `box` must take its time from `now`."""
@@ -62,10 +65,10 @@ class Year:
             id for id, one in self.box.entries(self.user, "anime").items() if one["status"] == "completed"
         )
         self.box.withdraw("anime", finished[20])
-        self.malsync.ok("fetch", "details")
         self.box.remove(self.user, "anime", finished[30])
         self.gone.add(finished[30])
         self.malsync.ok("backup")
+        self.malsync.ok("fetch", "details", "--only", "anime")
 
     def _vandal(self) -> None:
         self.on(14, hour=20)
@@ -104,7 +107,7 @@ class Year:
             self.malsync.ok("fetch", "ranking", "all", "--limit", "100")
         for words in (("season", "2026", "fall"), ("season", "2026", "summer"), ("suggestions",), ("search", "cowboy"),
                       ("ranking", "manga", "--only", "manga", "--limit", "50"), ("forum", "boards"),
-                      ("forum", "topics", "--board", "1")):  # fmt: skip
+                      ("forum", "topics", "--board", "11"), ("forum", "topic", str(POLL))):  # fmt: skip
             self.malsync.ok("fetch", *words)
 
     def _anime(self, status: str) -> Iterator[int]:

@@ -504,15 +504,38 @@ def test_the_titles_of_the_newest_list_are_wanted_the_longest_ago_first(mirror: 
     def wanted(since: datetime | None = None) -> list[int]:
         return [one.id for one in catalogue.not_asked_for(MIKA, ANIME, since)]
 
-    assert wanted() == [4]
-    assert wanted(NOW - timedelta(days=4)) == [4, 2]
-    assert wanted(NOW) == [4, 2, 1]
-    assert wanted(NOW + timedelta(seconds=1)) == [4, 2, 1, 3]
+    # 9 left the list, and whether MAL removed it was not asked yet.
+    assert wanted() == [9, 4]
+    assert wanted(NOW - timedelta(days=4)) == [9, 4, 2]
+    assert wanted(NOW) == [9, 4, 2, 1]
+    assert wanted(NOW + timedelta(seconds=1)) == [9, 4, 2, 1, 3]
     # The second snapshot did not cover manga: the list is as it was last seen.
     assert [(one.medium, one.id, one.title) for one in catalogue.not_asked_for(MIKA, MANGA)] == [(MANGA, 7, "Title 7")]
     assert [one.id for one in catalogue.not_asked_for(THEO, ANIME)] == [8]
     assert catalogue.has_list(MIKA, MANGA)
     assert not catalogue.has_list(THEO, MANGA)
+
+
+def test_a_title_that_left_the_list_is_wanted_until_it_was_asked_for_after_that(mirror: Mirror) -> None:
+    catalogue = mirror.catalogue
+    left = NOW + timedelta(days=1)
+    mirror.add(snapshot(anime={id: watched() for id in (1, 2, 3, 4)}))
+    for id in (1, 2, 3, 4):
+        catalogue.keep_details(ANIME, title(id=id), NOW)
+    mirror.add(snapshot(anime={1: watched()}, at="2026-11-02T12:00:00Z"))
+
+    def wanted() -> list[int]:
+        return [one.id for one in catalogue.not_asked_for(MIKA, ANIME)]
+
+    assert wanted() == [2, 3, 4]
+    catalogue.keep_gone(ANIME, 2, left)
+    catalogue.keep_details(ANIME, title(id=3), left + timedelta(days=1))
+    assert wanted() == [4]
+    # It is back on the list, and gone again.
+    mirror.add(snapshot(anime={1: watched(), 3: watched(), 4: watched()}, at="2026-11-05T12:00:00Z"))
+    assert wanted() == []
+    mirror.add(snapshot(anime={1: watched()}, at="2026-11-06T12:00:00Z"))
+    assert wanted() == [3, 4]
 
 
 def test_everything_anew_is_gone_on_with_for_two_days_and_until_it_is_done(mirror: Mirror) -> None:

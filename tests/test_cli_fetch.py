@@ -343,6 +343,23 @@ def test_the_first_title_may_be_gone(malsync: Malsync, box: Sandbox) -> None:
     assert Counter(paths(box, before)) == Counter([*ALL, "/v2/anime/ranking"])
 
 
+def test_what_left_the_list_is_asked_for_once_more_for_mal_may_have_removed_it(malsync: Malsync, box: Sandbox) -> None:
+    malsync.ok("backup")
+    malsync.ok("fetch", "details")
+    box.withdraw("anime", 20)
+    box.remove(box.user, "manga", 2)
+    malsync.ok("backup")
+
+    document = malsync.json("fetch", "details", schema="output-fetch")
+
+    assert document["gone"] == [{"medium": "anime", "id": 20, "title": "Naruto"}]
+    assert document["fetched"] == {"anime": 0, "manga": 1}
+    assert record(malsync.home, "anime", 20)["gone_at"] is not None
+    assert record(malsync.home, "manga", 2)["gone_at"] is None
+    again = malsync.json("fetch", "details", schema="output-fetch")
+    assert (again["gone"], again["fetched"]) == ([], {"anime": 0, "manga": 0})
+
+
 FAULTS = ["500", "503", "429", "403", "html", "empty", "truncated", "cut", "cut:at=before", "bad_request", "redirect"]
 
 
@@ -523,6 +540,7 @@ def test_ctrl_c_says_what_to_type_and_all_goes_on_where_it_was(malsync: Malsync,
     finally:
         _, told = process.communicate(timeout=20)
     box.clear_faults()
+    malsync.time.moment = datetime.now(UTC)  # the process took some
     result = malsync.ok("fetch", "details", "--all")
 
     assert process.returncode == 130, told

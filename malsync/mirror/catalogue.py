@@ -155,10 +155,13 @@ class Catalogue:
     def not_asked_for(self, user: User, medium: Medium, since: datetime | None = None) -> list[Wanted]:
         """The titles of the newest list of `user` whose details were never asked for, or not `since` then; oldest first.
 
-        That MAL had no such title (404) is an answer too.
+        That MAL had no such title (404) is an answer too. Titles that left the list and were not asked for since come
+        first: whether MAL itself removed them is known no other way.
         """
         bound = "0" if since is None else timestamp(since)  # "0" is later than never, and earlier than any time
-        rows = self._file.rows(_ON_A_LIST.format(medium.name), users.find(self._file, user), bound)
+        number = users.find(self._file, user)
+        rows = self._file.rows(_LEFT_A_LIST.format(medium.name), number)
+        rows += self._file.rows(_ON_A_LIST.format(medium.name), number, bound)
         return [Wanted(medium, id, title or "") for id, title, _ in rows]
 
     def sweep(self, user: User, what: str, now: datetime) -> Sweep:
@@ -308,4 +311,15 @@ _ON_A_LIST = f"""
         AND since <= newest.id AND (until IS NULL OR until > newest.id)
     LEFT JOIN {{0}} ON {{0}}.id = version.media_id
     WHERE asked_at < ? ORDER BY asked_at, version.media_id
+"""
+_LEFT_A_LIST = f"""
+    SELECT version.media_id, title, max(coalesce(details_at, '')) AS asked_at
+    FROM ({_NEWEST}) AS newest JOIN {{0}}_version AS version ON version.series = newest.series AND until <= newest.id
+    LEFT JOIN {{0}} ON {{0}}.id = version.media_id
+    WHERE gone_at IS NULL GROUP BY version.media_id
+    HAVING NOT EXISTS (
+        SELECT 1 FROM {{0}}_version AS later WHERE later.series = newest.series AND later.media_id = version.media_id
+            AND (later.until IS NULL OR later.until > newest.id)
+    ) AND asked_at < (SELECT min(taken_at) FROM snapshot WHERE series = newest.series AND id >= max(version.until))
+    ORDER BY version.media_id
 """

@@ -24,7 +24,7 @@ async def page(asked: Asked) -> Any:
     backup = next((row for row in newest if row["source"] in ("backup", "public")), newest[0] if newest else None)
     doubted = await suspects(asked, 20)
     # What was taken back, or was followed by a backup that is as it should be, is history.
-    acute = [row for row in doubted if not row["runs"] and row["id"] > _clean(newest)]
+    acute = [row for row in doubted if not row["runs"] and row["id"] >= _clean(newest)]
     return await asked.page(
         "home.html",
         lists=lists,
@@ -83,7 +83,11 @@ async def proof(asked: Asked, snapshot: int) -> Row:
         proving = browse.proven[snapshot] = loop.run_in_executor(None, browse.prove, snapshot)
     if not proving.done():
         await asyncio.wait([proving], timeout=_PATIENCE)
-    return {"proves": True, "known": proving.done(), "problem": proving.result() if proving.done() else None}
+    problem = proving.result() if proving.done() else None
+    if problem is not None:
+        # It may be another program that holds the file just now: that is asked again.
+        browse.proven.pop(snapshot, None)
+    return {"proves": True, "known": proving.done(), "problem": problem}
 
 
 def _age(taken_at: str) -> str:
