@@ -215,13 +215,15 @@ def test_nothing_hostile_in_an_address_is_more_than_text(visit: Visitor, poisone
     statuses = set()
     for page in visit.pages(addresses):
         statuses.add(page.status)
-        assert page.status in (200, 400, 404), (page.address, page.status, page.text)
+        assert page.status in (200, 302, 400, 404), (page.address, page.status, page.text)
+        # Datasette writes an odd address in its own way, and leads there.
+        assert re.match(r"/[^/\\]", page.headers.get("location", "/~")), (page.address, page.headers)
         if page.is_html:
             page.status = 200
             assert_harmless(page)
         else:
             assert page.headers["content-type"].startswith("application/json"), page.address
-    assert statuses == {200, 400, 404}
+    assert statuses == {200, 302, 400, 404}
 
 
 HERE = (
