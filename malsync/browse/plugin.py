@@ -38,13 +38,16 @@ def extra_template_vars(datasette: Any, request: Any) -> Any:
 
     async def found() -> dict[str, Any]:
         path = request.path if request is not None else "/"
-        sources = await pictures(datasette)
+        try:
+            sources, choices = await pictures(datasette), await _choices(datasette, path)
+        except (sqlite3.DatabaseError, QueryInterrupted):
+            sources, choices = "", {}  # the page that says so is told this too
         return {
             "navigation": NAVIGATION,
             "here": path,
             "version": __version__,
             "cover": lambda address: show.allowed(address, sources),
-            "choices": await _choices(datasette, path),
+            "choices": choices,
         }
 
     return found
