@@ -4,6 +4,7 @@ Each row says what was measured, beside what, and the most that the ratio (or th
 Every command is a process of its own, Python's start included, on both sides. The best of several rounds counts.
 """
 
+import asyncio
 import json
 import os
 import random
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -313,6 +314,51 @@ def _whole_lists(entries: int, seed: int) -> Snapshot:
     return Snapshot(USER, datetime(2026, 1, 1, tzinfo=UTC), "backup", whole(lists), lists)
 
 
+def browsing() -> None:
+    """Every page of the site over 20,000 entries with their details and 100 snapshots, each asked for three times."""
+    from tests.archive import archive
+    from tests.browsing import data_pages, own_pages, query_pages, visiting
+
+    with tempfile.TemporaryDirectory() as place:
+        whole_one = archive(Path(place) / FILE_NAME, entries=20_000, snapshots=100)
+
+        def prove(number: int) -> str | None:
+            with Mirror.open(whole_one.path) as mirror:
+                mirror.load(number)
+            return None
+
+        kinds = {
+            "pages of ours": own_pages(whole_one),
+            "queries": list(query_pages(whole_one).values()),
+            "queries, every row as CSV": list(query_pages(whole_one, ".csv").values()),
+            "queries, every row as JSON": list(query_pages(whole_one, ".json").values()),
+            "tables": data_pages(whole_one.path),
+        }
+        first = []
+        for _ in range(3):
+            with visiting(whole_one.path, prove=prove) as visit:
+                first.append(asyncio.run(_answer_times(visit.browse, ["/"]))["/"])
+        report("browse, the first page of all, the backup proven", min(first), 1.0, " s")
+        with visiting(whole_one.path, prove=prove) as visit:
+            for kind, addresses in kinds.items():
+                rounds = [asyncio.run(_answer_times(visit.browse, addresses)) for _ in range(3)]
+                times = {address: min(took[address] for took in rounds) for address in addresses}
+                slowest = max(times, key=lambda address: times[address])
+                name = f"browse, the slowest of {len(times)} {kind}"
+                report(name, times[slowest], 1.0, " s", slowest.removeprefix("/mirror")[:25])
+
+
+async def _answer_times(browse: Any, addresses: Sequence[str]) -> dict[str, float]:
+    """Seconds that each page takes, through Datasette's own client."""
+    took = {}
+    for address in addresses:
+        started = time.perf_counter()
+        answer = await browse.client.get(address)
+        took[address] = time.perf_counter() - started
+        assert answer.status_code == 200, address
+    return took
+
+
 BENCHES: dict[str, Callable[[], None]] = {
     "start-up": start_up,
     "backup": backups,
@@ -321,6 +367,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "plan": planning,
     "restore": restoring,
     "exchange": exchanging,
+    "browse": browsing,
 }
 
 

@@ -182,5 +182,8 @@ def data_pages(path: Path) -> list[str]:
     from contextlib import closing
 
     with closing(sqlite3.connect(path)) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
+        # Not the tables in which SQLite's full-text search keeps its own.
+        tables = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE '%_fts_%'"
+        ).fetchall()
     return ["/mirror", *(f"/mirror/{name}" for (name,) in tables), "/-/versions", "/-/plugins", "/-/databases"]

@@ -119,7 +119,7 @@ def test_no_page_leads_to_one_that_is_not_there(pages: list[Page], visit: Visito
 @pytest.mark.parametrize(
     "address",
     ["/anime/999999999", "/anime/999999999999999999", "/manga/20x", "/film", "/anime?at=999", "/anime?at=x", "/anime?at=-1",
-     "/anime?user=99", "/anime?user=x", "/runs/99", "/forum/1", "/changes?from=1&to=99", "/changes?from=a&to=b",
+     "/anime?user=99", "/anime?user=x", "/?user=99", "/runs/99", "/forum/1", "/changes?from=1&to=99", "/changes?from=a&to=b",
      "/rankings?medium=film", "/gone?medium=film", "/mirror/nothing", "/nothing", "/mirror/anime/999999999"],
 )  # fmt: skip
 def test_what_is_not_there_is_a_404_that_says_so(visit: Visitor, address: str) -> None:

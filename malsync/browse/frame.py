@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from datasette.utils.asgi import NotFound, Response
+from datasette.utils.asgi import Base400, NotFound, Response
 
 from malsync.browse import queries
 from malsync.browse.guard import policy
@@ -123,15 +123,21 @@ class Asked:
         return Response.html(body, headers={"content-security-policy": policy(await pictures(self.browse))})
 
 
+class NoSuchUser(Base400):
+    """An address names a MAL user who is not here. No NotFound: Datasette leads that from `/` to the same address again."""
+
+    status = 404
+
+
 async def asked(browse: "Browse", request: Any) -> Asked:
-    """The request, with the user whom it names, else the one to begin with. Raises NotFound for one who is not here."""
+    """The request, with the user whom it names, else the one to begin with. Raises NoSuchUser."""
     users = await browse.mirror.found(_USERS)
     if (first := browse.begins_with) is not None:
         users.sort(key=lambda user: User(user["origin"], user["mal_id"], user["name"]).key != first.key)
     named = request.args.get("user")
     user = next((user for user in users if named in (None, "", str(user["id"]))), None)
     if named and user is None:
-        raise NotFound(f"There is no MAL user {named} in the mirror.")
+        raise NoSuchUser(f"There is no MAL user {named} in the mirror.")
     return Asked(browse, request, users, user)
 
 

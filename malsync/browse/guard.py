@@ -71,6 +71,9 @@ class Guard:
             await _refuse(send, 403, "Open the whole address that malsync browse printed: it ends with a key.")
         elif scope["method"] not in ("GET", "HEAD"):
             await _refuse(send, 405, "The mirror is only read here.")
+        elif scope["path"][1:2] in ("/", "\\"):
+            # Datasette leads from an address that ends with a stroke to one without it, and this one begins with a host.
+            await _refuse(send, 404, "There is nothing at this address.")
         else:
             await self._app(scope, receive, _with_headers(send))
 

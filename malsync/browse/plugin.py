@@ -41,13 +41,16 @@ def extra_template_vars(datasette: Any, request: Any) -> Any:
 
     async def found() -> dict[str, Any]:
         path = request.path if request is not None else "/"
-        sources = await pictures(datasette)
+        try:
+            sources, choices = await pictures(datasette), await _choices(datasette, path)
+        except (sqlite3.DatabaseError, QueryInterrupted):
+            sources, choices = "", {}  # the page that says so is told this too
         return {
             "navigation": NAVIGATION,
             "here": _UNDER.get(path, path),
             "version": __version__,
             "cover": lambda address: show.allowed(address, sources),
-            "choices": await _choices(datasette, path),
+            "choices": choices,
             "query_groups": queries.groups(),
             "rows_of": query.medium if (query := _query_at(path)) else "",
         }
@@ -81,7 +84,7 @@ def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
     """A page that says what went wrong, and nothing on the terminal."""
 
     async def answer() -> Any:
-        status, message = _told(exception)
+        status, message = _told(exception, request.path)
         document = {"ok": False, "error": message, "status": status, "title": None}
         if request.path.endswith(".json"):
             return Response.json(document, status=status)
@@ -91,13 +94,17 @@ def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
     return answer
 
 
-def _told(exception: Exception) -> tuple[int, str]:
+def _told(exception: Exception, path: str) -> tuple[int, str]:
     if isinstance(exception, QueryInterrupted) or isinstance(exception.__context__, QueryInterrupted):
         return 503, "This took too long, and was given up. Narrow it down and try again."
     if isinstance(exception, Base400):
         return exception.status, str(exception.args[0] if exception.args else "")
     if isinstance(exception, DatasetteError):
-        return exception.status, str(exception.message)
+        # Its 500 is what it says of an address that it cannot follow: the reader's mistake, not the server's.
+        return 400 if exception.status == 500 else exception.status, str(exception.message)
+    is_sql = getattr(exception, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    if path.startswith("/mirror") and (is_sql or isinstance(exception, sqlite3.ProgrammingError)):
+        return 400, f"SQLite cannot do what this address asks for: {exception}."
     if isinstance(exception, sqlite3.DatabaseError):
         return 500, f"The mirror could not be read ({exception}). `malsync verify` says what is whole."
     return 500, f"Something went wrong here ({type(exception).__name__}). That is a bug in malsync."
