@@ -362,7 +362,7 @@ def _understood(call: str, response: requests.Response, body: bytes) -> Any:
     if status == 404 and document is None and body.strip() not in _DELETED:
         # A page of the site's, or of a box between: it says nothing of a title or an entry.
         raise ApiError(
-            f"{call}: MAL answered 404 with {_content_type(response)}, which is no answer of its API.",
+            f"{call}: MAL answered 404 with {content_type(response)}, which is no answer of its API.",
             "Check that MALSYNC_API_URL is the address of the MAL API v2.",
         )
     if status == 404:
