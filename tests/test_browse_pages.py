@@ -187,8 +187,8 @@ def test_home_and_history_tell_of_the_day_on_which_too_much_changed_with_the_com
     archived: Archive, visit: Visitor
 ) -> None:
     command = f"malsync revert {archived.vandalised - 1} {archived.vandalised}"
-    for page in visit.pages(["/", "/snapshots"]):
-        page.says("entries were changed or removed at once", command)
+    visit("/").says("One earlier day on which suspiciously much changed")
+    visit("/snapshots").says("entries were changed or removed at once", command)
     assert [row["revert"] for row in told(visit, "/mirror/suspicious?user=1")] == [command]
 
 
@@ -298,7 +298,9 @@ def test_what_changed_between_two_snapshots_is_what_diff_says(archived: Archive,
             change = wanted[str(row["op"]), int(str(row["id"]))]
             if "score" in change.fields and change.op == "update":
                 assert (row["score_was"] or 0, row["score_now"] or 0) == change.fields["score"]
-        page.says(f"{medium.capitalize()} {len(wanted)}")
+        counts = Counter(op for op, _ in wanted)
+        signs = [f"{sign}{counts[op]}" for op, sign in (("add", "+"), ("update", "~"), ("remove", "−")) if counts[op]]
+        page.says(f"{medium.capitalize()} {''.join(signs)}")
 
 
 def test_what_went_from_the_list_is_named_with_the_day_and_who_took_it_away(archived: Archive, visit: Visitor) -> None:
@@ -320,7 +322,7 @@ def test_a_title_has_its_data_its_status_and_its_history(archived: Archive, visi
 
     page = visit(f"/anime/{id}")
 
-    page.says(*(f"snapshot #{version.snapshot}" for version in history))
+    page.says(*(f"#{version.snapshot}" for version in history))
     synopsis = sql(archived.path, "SELECT title, synopsis FROM anime WHERE id = ?", id)[0]
     page.says(synopsis[0], re.sub(r"\s+", " ", synopsis[1])[:80])
     assert f"https://myanimelist.net/anime/{id}" in page.links

@@ -82,7 +82,7 @@ def plan(connection: sqlite3.Connection, statement: str) -> list[tuple[str, str,
 
 def is_by_key(kind: str, how: str) -> bool:
     """Whether a step finds its rows; a virtual table says which of its ways it took, which is none where it is read whole."""
-    return kind == "SEARCH" or bool(re.match(r"VIRTUAL TABLE INDEX \d+:.", how))
+    return kind == "SEARCH" or how == "CONSTANT ROWS" or bool(re.match(r"VIRTUAL TABLE INDEX \d+:.", how))
 
 
 def test_every_query_of_ours_goes_by_an_index_wherever_there_is_a_key(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from malsync.figures import every_month, kept, mean_score
+from malsync.figures import GENRES, every_month, kept, mean_score
 from malsync.medium import MEDIA
 from malsync.sandbox import Sandbox, World
 from tests.catalogue import FEW, change, few_titles
@@ -85,17 +85,17 @@ def test_the_figures_are_those_that_the_browser_shows(kept_home: Path) -> None:
     document = Malsync(kept_home).json("stats")
     page = _charts(kept_home)
 
-    for name, part in zip(("anime", "manga"), re.split(r"<h2 class=\"rule big-rule\">", page)[1:], strict=True):
+    for name, part in zip(("anime", "manga"), re.split(r"<h2 class=\"rule big-rule\"", page)[1:], strict=True):
         figures = document[name]
         assert f"{figures['entries']:,} entries, mean score {figures['mean_score']:.2f}" in part
         listed = [
             (html.unescape(re.sub("<.*?>", "", label)).strip(), int(count))
-            for label, count in re.findall(r"<li>(.*?)<svg.*?<span class=\"n\">([\d,]+)</span></li>", part)
+            for label, count in re.findall(r"<li>(.*?)<svg.*?<span class=\"n\">([\d,]+)</span>", part)
         ]
         assert listed == [
             (str(row["name"]).replace("_", " "), row["entries"])
             for kind in ("by_status", "by_genre", "by_season")
-            for row in figures.get(kind, ())[:20]
+            for row in figures.get(kind, ())[:GENRES]
         ]
         drawn = [tuple(tip.split(": ")) for tip in re.findall(r"<title>(\S+: \d+)</title>", part)]
         given = {row["name"]: row["entries"] for row in figures["by_score"]}

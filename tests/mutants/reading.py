@@ -90,8 +90,8 @@ READING: tuple[Mutant, ...] = (
     mutant(
         "a redirect is followed",
         "transport.py",
-        "allow_redirects=False, stream=True",
-        "allow_redirects=True, stream=True",
+        "allow_redirects=False",
+        "allow_redirects=True",
         "api",
         "client_pages",
         "secrets",

@@ -130,8 +130,8 @@ SECRETS: tuple[Mutant, ...] = (
     mutant(
         "a login from ~/.netrc goes out instead of the token",
         "transport.py",
-        "auth=_Bearer(headers), timeout",
-        "headers=headers, timeout",
+        "auth=_Bearer(headers)",
+        "headers=headers",
         "api",
         "secrets",
     ),

@@ -40,8 +40,8 @@ STORING: tuple[Mutant, ...] = (
     mutant(
         "what failed in the middle is committed",
         "mirror/database.py",
-        'connection.execute("ROLLBACK")',
-        'connection.execute("COMMIT")',
+        'with suppress(sqlite3.OperationalError):\n            connection.execute("ROLLBACK")',
+        'with suppress(sqlite3.OperationalError):\n            connection.execute("COMMIT")',
         "mirror",
         "mirror_file",
         "journal",
@@ -74,8 +74,8 @@ STORING: tuple[Mutant, ...] = (
     mutant(
         "an entry that went stays in the snapshots that follow",
         "mirror/store.py",
-        "ended = [id for id, row in open_rows.items() if rows.get(id) != row]",
-        "ended = [id for id, row in open_rows.items() if id in rows and rows[id] != row]",
+        "ended = [id for id, row in seen_rows.items() if rows.get(id) != row]",
+        "ended = [id for id, row in seen_rows.items() if id in rows and rows[id] != row]",
         "mirror",
         "cli_backup",
     ),
