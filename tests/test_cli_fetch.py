@@ -396,15 +396,21 @@ def test_an_answer_of_another_form_is_a_failure_of_this_title(
 
 
 def test_a_member_that_is_null_is_as_one_that_is_missing(malsync: Malsync, box: Sandbox) -> None:
+    simple = ("synopsis", "mean", "rank", "popularity", "rating", "source", "background", "nsfw", "start_date", "end_date",
+              "average_episode_duration")  # fmt: skip
+    nested = ("start_season", "main_picture", "broadcast", "alternative_titles", "statistics")
     details(malsync)
-    change(box, "anime", 20, **dict.fromkeys(("synopsis", "start_season", "mean", "rank", "rating")))
+    change(box, "anime", 20, **dict.fromkeys((*simple, *nested)))
 
     document = details(malsync, "--all")
 
     row = record(malsync.home, "anime", 20)
+    emptied = (*simple, "start_year", "start_season", "picture", "broadcast_day", "alternative_titles", "extra")
     assert document["fetched"] == {"anime": 6, "manga": 3}
-    assert [row[name] for name in ("synopsis", "start_year", "start_season", "mean", "rank", "rating")] == [None] * 6
-    assert row["extra"] is None
+    assert {name: row[name] for name in emptied} == dict.fromkeys(emptied)
+    for table in ("anime_alternative_title", "anime_statistic"):
+        assert rows(malsync.home, f"SELECT count(*) FROM {table} WHERE media_id = 20") == [(0,)]
+        assert rows(malsync.home, f"SELECT count(*) FROM {table} WHERE media_id = 1") != [(0,)]
 
 
 def test_an_id_is_answer_enough_and_another_id_is_none(home: Path) -> None:
