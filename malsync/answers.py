@@ -119,9 +119,9 @@ class Title(TypedDict, total=False):
     """
 
     id: int
-    title: str
+    title: str | None
     main_picture: Picture | None
-    alternative_titles: AlternativeTitles
+    alternative_titles: AlternativeTitles | None
     start_date: str | None
     end_date: str | None
     synopsis: str | None
@@ -146,12 +146,12 @@ class Title(TypedDict, total=False):
     # anime
     num_episodes: int
     start_season: Season | None
-    broadcast: Broadcast
+    broadcast: Broadcast | None
     source: str | None
     average_episode_duration: int | None
     rating: str | None
     studios: list[Named]
-    statistics: Statistics
+    statistics: Statistics | None
     opening_themes: list[Theme]
     ending_themes: list[Theme]
     videos: list[Video]

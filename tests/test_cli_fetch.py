@@ -3,9 +3,11 @@
 import re
 import shutil
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -413,15 +415,21 @@ def test_an_answer_of_another_form_is_a_failure_of_this_title(
 
 
 def test_a_member_that_is_null_is_as_one_that_is_missing(malsync: Malsync, box: Sandbox) -> None:
+    simple = ("synopsis", "mean", "rank", "popularity", "rating", "source", "background", "nsfw", "start_date", "end_date",
+              "average_episode_duration")  # fmt: skip
+    nested = ("start_season", "main_picture", "broadcast", "alternative_titles", "statistics")
     details(malsync)
-    change(box, "anime", 20, **dict.fromkeys(("synopsis", "start_season", "mean", "rank", "rating")))
+    change(box, "anime", 20, **dict.fromkeys((*simple, *nested)))
 
     document = details(malsync, "--all")
 
     row = record(malsync.home, "anime", 20)
+    emptied = (*simple, "start_year", "start_season", "picture", "broadcast_day", "alternative_titles", "extra")
     assert document["fetched"] == {"anime": 6, "manga": 3}
-    assert [row[name] for name in ("synopsis", "start_year", "start_season", "mean", "rank", "rating")] == [None] * 6
-    assert row["extra"] is None
+    assert {name: row[name] for name in emptied} == dict.fromkeys(emptied)
+    for table in ("anime_alternative_title", "anime_statistic"):
+        assert rows(malsync.home, f"SELECT count(*) FROM {table} WHERE media_id = 20") == [(0,)]
+        assert rows(malsync.home, f"SELECT count(*) FROM {table} WHERE media_id = 1") != [(0,)]
 
 
 def test_an_id_is_answer_enough_and_another_id_is_none(home: Path) -> None:
@@ -525,6 +533,40 @@ def test_killed_at_any_title_it_goes_on_and_asks_for_none_twice(malsync: Malsync
     assert document["requests"] == {"GET": 10 - nth}
     # The one that was under way had no answer yet.
     assert Counter(paths(box, before)) == Counter([*ALL, ALL[nth - 1]])
+
+
+def asked_or_ended(box: Sandbox, number: int, process: subprocess.Popen[str]) -> bool:
+    return len(box.requests) >= number or process.poll() is not None
+
+
+def test_killed_again_and_again_in_the_midst_of_storing_it_loses_nothing(home: Path) -> None:
+    kills, titles = 4, 50
+    with Sandbox(World.generated(entries=titles, seed=1)) as box:
+        malsync = Malsync(home, box)
+        malsync.ok("backup")
+        malsync.time.moment = datetime.now(UTC)
+        before, stored = len(box.requests), 0
+        for number in range(1, kills + 1):
+            process = malsync.process("fetch", "details", "--all", "-q")
+            try:
+                # At no matter which moment between two answers: most of it is the storing.
+                until(partial(asked_or_ended, box, before + 10 * number, process))
+                process.kill()
+            finally:
+                process.communicate()
+            assert_sound(home)
+            now = sum(count for (count,) in rows(home, "SELECT count(details_at) FROM anime UNION ALL"
+                      " SELECT count(details_at) FROM manga"))  # fmt: skip
+            assert now >= stored
+            stored = now
+        malsync.time.moment = datetime.now(UTC)
+        document = details(malsync, "--all")
+
+    assert sum(document["fetched"].values()) == titles - stored
+    asked = Counter(paths(box, before))
+    assert len(asked) == titles
+    # A title is asked for again only where a kill came between its answer and its row.
+    assert asked.total() <= titles + kills
 
 
 def test_ctrl_c_says_what_to_type_and_all_goes_on_where_it_was(malsync: Malsync, box: Sandbox) -> None:

@@ -278,7 +278,8 @@ TYPES = {
     "PollOption": "ForumTopicPage/properties/data/properties/poll/anyOf/0/properties/options/items",
 }
 JSON_TYPES: dict[Any, set[str]] = {
-    str: {"string"}, int: {"integer"}, float: {"number"}, bool: {"boolean"}, dict: {"object"}, list: {"array"}
+    str: {"string"}, int: {"integer"}, float: {"number"}, bool: {"boolean"}, dict: {"object"}, list: {"array"},
+    type(None): {"null"},
 }  # fmt: skip
 
 
@@ -290,12 +291,12 @@ def at(way: str) -> Any:
 
 
 def types_of(schema: Any) -> set[str]:
-    """The types in JSON that a schema lets through, null apart."""
+    """The types in JSON that a schema lets through."""
     schema = resolved(schema)
     if "anyOf" in schema:
         return set().union(*(types_of(one) for one in schema["anyOf"]))
     found = schema["type"]
-    return ({found} if isinstance(found, str) else set(found)) - {"null"}
+    return {found} if isinstance(found, str) else set(found)
 
 
 def types_in(hint: Any) -> set[str]:

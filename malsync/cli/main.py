@@ -138,7 +138,7 @@ def _unheard() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)  # none: what had it was not Python's
 
 
 def _failed(output: Output, code: int, message: str, hint: str) -> int:

@@ -64,7 +64,7 @@ def sandbox(
             faults=faults,
             settings={name: text for name, _, text in pairs},
             state_file=state,
-            heard=lambda row: app.output.log(_request(row)),
+            heard=(lambda row: app.output.log(_request(row))) if app.output.verbose else None,
             announce=lambda line: _ready(app, line),
         )
     except SandboxError as error:
