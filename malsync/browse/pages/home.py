@@ -28,6 +28,7 @@ async def page(asked: Asked) -> Any:
     return await asked.page(
         "home.html",
         lists=lists,
+        is_bare=not any(row["fetched_at"] for found in lists.values() if found for row in found["recent"]),
         backup=backup,
         age=_age(backup["taken_at"]) if backup else "",
         proof=await proof(asked, backup["id"]) if backup else None,

@@ -29,7 +29,7 @@ _CONDITIONS = {
 _SHOWN = (
     "version.media_id AS id, title.title, version.status, coalesce(version.score, 0) AS score, version.tags,"
     " version.comments, version.updated_at, title.media_type, substr(title.start_date, 1, 4) AS year, title.mean,"
-    " title.picture, title.gone_at"
+    " title.picture, title.gone_at, title.fetched_at"
 )
 _KNOWN = """
     SELECT snapshot.id, taken_at, suspicious, {0} FROM snapshot JOIN series ON series.id = snapshot.series
