@@ -183,12 +183,11 @@ def test_home_says_what_is_wrong_with_the_last_backup_and_looks_again(archived: 
     second.says("Verified")
 
 
-def test_home_and_history_tell_of_the_day_on_which_too_much_changed_with_the_command_to_type(
+def test_the_history_tells_of_the_day_on_which_too_much_changed_with_the_command_to_type(
     archived: Archive, visit: Visitor
 ) -> None:
     command = f"malsync revert {archived.vandalised - 1} {archived.vandalised}"
-    for page in visit.pages(["/", "/snapshots"]):
-        page.says("entries were changed or removed at once", command)
+    visit("/snapshots").says(command)
     assert [row["revert"] for row in told(visit, "/mirror/suspicious?user=1")] == [command]
 
 
@@ -289,7 +288,11 @@ def test_what_changed_between_two_snapshots_is_what_diff_says(archived: Archive,
     assert len(expected) > 20
 
     page = visit(f"/changes?from={start}&to={to}")
+    listed = [
+        one for one in page.elements if one.tag == "li" and one.attributes.get("class") in ("add", "update", "remove")
+    ]
 
+    assert len(listed) == len(expected)
     for medium in MEDIA:
         wanted = {(change.op, change.id): change for change in expected if change.medium.name == medium}
         rows = told(visit, f"/mirror/{medium}_changes?from={start}&to={to}")
@@ -298,7 +301,6 @@ def test_what_changed_between_two_snapshots_is_what_diff_says(archived: Archive,
             change = wanted[str(row["op"]), int(str(row["id"]))]
             if "score" in change.fields and change.op == "update":
                 assert (row["score_was"] or 0, row["score_now"] or 0) == change.fields["score"]
-        page.says(f"{medium.capitalize()} {len(wanted)}")
 
 
 def test_what_went_from_the_list_is_named_with_the_day_and_who_took_it_away(archived: Archive, visit: Visitor) -> None:
@@ -320,7 +322,7 @@ def test_a_title_has_its_data_its_status_and_its_history(archived: Archive, visi
 
     page = visit(f"/anime/{id}")
 
-    page.says(*(f"snapshot #{version.snapshot}" for version in history))
+    page.says(*(f"#{version.snapshot}" for version in history))
     synopsis = sql(archived.path, "SELECT title, synopsis FROM anime WHERE id = ?", id)[0]
     page.says(synopsis[0], re.sub(r"\s+", " ", synopsis[1])[:80])
     assert f"https://myanimelist.net/anime/{id}" in page.links
