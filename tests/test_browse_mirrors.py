@@ -195,6 +195,7 @@ def test_an_import_is_history_and_not_the_list_as_it_is_now(tmp_path: Path) -> N
         visit("/anime/1").says("episodes watched")
         assert "It is not on your list now" not in visit("/anime/1").text
         visit("/anime/7").says("It is not on your list now")
+        visit("/changes").says("episodes watched 1 → 4")
         visit("/changes?from=2&to=3").says("episodes watched 3 → 4", "Title 2")
 
 
