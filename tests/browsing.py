@@ -59,9 +59,10 @@ class Page:
         ]
 
     def says(self, *words: str) -> None:
-        """Fail unless the page says each of these."""
+        """Fail unless the page says each of these, in capitals or not."""
+        said = self.text.casefold()
         for one in words:
-            assert one in self.text, (self.address, one, self.text)
+            assert one.casefold() in said, (self.address, one, self.text)
 
 
 class _Reader(HTMLParser):

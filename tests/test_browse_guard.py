@@ -1,6 +1,7 @@
 """The door of the site: who is let in, by which name, to do what; what its pages may load; and that nothing can be written."""
 
 import http.client
+import json
 import shutil
 import socket
 import sqlite3
@@ -396,6 +397,14 @@ def test_what_reads_is_answered(visit: Visitor) -> None:
     ):
         page = visit(f"/mirror?sql={sql.replace('%', '%25')}")
         assert "message-error" not in page.body, sql
+
+
+def test_a_list_of_20_000_entries_comes_whole(visit: Visitor) -> None:
+    """Also where each of them went and as many others came."""
+    sql = "with recursive x (n) as (select 1 union all select n %2B 1 from x limit 40000) select n from x"
+
+    assert json.loads(visit(f"/mirror.json?sql={sql}&_shape=arrays").body)["rows"][-1] == [40_000]
+    assert visit(f"/mirror.csv?sql={sql}").body.split()[-1] == "40000"
 
 
 FOR_EVER = "with recursive x (n) as (select 1 union all select n %2B 1 from x) select count(*) from x"

@@ -183,7 +183,7 @@ def test_home_says_what_is_wrong_with_the_last_backup_and_looks_again(archived: 
     second.says("Verified")
 
 
-def test_home_and_history_tell_of_the_day_on_which_too_much_changed_with_the_command_to_type(
+def test_the_history_tells_of_the_day_on_which_too_much_changed_with_the_command_to_type(
     archived: Archive, visit: Visitor
 ) -> None:
     command = f"malsync revert {archived.vandalised - 1} {archived.vandalised}"
@@ -289,7 +289,11 @@ def test_what_changed_between_two_snapshots_is_what_diff_says(archived: Archive,
     assert len(expected) > 20
 
     page = visit(f"/changes?from={start}&to={to}")
+    listed = [
+        one for one in page.elements if one.tag == "li" and one.attributes.get("class") in ("add", "update", "remove")
+    ]
 
+    assert len(listed) == len(expected)
     for medium in MEDIA:
         wanted = {(change.op, change.id): change for change in expected if change.medium.name == medium}
         rows = told(visit, f"/mirror/{medium}_changes?from={start}&to={to}")

@@ -74,7 +74,7 @@ def plan(connection: sqlite3.Connection, statement: str) -> list[tuple[str, str,
     names = {alias: table for table, alias in ALIAS.findall(statement)}
     found = []
     for *_, text in connection.execute(f"EXPLAIN QUERY PLAN {statement}"):
-        if step := STEP.match(text):
+        if (step := STEP.match(text)) and not text.endswith("CONSTANT ROWS"):
             kind, name, how = step.groups()
             found.append((kind, names.get(name, name), how or ""))
     return found

@@ -21,7 +21,8 @@ _PICTURE_HOSTS = ("https://cdn.myanimelist.net", "https://api-cdn.myanimelist.ne
 SETTINGS = {
     "sql_time_limit_ms": 2_000,
     "default_page_size": 50,
-    "max_returned_rows": 25_000,
+    # Whole lists as CSV and JSON, and what changed where every entry went and as many came: MAL's longest have 20,000.
+    "max_returned_rows": 50_000,
     "num_sql_threads": 4,
     # The file alone is no whole copy while its write-ahead log has something: `malsync mirror copy` makes one.
     "allow_download": False,

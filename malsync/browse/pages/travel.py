@@ -80,7 +80,8 @@ async def changes(asked: Asked) -> Any:
     known = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=1000)]
     if not known:
         raise NotFound("There is no snapshot yet, so nothing to compare.")
-    later = await asked.snapshot(asked.text("to", str(known[0]["id"])))
+    newest = next((row for row in known if row["source"] != "import"), known[0])
+    later = await asked.snapshot(asked.text("to", str(newest["id"])))
     previous = next((row["before"] for row in known if row["id"] == later["id"]), None)
     earlier = await asked.snapshot(asked.text("from", str(previous or later["id"])))
     start, to = earlier["id"], later["id"]
