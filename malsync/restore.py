@@ -139,8 +139,7 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
     """
     writer, journal = _Writer(around, run, live), around.mirror.journal
     try:
-        writer.work()
-        final = around.read()
+        final = writer.work_and_read()
         after = keep(around.mirror, around.shelf, final, "after-run")
         left = _settle(around, run, planner(final), final)
         journal.ended(run.number, "finished", now=around.clock.now(), after=after.number)
@@ -178,10 +177,12 @@ class _Writer:
         self._live = live
         self._dead: list[Line] = []
 
-    def work(self) -> None:
-        """Send what is open. Raises what ends the run; of calls that failed last, nobody knows, and they are open again."""
+    def work_and_read(self) -> Snapshot:
+        """Send what is open, and read both lists then. Raises what ends the run before that: of calls that failed last, nobody
+        knows what came of them, and they are open again."""
         try:
             self._send_all()
+            return self._around.read()
         except BaseException:
             for dead in self._dead:
                 self._settled(dead, "sent", tries=0, why=dead.why)

@@ -27,7 +27,6 @@ from malsync.auth import Tokens
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox, World
 from malsync.sandbox.browser import answer_consent
-from malsync.sandbox.faults import KINDS
 from malsync.transport import origin_of
 from tests.harness import ROOT, Malsync, Result, TestTime
 from tests.matrix_rows import (
@@ -120,16 +119,16 @@ class Bench:
             shutil.rmtree(place.malsync.home.parent)
 
     def plain(self, command: Command) -> "dict[str, tuple[Any, int]]":
-        """By kind of fault: what the command comes to without one, and how many of its requests the kind could strike."""
+        """By fault: what the command comes to without one, and how many of its requests the fault could strike."""
         if command.name not in self._plain:
             with self.place(command) as place:
-                self._box.add_faults(";".join(f"{kind}:times=0" for kind in KINDS))
+                specs = list(dict.fromkeys((*FAULTS, *LASTING)))
+                self._box.add_faults(";".join(_with(spec, "times=0") for spec in specs))
                 result = _typed(place, command.words)
                 assert result.exit_code == 0, result
                 product = command.product(place, result)
-                self._plain[command.name] = {
-                    fault.kind.name: (product, fault.matched) for fault in self._box._site._faults
-                }
+                counted = zip(specs, self._box._site._faults, strict=True)
+                self._plain[command.name] = {spec: (product, fault.matched) for spec, fault in counted}
         return self._plain[command.name]
 
     def row(self, command: Command, spec: str, *, lasting: bool = False) -> str:
@@ -137,7 +136,7 @@ class Bench:
 
         One cell stands for all that are alike, and a lasting fault begins at the middle one.
         """
-        number = self.plain(command)[spec.partition(":")[0]][1]
+        number = self.plain(command)[spec][1]
         if not number:
             return "."
         middle = (number + 1) // 2
@@ -149,14 +148,13 @@ class Bench:
 
     def cell(self, command: Command, spec: str, nth: int, *, lasting: bool) -> str:
         """What came of it: `=` or `~`, or the exit code; raises AssertionError where something was harmed."""
-        kind = spec.partition(":")[0]
-        wanted, moves = self.plain(command)[kind][0], kind in MOVING
+        wanted, moves = self.plain(command)[spec][0], spec.partition(":")[0] in MOVING
         where = f"{command.name} beside {spec} at request {nth}{' and on' if lasting else ''}"
         with self.place(command) as place:
             found = place.snapshots if command.product is kept else None
             before = place.lists
             number = f"{nth}-{ONWARDS}" if lasting else str(nth)
-            self._box.add_faults(f"{spec}{',' if ':' in spec else ':'}nth={number}")
+            self._box.add_faults(_with(spec, f"nth={number}"))
             result = _typed(place, command.words)
             self._box.clear_faults()
             assert result.exit_code in (0, 2, 3, 4, 5, 8), (where, result)
@@ -216,6 +214,10 @@ def _sign_in(place: Place) -> None:
         )
     place.malsync.home.mkdir(mode=0o700, exist_ok=True)
     (place.malsync.home / FILE_OF_TOKENS).write_bytes(orjson.dumps({"version": 1, "accounts": accounts}))
+
+
+def _with(spec: str, key: str) -> str:
+    return f"{spec}{',' if ':' in spec else ':'}{key}"
 
 
 def _settled(place: Place, command: Command, where: str) -> str:

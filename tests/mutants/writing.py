@@ -132,8 +132,8 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "the lists are not read again after the last write",
         "restore.py",
-        "        final = around.read()\n",
-        "        final = live\n",
+        "            return self._around.read()\n",
+        "            return self._live\n",
         "cli_restore::test_an_answer_that_lies_is_found_out",
         "restore_http::test_what_is_changed_before_the_last_reading_is_named",
     ),
