@@ -84,6 +84,16 @@ def timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def processor_seconds(action: Callable[[], object]) -> float:
+    """Seconds that the processes which `action` starts keep a processor busy: what a machine at rest would need."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    action()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def run(*command: str, env: dict[str, str] | None = None) -> None:
     """A process that must end well."""
     subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
@@ -295,9 +305,13 @@ def exchanging() -> None:
         def sheet() -> None:
             run(*malsync, "export", "1", "--format", "csv", "--output", f"{folder}/{{medium}}.csv", env=large)
 
-        report("XML of 10,000 entries out, the whole command", best(out), 0.8, " s")
-        report("XML of 10,000 entries in, into a new mirror", best(into), 0.8, " s")
-        report("CSV of 20,000 entries, the whole command", best(sheet), 1.0, " s")
+        for what, action, limit in (
+            ("XML of 10,000 entries out, the whole command", out, 0.8),
+            ("XML of 10,000 entries in, into a new mirror", into, 0.8),
+            ("CSV of 20,000 entries, the whole command", sheet, 1.0),
+        ):
+            busy = min(processor_seconds(action) for _ in range(2))
+            report(what, best(action), limit, " s", detail=f"{busy:.2f} s of a processor")
 
 
 def _talking_to(box: Sandbox, home: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from malsync import files
-from malsync.interchange import mal_reader, snapshot_file
+from malsync.interchange import mal_reader
 from malsync.interchange.mal_reader import Reading
 
 
@@ -16,6 +16,8 @@ def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
     """
     content = files.read(path)
     if not _is_xml(path, content):
+        from malsync.interchange import snapshot_file  # with the schemas, which XML has no use for
+
         return Reading(snapshot_file.decode(content, str(path)))
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return mal_reader.decode(content, str(path), origin=origin, written=written, repair=repair)

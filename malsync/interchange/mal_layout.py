@@ -139,6 +139,8 @@ class Date(Code):
 
     def says_all(self, text: str, value: Json) -> bool:  # noqa: ARG002
         """Not where a part is missing that a smaller one needs: a month of no year, a day of no month."""
+        if "-00" not in text and "0000" not in text:
+            return True
         year, month, day = (int(part) for part in self._parts(text))
         return not ((day and not month) or (month and not year))
 

@@ -10,17 +10,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.parsers.expat import ErrorString
 
 from malsync.entry import Entry, TitleList
 from malsync.errors import UsageError
-from malsync.interchange import mal_repair
 from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, ROOT, TYPES, Element, Layout, fact
-from malsync.interchange.mal_repair import Repair
 from malsync.medium import MEDIA, ListStatus, Medium
 from malsync.render import clipped
 from malsync.snapshot import Covers, Snapshot, User, parse_timestamp
+
+if TYPE_CHECKING:
+    from malsync.interchange.mal_repair import Repair
 
 _ANOTHER = "Use another copy of the file, or export it anew: https://myanimelist.net/panel.php?go=export"
 _REPAIR = "Use another copy, or have what XML forbids stripped and the rest imported: malsync import --repair FILE"
@@ -40,7 +41,7 @@ class Reading:
     """
 
     snapshot: Snapshot
-    repairs: tuple[Repair, ...] = ()
+    repairs: "tuple[Repair, ...]" = ()
     remarks: tuple[str, ...] = ()
     facts: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
 
@@ -55,6 +56,8 @@ def decode(content: bytes, name: str, *, origin: str, written: datetime, repair:
     try:
         return _read(content, name, origin, written)
     except _Malformed as error:
+        from malsync.interchange import mal_repair
+
         mended, repairs = mal_repair.mend(content)
         if not (repair and repairs):
             raise UsageError(error.message, _REPAIR if repairs else _ANOTHER) from error
