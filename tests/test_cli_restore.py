@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from malsync.interchange import snapshot_file
+from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox, World
 from malsync.snapshot import Snapshot
 from tests import harness
@@ -1262,6 +1263,26 @@ def test_what_changes_under_the_very_write_is_reported(malsync: Malsync, box: Sa
     (left,) = document["left"]
     assert (left["id"], list(left["fields"])) == (id, ["score"])
     assert "changed while the run was under way" in left["why"]
+
+
+def test_what_changes_under_the_very_write_is_told_where_the_run_has_no_business_with_it(
+    malsync: Malsync, box: Sandbox
+) -> None:
+    """It is in the answer and in no plan: somebody else is at work on the list, and that is worth a word."""
+    malsync.ok("backup")
+    id = ids(box)[0]
+    before = box.entries(box.user, "anime")[id]["score"]
+    box.edit(box.user, "anime", id, comments="vandal")
+    box.add_faults("meanwhile:nth=1,what=score")
+
+    result = malsync.ok("restore", "latest", "--field", "comments", "--yes")
+
+    now = box.entries(box.user, "anime")[id]["score"]
+    assert f"changed meanwhile, and not by this run: score {now}, which was {before}" in result.stderr
+    with Mirror.open(malsync.home / FILE_NAME) as mirror:
+        (line,) = mirror.journal.lines(1)
+    assert line.state == "done"
+    assert "changed meanwhile" in line.why
 
 
 # -- a far side that the sandbox never is

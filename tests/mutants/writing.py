@@ -126,8 +126,7 @@ WRITING: tuple[Mutant, ...] = (
         "restore.py",
         "        self.meanwhile = self._changed_meanwhile()\n",
         "",
-        "cli_restore::test_what_changes_under_the_very_write_is_reported",
-        "restore_http::test_what_somebody_else_does_at_that_very_moment_is_told",
+        "cli_restore::test_what_changes_under_the_very_write_is_told_where_the_run_has_no_business_with_it",
     ),
     mutant(
         "the lists are not read again after the last write",
