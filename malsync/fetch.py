@@ -5,7 +5,7 @@ right after its answer, so an interrupted fetch loses nothing; a list of several
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -92,25 +92,15 @@ class Fetcher:
     def ranking(self, medium: Medium, kind: str, limit: int | None) -> list[Ranked]:
         """The titles of a ranking with their places. Another reading of the same day (UTC) replaces this one."""
         found = list(self.client.ranking(medium, kind, fields=medium.listed, limit=limit))
-        now = self.clock.now()
+        day = self.clock.now().astimezone(UTC).date().isoformat()
         titles = [(medium, ranked["node"]) for ranked in found]
-        with self.storing() as mirror:
-            mirror.catalogue.keep(
-                f"{medium.name} ranking",
-                {"data": found},
-                now,
-                titles=titles,
-                day=now.astimezone(UTC).date().isoformat(),
-                type=kind,
-            )
+        self._keep(f"{medium.name} ranking", {"data": found}, titles, day=day, type=kind)
         return found
 
     def season(self, year: int, name: str) -> list[Title]:
         """The anime of a season, in the order of their users."""
         found = list(self.client.season(year, name, fields=ANIME.listed))
-        titles = [(ANIME, title) for title in found]
-        with self.storing() as mirror:
-            mirror.catalogue.keep("season", {"data": found}, self.clock.now(), titles=titles, year=year, season=name)
+        self._keep("season", {"data": found}, [(ANIME, title) for title in found], year=year, season=name)
         return found
 
     def suggestions(self, limit: int | None) -> list[Title]:
@@ -130,15 +120,13 @@ class Fetcher:
             for medium in media
             for title in self.client.search(medium, text, fields=medium.listed, limit=limit)
         ]
-        with self.storing() as mirror:
-            mirror.catalogue.keep("search", {}, self.clock.now(), titles=found)
+        self._keep("search", {}, found)
         return found
 
     def boards(self) -> list[Category]:
         """All boards of the forum. One that MAL does not tell any more stays, with the time at which it did."""
         found = self.client.boards()
-        with self.storing() as mirror:
-            mirror.catalogue.keep("boards", {"data": found}, self.clock.now())
+        self._keep("boards", {"data": found})
         return found
 
     def topics(
@@ -152,14 +140,16 @@ class Fetcher:
         """Topics that meet every choice, the last written in first. `user` is who began them."""
         pages = self.client.topics(board_id=board, subboard_id=subboard, q=text, topic_user_name=user, limit=limit)
         found = list(pages)
-        with self.storing() as mirror:
-            mirror.catalogue.keep("topics", {"data": found}, self.clock.now(), board=board, subboard=subboard)
+        self._keep("topics", {"data": found}, board=board, subboard=subboard)
         return found
 
     def topic(self, id: int) -> dict[str, Any]:
         """A topic's title, posts and poll. Posts that were deleted since the last time go here too."""
         thread = self.client.topic(id)
         found = {"title": thread.title, "poll": thread.poll, "posts": list(thread)}
-        with self.storing() as mirror:
-            mirror.catalogue.keep("topic", found, self.clock.now(), id=id)
+        self._keep("topic", found, id=id)
         return found
+
+    def _keep(self, what: str, document: Any, titles: Iterable[tuple[Medium, Title]] = (), **given: Any) -> None:
+        with self.storing() as mirror:
+            mirror.catalogue.keep(what, document, self.clock.now(), titles=titles, **given)
