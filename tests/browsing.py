@@ -4,7 +4,8 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,25 @@ class Page:
     status: int
     headers: dict[str, str]
     body: str
-    elements: list[Element] = field(default_factory=list)
-    text: str = ""
+
+    @cached_property
+    def _read(self) -> "_Reader":
+        # Half of the time that a page takes; many are only asked for.
+        reader = _Reader()
+        if self.is_html:
+            reader.feed(self.body)
+            reader.close()
+        return reader
+
+    @property
+    def elements(self) -> list[Element]:
+        """Every element, in order."""
+        return self._read.elements
+
+    @property
+    def text(self) -> str:
+        """What a person reads, any white space as one blank."""
+        return self._read.text
 
     @property
     def is_html(self) -> bool:
@@ -66,14 +84,15 @@ class Page:
 
 
 class _Reader(HTMLParser):
-    def __init__(self, page: Page) -> None:
+    def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self._page = page
+        self.elements: list[Element] = []
+        self.text = ""
         self._silent = 0
         self._texts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._page.elements.append(Element(tag, {name: text or "" for name, text in attrs}))
+        self.elements.append(Element(tag, {name: text or "" for name, text in attrs}))
         self._silent += tag in ("script", "style")
 
     def handle_endtag(self, tag: str) -> None:
@@ -85,17 +104,12 @@ class _Reader(HTMLParser):
 
     def close(self) -> None:
         super().close()
-        self._page.text = re.sub(r"\s+", " ", "".join(self._texts))
+        self.text = re.sub(r"\s+", " ", "".join(self._texts))
 
 
 def page(address: str, status: int, headers: Iterable[tuple[str, str]], body: str) -> Page:
-    """An answer, read."""
-    found = Page(address, status, {name.lower(): text for name, text in headers}, body)
-    if found.is_html:
-        reader = _Reader(found)
-        reader.feed(body)
-        reader.close()
-    return found
+    """An answer."""
+    return Page(address, status, {name.lower(): text for name, text in headers}, body)
 
 
 class Visitor:
