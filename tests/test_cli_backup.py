@@ -363,18 +363,21 @@ def test_another_malsync_at_work_ends_with_7_when_there_is_no_time_to_wait(malsy
 
 
 def test_a_backup_that_waits_goes_on_when_the_other_has_ended(home: Path, world: World) -> None:
-    with Sandbox(world, latency=0.2) as box:
+    with Sandbox(world, faults="stall:on=animelist,times=1") as box:
         malsync = Malsync(home, box)
         first = malsync.process("backup", "--json")
-        until(lambda: box.requests)
+        until(lambda: box.stalled)
         refused = malsync.ok("backup", "--wait", "0", exit_code=7)
         second = malsync.process("backup", "--json", "--wait", "30")
+        assert second.stderr is not None
+        said = second.stderr.readline()
+        box.release()
         outs = [process.communicate(timeout=30) for process in (first, second)]
 
     assert (first.returncode, second.returncode) == (0, 0), outs
     assert [json.loads(out)["snapshot"] for out, _ in outs] == [1, 2]
     assert "at work" in refused.stderr
-    assert "waiting up to 30 s" in outs[1][1]
+    assert "waiting up to 30 s" in said
 
 
 # -- the home folder and what is beside the mirror

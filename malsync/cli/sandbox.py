@@ -77,7 +77,6 @@ def sandbox(
 def _ready(app: App, line: Mapping[str, Any]) -> None:
     import json
 
-    click.echo(json.dumps(line))
     app.output.note(
         f"Serving {' and '.join(one['user'] for one in line['users'])} until Ctrl-C. To use it, in another terminal:\n"
         f"  export MALSYNC_API_URL={line['api_url']}\n"
@@ -85,6 +84,7 @@ def _ready(app: App, line: Mapping[str, Any]) -> None:
         f"  export MALSYNC_CLIENT_ID={line['client_id']}\n"
         "  malsync --account sandbox login"
     )
+    click.echo(json.dumps(line))  # the last word before the first request: whoever reads it begins to ask
 
 
 def _request(row: Mapping[str, Any]) -> str:
