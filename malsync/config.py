@@ -83,7 +83,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Mend the file; README.md shows one.") from error
     for key, item in found.items():
         if key not in KEYS:

@@ -10,7 +10,6 @@ for the user; the input that shows it is printed, and the end is 1.
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
@@ -124,7 +123,6 @@ def guided(reader: Reader, runs: int, folder: Path) -> None:
         "-verbosity=1",
     ]
     atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={folder}/", str(folder)], read, custom_mutator=mutated)
-    atheris.instrument_all() if os.environ.get("FUZZ_ALL") else None
     atheris.Fuzz()
 
 
@@ -180,6 +178,7 @@ def main(arguments: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     if find_spec("atheris") is not None and "--one" in sys.argv:
+        # Only what is imported within is followed, so malsync is imported once more.
         import atheris
 
         with atheris.instrument_imports(include=["malsync"]):

@@ -12,20 +12,25 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import requests
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync import files
+from malsync import Client, files
+from malsync.auth import FileStore, StoredToken, TokenEndpoint
 from malsync.interchange import mal_reader, mal_writer, sheet
 from malsync.medium import ANIME, MEDIA
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.restore import is_stale
 from malsync.sandbox import Sandbox
 from malsync.snapshot import Snapshot
+from malsync.transport import origin_of
 from tests.broken import broken_installation
 from tests.harness import ROOT, Malsync, TestTime
 from tests.lists import moment, snapshot, watched
 from tests.servers import FarSide, Heard, Reply, entry, mal, page
+from tests.signing import grants, sign_in
 from tests.strategies import HOSTILE_TEXTS
 from tests.test_cli_restore import harm, small
 from tests.witness import Witness
@@ -245,3 +250,60 @@ def test_both_media_are_one_code_path() -> None:
         source = (ROOT / "malsync" / f"{name}.py").read_text(encoding="utf-8")
         code = ast.unparse(ast.parse(source))
         assert not {field for field in alone if re.search(rf"'{field}'", code)}, name
+
+
+# -- settings and secrets
+
+
+def test_settings_that_are_nested_without_end_are_refused_in_words(offline: Malsync) -> None:
+    offline.home.mkdir()
+    (offline.home / "config.toml").write_text(f"token_store = {'[' * 5000}")
+
+    assert "cannot be read" in offline.error("snapshots", exit_code=2)["message"]
+
+
+class _Far(requests.adapters.BaseAdapter):
+    """The network beyond this machine, as a session of requests sees it: it hears, and answers with a user."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[requests.PreparedRequest] = []
+
+    def send(self, request: requests.PreparedRequest, **_: object) -> requests.Response:  # type: ignore[override]
+        self.heard.append(request)
+        answer = requests.Response()
+        answer.status_code = 200
+        answer.raw = urllib3.HTTPResponse(io.BytesIO(b'{"id": 1, "name": "mika"}'), preload_content=False)
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_login_of_netrc_never_goes_out_in_place_of_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine api.example.org login somebody password of-another-service\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    far = _Far()
+    with Client.signed_in("the-token", api_url="https://api.example.org/v2", clock=TestTime().clock()) as client:
+        client.transport._session().mount("https://", far)
+        client.me()
+
+    assert [request.headers["Authorization"] for request in far.heard] == ["Bearer the-token"]
+
+
+def test_a_pair_that_another_malsync_has_refreshed_is_taken_as_it_is(malsync: Malsync, box: Sandbox) -> None:
+    """Refreshing it once more would end the pair that the other one is using."""
+    sign_in(malsync, box)
+    clock = malsync.time.clock()
+    endpoint = TokenEndpoint(box.auth_url, box.client_id, "", clock, "test")
+    store = FileStore(malsync.home)
+    ours, theirs = (StoredToken(store, "default", origin_of(box.api_url), endpoint, clock) for _ in range(2))
+    refused = ours.headers()
+    assert theirs.renew(refused)
+
+    assert ours.renew(refused)
+
+    assert ours.headers() == theirs.headers() != refused
+    assert grants(box) == ["refresh_token"]

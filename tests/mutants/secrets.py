@@ -53,7 +53,7 @@ SECRETS: tuple[Mutant, ...] = (
         "auth.py",
         "if current.access_token == self._tokens.access_token:",
         "if current.access_token:",
-        "auth",
+        "promises::test_a_pair_that_another_malsync_has_refreshed_is_taken_as_it_is",
     ),
     mutant(
         "two malsync refresh at once",
@@ -132,15 +132,15 @@ SECRETS: tuple[Mutant, ...] = (
         "transport.py",
         "auth=_Bearer(headers)",
         "headers=headers",
-        "api",
-        "secrets",
+        "promises::test_a_login_of_netrc_never_goes_out_in_place_of_the_token",
     ),
     mutant(
         "-v says the token",
         "transport.py",
         'self._log(f"{call}{_query(address)} -> {response.status_code}',
         'self._log(f"{call}{_query(address)} {[*headers.values()][0][7:]} -> {response.status_code}',
-        "secrets",
+        "api::test_the_token_is_in_no_output_whatever_happens",
+        "api::test_verbose_says_each_request",
     ),
     mutant(
         "an error says a secret",
