@@ -258,8 +258,8 @@ def _xml_fixtures() -> list[bytes]:
 
 
 def _plans() -> list[bytes]:
-    example = (ROOT / "docs" / "restoring.md").read_text(encoding="utf-8").split("```json")[1].split("```")[0]
-    return [example.encode()]
+    blocks = (ROOT / "docs" / "snapshots.md").read_text(encoding="utf-8").split("```json")[1:]
+    return [block.split("```")[0].encode() for block in blocks if '"malsync-plan"' in block]
 
 
 def settings(content: bytes) -> object:

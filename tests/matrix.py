@@ -319,11 +319,10 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"{command.name}: {len(ROWS)} faults", file=sys.stderr, flush=True)
     text = DOCUMENT.read_text(encoding="utf-8")
     for name, commands in TABLES.items():
-        measured = table([one for one in commands if one.name in cells], cells)
-        print(f"{measured}\n")
+        print(f"{table([one for one in commands if one.name in cells], cells)}\n")
         mark = f"<!-- {name} -->"
         before, _, after = text.split(mark)
-        text = f"{before}{mark}\n\n{measured}\n\n{mark}{after}"
+        text = f"{before}{mark}\n\n{table(commands, told() | cells) if options.write else ''}\n\n{mark}{after}"
     if options.write:
         DOCUMENT.write_text(text, encoding="utf-8")
     return 0

@@ -185,6 +185,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("backup", ("backup",), kept),
     Command("backup --user", ("backup", "--user", THEO), kept),
     Command("show live", ("show", "live"), _said),
+    Command("stats live", ("stats", "live"), _said),
     Command("diff", ("diff",), _said),
     Command("export live", ("export", "live", "--output", "HOME/live.out"), lambda place, _r: _exported(place)),
     Command("restore", ("restore", "1", *EXACT), _lists, writes=True),

@@ -62,7 +62,7 @@ def test_commands_and_options_are_offered(offered: Asked) -> None:
 
 
 def test_choices_are_offered(offered: Asked) -> None:
-    assert offered("malsync export latest --format ") == ["json", "xml", "csv"]
+    assert offered("malsync export latest --format ") == ["json", "xml", "csv", "sqlite"]
     assert offered("malsync restore good --mode=e") == ["exact"]
     assert offered("malsync fetch season 2026 s") == ["spring", "summer"]
     assert offered("malsync schedule s") == ["systemd"]

@@ -84,6 +84,7 @@ def test_what_to_type_and_with_v_each_request_is_said_on_stderr(offline: Malsync
         "GET /v2/manga/2?fields=mean -> 503, sandbox_mika, struck by 503",
         "GET /v2/forum/boards -> cut off, sandbox_mika, struck by cut",
         "GET /v1/oauth2/authorize?code_challenge=...&state=... -> 400",
+        "The sandbox has ended.",
     ]
 
 

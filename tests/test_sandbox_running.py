@@ -22,11 +22,6 @@ from malsync.sandbox import Sandbox, SandboxError
 from malsync.sandbox.browser import NotLoopback, answer_consent, main
 
 ROOT = Path(__file__).parents[1]
-SERVE = """
-import json, sys
-from malsync.sandbox import World, serve
-serve(World.demo(), state_file=sys.argv[1], announce=lambda line: print(json.dumps(line), flush=True))
-"""
 VERIFIER = "v" * 64
 
 
@@ -101,7 +96,7 @@ def test_a_connection_is_kept_for_the_next_request(box):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_runs_until_a_signal_and_ends_without_a_word(tmp_path, number):
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(tmp_path / "state.json")],
+        [sys.executable, "-m", "malsync", "-q", "sandbox", "--state", str(tmp_path / "state.json")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,15 +1,14 @@
 """browse: the mirror in a browser."""
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING
 
 import click
 
 from malsync.cli.app import App
+from malsync.cli.interruption import until_ended
 from malsync.cli.options import Command, pass_app
 from malsync.errors import MalsyncError, UsageError
 
@@ -47,11 +46,11 @@ def browse(app: App, port: int, open_it: bool, no_images: bool) -> None:
         user = _user(app, mirror)
         gc.enable()  # a server runs for long, unlike any other command
         with (
-            _until_told() as stop,
+            until_ended() as wait,
             Site(path, port=port, pictures=not no_images, user=user, prove=_prover(app)) as site,
             _opened(app, site.url) if open_it else _printed(app, site.url),
         ):
-            stop.wait()
+            wait()
     app.output.note("No longer serving.")
 
 
@@ -74,18 +73,6 @@ def _prover(app: App) -> Callable[[int], str | None]:
         return None
 
     return prove
-
-
-@contextmanager
-def _until_told() -> Iterator[Event]:
-    """Ctrl-C and SIGTERM set the event; both are how a server is meant to end."""
-    stop = Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

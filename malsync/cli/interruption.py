@@ -1,9 +1,10 @@
-"""Ctrl-C while a run writes: it ends after the call in flight, and loses nothing."""
+"""Ctrl-C: while a run writes, it ends after the call in flight and loses nothing; it is how a server is meant to end."""
 
 import os
 import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
@@ -67,3 +68,22 @@ class Interruption:
     def _stop_if_asked(self) -> None:
         if self._asked:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def until_ended() -> Iterator[Callable[[], object]]:
+    """What waits for Ctrl-C or SIGTERM, also for one that came before. For the main thread of a server.
+
+    Not by an event: one that comes just as this thread lets another one run wakes no lock, and the server would stay.
+    """
+    heard, told = socket.socketpair()
+    with heard, told:
+        told.setblocking(False)
+        pipe = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+        before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield lambda: heard.recv(1)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(pipe)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from malsync.cli.app import App
+from malsync.cli.interruption import until_ended
 from malsync.cli.options import Command, pass_app
 from malsync.errors import UsageError
 
@@ -49,29 +50,29 @@ def sandbox(
     """
     import gc
 
-    from malsync.sandbox import SandboxError, World, serve
+    from malsync.sandbox import Sandbox, SandboxError, World
 
     gc.enable()  # a server runs for long, unlike any other command
     pairs = [setting.partition("=") for setting in settings]
     if any(not equals for _, equals, _ in pairs):
         raise UsageError("--set takes NAME=VALUE.", "See docs/sandbox.md for the names.")
     try:
-        world = World.demo() if entries is None else World.generated(entries=entries, seed=seed)
-        serve(
-            world,
-            port=port,
-            latency=latency / 1000,
-            faults=faults,
-            settings={name: text for name, _, text in pairs},
-            state_file=state,
-            heard=(lambda row: app.output.log(_request(row))) if app.output.verbose else None,
-            announce=lambda line: _ready(app, line),
-        )
+        with until_ended() as wait:
+            box = Sandbox(
+                World.demo() if entries is None else World.generated(entries=entries, seed=seed),
+                port=port,
+                latency=latency / 1000,
+                faults=faults,
+                settings={name: text for name, _, text in pairs},
+                state_file=state,
+                heard=(lambda row: app.output.log(_request(row))) if app.output.verbose else None,
+            )
+            with box:
+                _ready(app, box.ready_line())
+                wait()
     except SandboxError as error:
         raise UsageError(str(error), "See: malsync sandbox --help, and docs/sandbox.md") from error
-    except KeyboardInterrupt:
-        # Ctrl-C is how a server is meant to end.
-        app.output.note("The sandbox has ended.")
+    app.output.note("The sandbox has ended.")
 
 
 def _ready(app: App, line: Mapping[str, Any]) -> None:

@@ -10,8 +10,8 @@ Imports nothing of the rest of malsync; see `media` for the reason.
 from malsync.sandbox.account import Account
 from malsync.sandbox.catalogue import Catalogue
 from malsync.sandbox.errors import Refusal, SandboxError
-from malsync.sandbox.running import Sandbox, serve
+from malsync.sandbox.running import Sandbox
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.world import World
 
-__all__ = ["Account", "Catalogue", "Refusal", "Sandbox", "SandboxError", "Settings", "World", "serve"]
+__all__ = ["Account", "Catalogue", "Refusal", "Sandbox", "SandboxError", "Settings", "World"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import signal
 import socket
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -214,41 +213,6 @@ class Sandbox:
         with self.world.lock:
             self.world.named(user).private = frozenset(media)
         self._site.changed()
-
-
-def serve(
-    world: World,
-    *,
-    port: int = 0,
-    latency: float = 0.0,
-    faults: str = "",
-    settings: Mapping[str, str] | None = None,
-    state_file: Path | str | None = None,
-    heard: Callable[[dict[str, Any]], object] | None = None,
-    announce: Callable[[dict[str, Any]], None],
-) -> None:
-    """Run a sandbox until SIGINT or SIGTERM, then return. `announce` gets the ready line once the port answers.
-
-    The arguments are those of Sandbox, and so are the errors. Call it from the main thread.
-    """
-    stop = Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stop.set()) for number in signals]
-    try:
-        with Sandbox(
-            world,
-            port=port,
-            latency=latency,
-            faults=faults,
-            settings=settings,
-            state_file=state_file,
-            heard=heard,
-        ) as box:
-            announce(box.ready_line())
-            stop.wait()
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _bound(port: int) -> socket.socket:
