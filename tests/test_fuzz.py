@@ -16,7 +16,7 @@ from tests.fuzz import at_random, varied
 from tests.fuzz_readers import READERS, Reader
 
 quick = settings(
-    max_examples=2000 if settings.get_current_profile_name() == "ci" else 40,
+    max_examples=300 if settings.get_current_profile_name() == "ci" else 40,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

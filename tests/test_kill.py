@@ -15,7 +15,7 @@ from tests.harness import Malsync
 
 ENTRIES = 3_000
 LATENCY = 0.01
-INSTANTS = 30
+INSTANTS = 12
 SEED = 20261101
 
 
@@ -83,7 +83,7 @@ def test_a_backup_that_is_killed_at_any_moment_harms_nothing(home: Path) -> None
             assert rows.items() >= stored.items(), instant
             assert len(rows) <= len(stored) + 1
             stored = rows
-            if number % 10 == 0:
+            if number % 6 == 0:
                 document = _backup(malsync, "--wait", "0", "--accept")
                 assert document["counts"] == {
                     medium: len(box.entries(box.user, medium)) for medium in ("anime", "manga")

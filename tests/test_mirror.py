@@ -55,8 +55,9 @@ def rows(path: Path, sql: str) -> list[tuple[Any, ...]]:
 
 def total(path: Path) -> dict[str, int]:
     """How many rows each table has."""
-    tables = [name for (name,) in rows(path, "SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {name: rows(path, f"SELECT count(*) FROM {name}")[0][0] for name in tables}
+    with closing(sqlite3.connect(path)) as opened:
+        tables = [name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: opened.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables}
 
 
 def data(made: Snapshot) -> dict[str, dict[int, bytes] | None]:
