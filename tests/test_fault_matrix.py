@@ -38,7 +38,7 @@ FIRST_OF_ITS_KIND = [
     if spec.partition(":")[0] not in {other.partition(":")[0] for other in FAULTS[:number]}
 ]
 SHARE = 1 if settings.get_current_profile_name() == "ci" else 3
-"""Beside those that have every row, a command has a third of the kinds of fault, the next one another third; CI measures all kinds."""
+"""Beside those that have every row, a command has a third of the kinds of fault, the next one another; in CI all."""
 
 
 @pytest.fixture(scope="module")
