@@ -110,7 +110,7 @@ def start_up() -> None:
 @contextmanager
 def sandbox(entries: int, latency: int = 0) -> Iterator[dict[str, str]]:
     """A sandbox in a process of its own; the environment that talks to it, but for the home folder."""
-    command = [PYTHON, "-m", "malsync", "sandbox", "--entries", str(entries), "--latency", str(latency)]
+    command = [PYTHON, "-m", "malsync", "-q", "sandbox", "--entries", str(entries), "--latency", str(latency)]
     with subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
