@@ -1,5 +1,6 @@
 """verify, mirror rebuild, mirror copy: the mirror's own health."""
 
+import shlex
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -94,11 +95,19 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
 
 def _checked(files: "Iterable[str]") -> "list[Source]":
     """Each file's time and what reads it again. Every one is read and checked before anything is written."""
-    from malsync.files import place
-    from malsync.interchange import snapshot_file
+    from malsync.files import place, read
+    from malsync.interchange import list_file, snapshot_file
 
-    paths = [place(file) for file in files]
-    return [(snapshot_file.read(path).taken_at, partial(snapshot_file.read, path)) for path in paths]
+    sources: list[Source] = []
+    for path in map(place, files):
+        content = read(path)
+        if list_file.is_xml(path, content):
+            raise UsageError(
+                f"{path} is MAL's XML, and a mirror is rebuilt of malsync's own snapshots.",
+                f"Import it: malsync import {shlex.quote(str(path))}",
+            )
+        sources.append((snapshot_file.decode(content, str(path)).taken_at, partial(snapshot_file.read, path)))
+    return sources
 
 
 def _is_whole(app: App, wait: float) -> bool:
@@ -178,10 +187,13 @@ def _beside(path: Path) -> list[Path]:
 @mirror_group.command(
     cls=Command, short_help="Write a whole copy of the mirror.", examples=["malsync mirror copy ~/Sync/mirror.db"]
 )
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("target", type=FILE, metavar="PATH")
 @pass_app
-def copy(app: App, path: Path) -> None:
+def copy(app: App, target: str) -> None:
     """Write a compact, whole copy of the mirror to PATH, safe while a backup runs."""
+    if target == "-":
+        raise UsageError("A mirror is not written to standard output.", "Name a file that is not there yet.")
+    path = app.target(target)
     if not app.mirror_path.exists():
         raise UsageError(f"There is nothing to copy: no mirror at {app.mirror_path}.", "Make one: malsync backup")
     if path.exists():
