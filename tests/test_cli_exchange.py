@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -109,6 +110,8 @@ def test_one_list_goes_to_stdout(malsync: Malsync, tmp_path: Path) -> None:
         (("--format", "json", "--only", "anime"), "--only does not go with json"),
         (("--format", "xml", "--spreadsheet"), "--spreadsheet does not go with xml"),
         (("--format", "sqlite", "--output", "-", "--json"), "does not fit --json"),
+        (("--format", "sqlite", "--output", "{medium}.db"), "both lists are one file"),
+        (("--output", "{medium}.json"), "both lists are one file"),
     ],
 )
 def test_what_does_not_fit_together_ends_with_2(malsync: Malsync, arguments: tuple[str, ...], words: str) -> None:
@@ -117,6 +120,46 @@ def test_what_does_not_fit_together_ends_with_2(malsync: Malsync, arguments: tup
     result = malsync.ok("export", "latest", *arguments, exit_code=2)
 
     assert words in result.stderr
+
+
+def test_only_what_datasette_can_open_is_said_to_be_for_it(offline: Malsync, tmp_path: Path) -> None:
+    path = write(tmp_path / "list.json", snapshot({1: watched(1)}, {}))
+
+    said = {
+        name: offline.ok("export", path, "--format", "sqlite", "--output", tmp_path / name).stdout
+        for name in ("a list.db", "list.db.gz")
+    }
+
+    assert f"datasette '{tmp_path}/a list.db'" in said["a list.db"]
+    assert "Look at it" not in said["list.db.gz"]
+
+
+@pytest.mark.parametrize("form", ["csv", "sqlite"])
+def test_a_form_from_which_nothing_comes_back_is_told_apart_from_a_damaged_file(
+    offline: Malsync, tmp_path: Path, form: str
+) -> None:
+    path = write(tmp_path / "list.json", snapshot({1: watched(1)}, None))
+    written = tmp_path / f"list.{form}"
+    offline.ok("export", path, "--format", form, "--output", written)
+
+    error = offline.error("import", written, exit_code=2)
+
+    assert "nothing comes back from CSV and SQLite" in error["message"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_list_comes_through_a_pipe(offline: Malsync, tmp_path: Path, packed: bool) -> None:
+    pipe, content = tmp_path / "pipe", gzip.decompress(ANIME_FILE.read_bytes())
+    os.mkfifo(pipe)
+    writer = threading.Thread(
+        target=pipe.write_bytes, args=(gzip.compress(content) if packed else content,), daemon=True
+    )
+    writer.start()
+
+    shown = offline.json("show", pipe)
+
+    writer.join(timeout=10)
+    assert shown["entries"] == offline.json("show", ANIME_FILE)["entries"]
 
 
 def test_a_list_that_a_snapshot_does_not_know_is_said_to_be_missing(offline: Malsync, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """export: lists out of the mirror, into files of four forms."""
 
+import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -49,7 +50,7 @@ _ENDINGS = {"xml": ".xml.gz", "csv": ".csv"}
     "target",
     type=FILE,
     metavar="PATH",
-    help="Where to (gzipped when it ends in .gz); - is stdout. For xml and csv, a folder, or a name with {medium}.",
+    help="Where to (gzipped when it ends in .gz); - is stdout. Not for json: a folder. For xml and csv: a name with {medium}.",
 )
 @click.option("--only", type=MEDIA_CHOICE, help="One of the two lists (not for json, which is the whole snapshot).")
 @click.option("--spreadsheet", is_flag=True, help="For csv: put a ' before what a spreadsheet would compute.")
@@ -65,6 +66,10 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
         raise UsageError("--only does not go with json: a snapshot is both lists.", "Leave it out, or export as xml.")
     if kind != "csv" and spreadsheet:
         raise UsageError(f"--spreadsheet does not go with {kind}.", "It is for --format csv.")
+    if kind not in _ENDINGS and "{medium}" in (target or ""):
+        raise UsageError(
+            f"{{medium}} does not go with {kind}: both lists are one file.", "Give the file a name without it."
+        )
     with app.mirror() as mirror:
         chosen = app.choose(ref, mirror)
         if kind == "json":
@@ -123,7 +128,8 @@ def _export_tables(app: App, chosen: "Chosen", media: "list[Medium]", told: dict
     _write(path, [content])
     described = list_document(chosen.reference, chosen.number, snapshot)
     app.output.document({"file": str(path), "format": "sqlite", "from": described})
-    app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes). Look at it: datasette {path}", colour="green")
+    look = "" if path.suffix == ".gz" else f" Look at it: datasette {shlex.quote(str(path))}"
+    app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).{look}", colour="green")
 
 
 def _media(chosen: "Chosen", only: str | None) -> "list[Medium]":
