@@ -7,6 +7,7 @@ import pytest
 
 from malsync.sandbox import Sandbox
 from tests.harness import Malsync
+from tests.lists import snapshot, watched, write
 from tests.servers import FarSide, entry, mal, page
 
 
@@ -150,6 +151,14 @@ def test_touching_an_entry_without_changing_it_is_no_difference(malsync: Malsync
     box.edit(box.user, "anime", id, score=box.entries(box.user, "anime")[id]["score"])
 
     assert malsync.json("diff", "--exit-code")["changes"] == []
+
+
+def test_one_tag_with_a_comma_does_not_look_like_two(offline: Malsync, tmp_path: Path) -> None:
+    one, two = (snapshot({1: watched(1, tags=tags)}, None) for tags in (["a, b"], ["a", "b"]))
+
+    said = offline.ok("diff", write(tmp_path / "one.json", one), write(tmp_path / "two.json", two)).stdout
+
+    assert 'tags  ["a, b"] -> a, b' in said
 
 
 def test_a_member_that_nobody_knows_yet_is_shown(offline: Malsync) -> None:
