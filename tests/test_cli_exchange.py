@@ -112,6 +112,8 @@ def test_one_list_goes_to_stdout(malsync: Malsync, tmp_path: Path) -> None:
         (("--format", "sqlite", "--output", "-", "--json"), "does not fit --json"),
         (("--format", "sqlite", "--output", "{medium}.db"), "both lists are one file"),
         (("--output", "{medium}.json"), "both lists are one file"),
+        (("--output", "list.xml.gz"), "Say --format xml"),
+        (("--output", "List.CSV"), "Say --format csv"),
     ],
 )
 def test_what_does_not_fit_together_ends_with_2(malsync: Malsync, arguments: tuple[str, ...], words: str) -> None:

@@ -78,9 +78,11 @@ class App:
         return Accounts.of(self.home)
 
     def target(self, text: str) -> Path:
-        """The path of a file to write. Raises UsageError where malsync keeps something of its own."""
+        """The path of a file to write. Raises UsageError where malsync keeps something of its own, and for standard output."""
         from malsync.files import place
 
+        if text == "-":
+            raise UsageError("This is not written to standard output.", "Name a file.")
         path = place(text)
         home, there = self.home.resolve(), path.resolve()
         is_own = there.parent == home and there.name.partition(".")[0] in _OWN_NAMES

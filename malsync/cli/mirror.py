@@ -191,8 +191,6 @@ def _beside(path: Path) -> list[Path]:
 @pass_app
 def copy(app: App, target: str) -> None:
     """Write a compact, whole copy of the mirror to PATH, safe while a backup runs."""
-    if target == "-":
-        raise UsageError("A mirror is not written to standard output.", "Name a file that is not there yet.")
     path = app.target(target)
     if not app.mirror_path.exists():
         raise UsageError(f"There is nothing to copy: no mirror at {app.mirror_path}.", "Make one: malsync backup")

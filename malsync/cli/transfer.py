@@ -66,6 +66,8 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
         raise UsageError("--only does not go with json: a snapshot is both lists.", "Leave it out, or export as xml.")
     if kind != "csv" and spreadsheet:
         raise UsageError(f"--spreadsheet does not go with {kind}.", "It is for --format csv.")
+    if kind == "json" and (other := _promised(target)):
+        raise UsageError(f"{target} would hold JSON.", f"Say --format {other}, or let the name end in .json.")
     if kind not in _ENDINGS and "{medium}" in (target or ""):
         raise UsageError(
             f"{{medium}} does not go with {kind}: both lists are one file.", "Give the file a name without it."
@@ -90,6 +92,12 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
     for medium in media:
         _write(paths[medium.name], contents[medium.name])
     _tell_exported(app, chosen, kind, paths, losses)
+
+
+def _promised(target: str | None) -> str | None:
+    """Which of the other forms a file's name promises: the form goes by --format alone."""
+    endings = [ending.lower() for ending in Path(target or "").suffixes]
+    return next((form for form in _ENDINGS if f".{form}" in endings and ".json" not in endings), None)
 
 
 def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:

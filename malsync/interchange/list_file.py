@@ -33,6 +33,8 @@ def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
 
 def is_xml(path: Path, content: bytes) -> bool:
     """Whether this is XML: by the name, and where that says nothing by what it begins with."""
+    if content.startswith(b"{"):
+        return False  # JSON, whatever it is called: no XML begins so
     endings = _endings(path)
     if ".xml" in endings or ".json" in endings:
         return ".xml" in endings
