@@ -121,6 +121,29 @@ def test_the_age_is_of_the_last_good_one(signed_in: Malsync, box: Sandbox) -> No
     assert "snapshot 1" in checks["backup"]["message"]
 
 
+def test_a_backup_of_a_time_to_come_hides_no_age(signed_in: Malsync) -> None:
+    now = signed_in.time.moment
+    signed_in.time.moment = now + timedelta(days=400)
+    signed_in.ok("backup")
+    signed_in.time.moment = now + timedelta(hours=37)
+
+    checks = doctor(signed_in, "--max-age", "36h", exit_code=8)
+
+    assert "snapshot 1" in checks["backup"]["message"]
+    assert "too old" in checks["backup"]["message"]
+
+
+def test_a_backup_of_a_time_to_come_alone_is_told(malsync: Malsync, box: Sandbox) -> None:
+    malsync.time.moment = datetime.now(UTC) + timedelta(days=400)
+    malsync.ok("backup")
+    malsync.time.moment = datetime.now(UTC)
+
+    checks = doctor(malsync, exit_code=8)
+
+    assert ill(checks) == ["backup"]
+    assert "still to come" in checks["backup"]["message"]
+
+
 def test_what_was_imported_is_no_backup(offline: Malsync, signed_in: Malsync, tmp_path: Path) -> None:
     signed_in.ok("export", "latest", "--output", tmp_path / "list.json")
     another = Malsync(tmp_path / "another", signed_in.box)
