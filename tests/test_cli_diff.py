@@ -181,6 +181,7 @@ def test_a_list_that_one_side_lacks_is_not_compared_and_that_is_said(malsync: Ma
     result = malsync.ok("diff", "1", "2", "--exit-code")
 
     assert "The manga lists were not compared" in result.stderr
+    assert "lacks one." in result.stderr
     assert malsync.json("diff", "1", "2")["to"]["counts"] == {"anime": 280, "manga": None}
 
 

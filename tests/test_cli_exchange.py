@@ -149,6 +149,21 @@ def test_a_form_from_which_nothing_comes_back_is_told_apart_from_a_damaged_file(
     assert "nothing comes back from CSV and SQLite" in error["message"]
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are all UTF-8")
+def test_a_files_name_need_not_be_utf_8(offline: Malsync, tmp_path: Path) -> None:
+    path = write(tmp_path / "odd\udcff.json", snapshot({1: watched(1)}, None))
+    target = tmp_path / "out\udcff.xml"
+
+    document = offline.json("import", path)
+    exported = offline.json("export", "1", "--format", "xml", "--output", target)
+    error = offline.error("import", tmp_path / "not there\udcff.json", exit_code=2)
+
+    assert document["files"] == [str(path)]
+    assert exported["files"] == {"anime": str(target)}
+    assert target.exists()
+    assert "not there" in error["message"]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_list_comes_through_a_pipe(offline: Malsync, tmp_path: Path, packed: bool) -> None:
     pipe, content = tmp_path / "pipe", gzip.decompress(ANIME_FILE.read_bytes())

@@ -28,6 +28,18 @@ def has_colour(world: World) -> bool:
     return not world.environment.get("NO_COLOR")
 
 
+def as_json(document: Any) -> str:
+    """The document as text. Of a file's name that is no UTF-8, the odd bytes are escaped lone surrogates, as Python has them."""
+    import orjson
+
+    try:
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:
+        import json
+
+        return json.dumps(document, indent=2)
+
+
 @contextmanager
 def writing() -> Iterator[None]:
     """Say in words that what is printed cannot be written. That nobody reads on is no failure and passes through."""
@@ -82,9 +94,7 @@ class Output:
         """The result for programs, with --json; it is the only thing on stdout then."""
         if not self.json:
             return
-        import orjson
-
-        text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+        text = as_json(document)
         with writing():
             # As bytes: JSON is UTF-8 whatever the terminal is.
             click.echo(_LEFT_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode(), file=sys.stdout)
