@@ -1,6 +1,7 @@
 """`verify`, `mirror rebuild` and `mirror copy`: proving that the mirror is whole, and what to do when it is not."""
 
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,18 @@ def test_a_copy_is_a_whole_mirror_of_its_owners_alone(
         [row[name] for name in names] for row in malsync.json("snapshots")
     ]
     assert copied.json("verify")["ok"] is True
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are all UTF-8")
+def test_a_copy_may_have_any_name(malsync: Malsync, three: list[dict[str, Any]], tmp_path: Path) -> None:
+    target = tmp_path / "a b?c#d%20é\udcff.db"
+
+    malsync.ok("mirror", "copy", target)
+
+    assert [path.name for path in tmp_path.glob("*.db")] == [target.name]
+    (malsync.home / "mirror.db").unlink()
+    target.rename(malsync.home / "mirror.db")
+    assert [row["digest"] for row in malsync.json("snapshots")] == [row["digest"] for row in three]
 
 
 def test_a_copy_writes_over_nothing(malsync: Malsync, three: list[dict[str, Any]], tmp_path: Path) -> None:
