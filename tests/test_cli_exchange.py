@@ -19,6 +19,7 @@ from tests.harness import ROOT, Malsync, clean_environment
 from tests.lists import MIKA, snapshot, watched, write
 from tests.servers import FarSide
 from tests.signing import sign_in
+from tests.terminal import on_terminal
 
 VALID = ROOT / "fixtures" / "xml" / "valid"
 ANIME_FILE, MANGA_FILE = VALID / "animelist_1700000000_-_4711.xml.gz", VALID / "mangalist_1700000001_-_4711.xml.gz"
@@ -37,6 +38,22 @@ def texts_of(path: Path) -> list[dict[str, str]]:
     content = path.read_bytes()
     root = ET.fromstring(gzip.decompress(content) if path.suffix == ".gz" else content)
     return [{one.tag: one.text or "" for one in entry} for entry in root if entry.tag != "myinfo"]
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "xml"])
+def test_what_a_list_holds_cannot_move_the_terminal_that_it_is_exported_to(
+    offline: Malsync, tmp_path: Path, form: str
+) -> None:
+    path = write(tmp_path / "list.json", snapshot({1: watched(1, comments="\x1b[2J \x9b1m \u202e")}, None))
+    command = ("export", str(path), "--format", form, *(() if form == "json" else ("--output", "-")))
+
+    code, screen = on_terminal(offline, *command)
+
+    assert code == 0
+    assert not re.search("\x1b\\[2J|[\x9b\u202e]", screen)
+    assert r"\u202e" in screen
+    # Where it goes to a program or a file, it is what it is.
+    assert "\u202e" in offline.ok(*command).stdout
 
 
 # -- out: XML

@@ -248,6 +248,14 @@ def _let_go(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def on_screen(text: str) -> str:
+    """What a file holds as a terminal may have it: lines and tabs stay, every other control character is written out."""
+    from malsync.render import visible
+
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in lines)
+
+
 def _harmless(text: str) -> str:
     """`text` with every control character but its line ends written out."""
     lines = text.split("\n")

@@ -10,7 +10,7 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
-from malsync.cli.output import writing
+from malsync.cli.output import on_screen, writing
 from malsync.cli.suggest import FILE, REFERENCE
 from malsync.errors import UsageError
 
@@ -50,7 +50,7 @@ _ENDINGS = {"xml": ".xml.gz", "csv": ".csv"}
     "target",
     type=FILE,
     metavar="PATH",
-    help="Where to (gzipped when it ends in .gz); - is stdout. Not for json: a folder. For xml and csv: a name with {medium}.",
+    help="A file (gzipped when it ends in .gz), - for stdout, a folder (not for json), or a name with {medium} (xml, csv).",
 )
 @click.option("--only", type=MEDIA_CHOICE, help="One of the two lists (not for json, which is the whole snapshot).")
 @click.option("--spreadsheet", is_flag=True, help="For csv: put a ' before what a spreadsheet would compute.")
@@ -203,8 +203,11 @@ def _contents(
 
 
 def _print(pieces: Iterable[bytes]) -> None:
+    content = b"".join(pieces)
+    if sys.stdout.isatty():
+        content = on_screen(content.decode()).encode()
     with writing():
-        sys.stdout.buffer.write(b"".join(pieces))
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
 
 
