@@ -251,7 +251,7 @@ def test_a_copy_is_a_whole_mirror_of_its_owners_alone(
 def test_a_copy_may_have_any_name(malsync: Malsync, three: list[dict[str, Any]], tmp_path: Path) -> None:
     target = tmp_path / "a b?c#d%20é\udcff.db"
 
-    malsync.ok("mirror", "copy", target)
+    assert "Copied 3 snapshots to" in malsync.ok("mirror", "copy", target).stdout
 
     assert [path.name for path in tmp_path.glob("*.db")] == [target.name]
     (malsync.home / "mirror.db").unlink()

@@ -20,7 +20,7 @@ def run_hook(app: App, command: str, document: dict[str, Any]) -> None:
         # Its own output goes to stderr: stdout belongs to the result.
         done = subprocess.run(
             shlex.split(command),
-            input=as_json(document).encode(),
+            input=as_json(document, indent=False).encode(),
             env=kept,
             stdout=2,
             check=False,

@@ -88,7 +88,7 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
             total, saved, aside = _replace(app, sources, wait)
     path = app.mirror_path
     app.output.document({"mirror": str(path), "snapshots": total, "set_aside": None if aside is None else str(aside)})
-    app.output.say(f"{path} holds {total} snapshots.", colour="green")
+    app.output.say(f"{path} holds {_counted(total)}.", colour="green")
     if aside is not None:
         app.output.say(f"  {saved} of them were still whole in the damaged one, which is now {aside}")
 
@@ -203,7 +203,11 @@ def copy(app: App, target: str) -> None:
             raise UsageError(f"{path} cannot be written: {error.strerror or error}.", "Check the path.") from error
         total = len(mirror.infos())
     app.output.document({"mirror": str(path), "snapshots": total})
-    app.output.say(f"Copied {total} snapshots to {path} ({path.stat().st_size:,} bytes).", colour="green")
+    app.output.say(f"Copied {_counted(total)} to {path} ({path.stat().st_size:,} bytes).", colour="green")
+
+
+def _counted(number: int) -> str:
+    return f"{number:,} snapshot{'' if number == 1 else 's'}"
 
 
 COMMANDS = (verify, mirror_group)

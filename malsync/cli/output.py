@@ -28,16 +28,19 @@ def has_colour(world: World) -> bool:
     return not world.environment.get("NO_COLOR")
 
 
-def as_json(document: Any) -> str:
-    """The document as text. Of a file's name that is no UTF-8, the odd bytes are escaped lone surrogates, as Python has them."""
+def as_json(document: Any, *, indent: bool) -> str:
+    """The document as text, on one line without `indent`.
+
+    Of a file's name that is no UTF-8, the odd bytes are escaped lone surrogates, as Python has them.
+    """
     import orjson
 
     try:
-        return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2 if indent else None).decode()
     except TypeError:
         import json
 
-        return json.dumps(document, indent=2)
+        return json.dumps(document, indent=2 if indent else None)
 
 
 @contextmanager
@@ -94,7 +97,7 @@ class Output:
         """The result for programs, with --json; it is the only thing on stdout then."""
         if not self.json:
             return
-        text = as_json(document)
+        text = as_json(document, indent=True)
         with writing():
             # As bytes: JSON is UTF-8 whatever the terminal is.
             click.echo(_LEFT_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode(), file=sys.stdout)
