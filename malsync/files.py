@@ -35,7 +35,9 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"The folder {path} cannot be made: {error.strerror or error}.", "Choose another.") from error
+        raise UsageError(
+            f"{path} cannot be made a folder: {error.strerror or error}.", "Check the path, its rights and the disk."
+        ) from error
 
 
 def write(path: Path, pieces: Iterable[bytes]) -> None:
@@ -70,11 +72,14 @@ def write(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def read(path: Path) -> bytes:
-    """What the file holds, unpacked when it is gzipped. Raises UsageError: missing, no file, cut short, too large."""
+    """What the file holds, unpacked when it is gzipped. Raises UsageError: missing, no file, cut short, too large.
+
+    It is opened once and looked into without moving on, since what a pipe has given it does not give again.
+    """
     try:
         with path.open("rb") as file:
-            is_gzip = file.read(2) == _GZIP_MAGIC
-        with gzip.open(path, "rb") if is_gzip else path.open("rb") as content:
+            is_gzip = file.peek(2).startswith(_GZIP_MAGIC)
+            content = gzip.GzipFile(fileobj=file) if is_gzip else file
             found = bytearray()
             while piece := content.read(_PIECE):
                 found += piece

@@ -65,7 +65,7 @@ class Sources:
 
 def is_path(text: str) -> bool:
     """Whether `text` names a file: it has a slash, a leading dot, or a list's ending."""
-    return "/" in text or "\\" in text or text.startswith(".") or text.endswith(_PATH_ENDS)
+    return "/" in text or "\\" in text or text.startswith(".") or text.lower().endswith(_PATH_ENDS)
 
 
 def parse(text: str) -> Reference:

@@ -41,6 +41,8 @@ def shown(item: Json) -> str:
     if isinstance(item, str):
         return clipped(visible(item)) or "empty"
     if isinstance(item, list):
+        if any(isinstance(part, str) and "," in part for part in item):
+            return clipped(visible(_json(item)))  # joined by commas, one tag would look like two
         return clipped(visible(", ".join(part if isinstance(part, str) else _json(part) for part in item))) or "none"
     return clipped(visible(_json(item)))
 

@@ -297,6 +297,15 @@ def test_the_snapshot_is_nobodys(anilist: AniListServer, kim: Member, offline: M
     assert "Imported as snapshot 2 of Kim on AniList" in offline.ok("import", "--from", "anilist", "kim").stdout
 
 
+@pytest.mark.parametrize("rest", ["", "/", "?tab=stats", "#top", "/animelist/Watching"])
+def test_any_address_of_a_profile_names_its_user(
+    anilist: AniListServer, kim: Member, offline: Malsync, rest: str
+) -> None:
+    kim.anime = [entry(1, 1)]
+
+    assert offline.json("import", "--from", "anilist", f"https://anilist.co/user/Kim{rest}")["from"]["user"] == "Kim"
+
+
 def test_two_users_lists_are_two_series(anilist: AniListServer, kim: Member, offline: Malsync) -> None:
     """What changed since the import before it is told of one user's lists, never between two."""
     kim.anime = [entry(1, 1), entry(2, 2)]

@@ -134,6 +134,17 @@ def test_a_file_is_written_too_with_user_and_date_in_its_name(
     assert malsync.json("show", written)["from"]["digest"] == document["digest"]
 
 
+def test_a_file_is_read_back_whatever_it_is_called(malsync: Malsync, tmp_path: Path) -> None:
+    document = malsync.json("backup", "--file", tmp_path / "list.xml")
+
+    assert malsync.json("show", tmp_path / "list.xml")["from"]["digest"] == document["digest"]
+
+
+def test_a_backup_is_not_written_to_standard_output(malsync: Malsync, box: Sandbox) -> None:
+    assert "standard output" in malsync.error("backup", "--file", "-", exit_code=2)["message"]
+    assert box.requests == []
+
+
 @pytest.mark.parametrize(
     "pattern",
     [

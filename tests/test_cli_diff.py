@@ -7,6 +7,7 @@ import pytest
 
 from malsync.sandbox import Sandbox
 from tests.harness import Malsync
+from tests.lists import snapshot, watched, write
 from tests.servers import FarSide, entry, mal, page
 
 
@@ -152,6 +153,14 @@ def test_touching_an_entry_without_changing_it_is_no_difference(malsync: Malsync
     assert malsync.json("diff", "--exit-code")["changes"] == []
 
 
+def test_one_tag_with_a_comma_does_not_look_like_two(offline: Malsync, tmp_path: Path) -> None:
+    one, two = (snapshot({1: watched(1, tags=tags)}, None) for tags in (["a, b"], ["a", "b"]))
+
+    said = offline.ok("diff", write(tmp_path / "one.json", one), write(tmp_path / "two.json", two)).stdout
+
+    assert 'tags  ["a, b"] -> a, b' in said
+
+
 def test_a_member_that_nobody_knows_yet_is_shown(offline: Malsync) -> None:
     with FarSide() as far:
         far.answer = mal(anime=lambda heard: page(entry(1, mood="glad")))
@@ -172,6 +181,7 @@ def test_a_list_that_one_side_lacks_is_not_compared_and_that_is_said(malsync: Ma
     result = malsync.ok("diff", "1", "2", "--exit-code")
 
     assert "The manga lists were not compared" in result.stderr
+    assert "lacks one." in result.stderr
     assert malsync.json("diff", "1", "2")["to"]["counts"] == {"anime": 280, "manga": None}
 
 

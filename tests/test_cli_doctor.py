@@ -121,6 +121,29 @@ def test_the_age_is_of_the_last_good_one(signed_in: Malsync, box: Sandbox) -> No
     assert "snapshot 1" in checks["backup"]["message"]
 
 
+def test_a_backup_of_a_time_to_come_hides_no_age(signed_in: Malsync) -> None:
+    now = signed_in.time.moment
+    signed_in.time.moment = now + timedelta(days=400)
+    signed_in.ok("backup")
+    signed_in.time.moment = now + timedelta(hours=37)
+
+    checks = doctor(signed_in, "--max-age", "36h", exit_code=8)
+
+    assert "snapshot 1" in checks["backup"]["message"]
+    assert "too old" in checks["backup"]["message"]
+
+
+def test_a_backup_of_a_time_to_come_alone_is_told(malsync: Malsync, box: Sandbox) -> None:
+    malsync.time.moment = datetime.now(UTC) + timedelta(days=400)
+    malsync.ok("backup")
+    malsync.time.moment = datetime.now(UTC)
+
+    checks = doctor(malsync, exit_code=8)
+
+    assert ill(checks) == ["backup"]
+    assert "still to come" in checks["backup"]["message"]
+
+
 def test_what_was_imported_is_no_backup(offline: Malsync, signed_in: Malsync, tmp_path: Path) -> None:
     signed_in.ok("export", "latest", "--output", tmp_path / "list.json")
     another = Malsync(tmp_path / "another", signed_in.box)
@@ -270,6 +293,16 @@ def test_a_bad_config_is_one_of_the_lines(signed_in: Malsync, content: str) -> N
     assert checks["mirror"]["ok"]
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [('requests_per_second = "one"', "must be a number"), ("client_id = 7", "must be a text, in quotes")],
+)
+def test_a_setting_of_another_kind_is_told_in_words(signed_in: Malsync, content: str, said: str) -> None:
+    (signed_in.home / "config.toml").write_text(content)
+
+    assert said in doctor(signed_in, exit_code=2)["settings"]["message"]
+
+
 @pytest.mark.parametrize("name", ["tokens.json", "accounts.json"])
 def test_a_damaged_file_is_one_of_the_lines(signed_in: Malsync, name: str) -> None:
     (signed_in.home / name).write_text("{")
@@ -394,6 +427,17 @@ def test_what_is_no_answer_of_the_api_is_told(signed_in: Malsync, far: FarSide, 
     assert result.exit_code == 4
     assert len(far.heard) == 1
     assert "a-token-from-elsewhere" not in result.stdout + result.stderr
+
+
+def test_an_address_that_is_not_the_apis_is_no_fault_of_the_token(signed_in: Malsync, far: FarSide) -> None:
+    far.answer = lambda _: Reply(b'{"message":"","error":"not_found"}', 404, {"Content-Type": "application/json"})
+    signed_in.environment |= {"MALSYNC_ACCESS_TOKEN": "a-token-from-elsewhere"}
+
+    checks = doctor(signed_in, exit_code=4, env={"MALSYNC_API_URL": far.environment()["MALSYNC_API_URL"]})
+
+    assert ill(checks) == ["api"]
+    assert "404" in checks["api"]["message"]
+    assert "MALSYNC_API_URL" in checks["api"]["message"]
 
 
 def test_no_secret_is_told(signed_in: Malsync, box: Sandbox) -> None:

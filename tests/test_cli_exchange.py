@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.harness import ROOT, Malsync, clean_environment
 from tests.lists import MIKA, snapshot, watched, write
 from tests.servers import FarSide
 from tests.signing import sign_in
+from tests.terminal import on_terminal
 
 VALID = ROOT / "fixtures" / "xml" / "valid"
 ANIME_FILE, MANGA_FILE = VALID / "animelist_1700000000_-_4711.xml.gz", VALID / "mangalist_1700000001_-_4711.xml.gz"
@@ -36,6 +38,22 @@ def texts_of(path: Path) -> list[dict[str, str]]:
     content = path.read_bytes()
     root = ET.fromstring(gzip.decompress(content) if path.suffix == ".gz" else content)
     return [{one.tag: one.text or "" for one in entry} for entry in root if entry.tag != "myinfo"]
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "xml"])
+def test_what_a_list_holds_cannot_move_the_terminal_that_it_is_exported_to(
+    offline: Malsync, tmp_path: Path, form: str
+) -> None:
+    path = write(tmp_path / "list.json", snapshot({1: watched(1, comments="\x1b[2J \x9b1m \u202e")}, None))
+    command = ("export", str(path), "--format", form, *(() if form == "json" else ("--output", "-")))
+
+    code, screen = on_terminal(offline, *command)
+
+    assert code == 0
+    assert not re.search("\x1b\\[2J|[\x9b\u202e]", screen)
+    assert r"\u202e" in screen
+    # Where it goes to a program or a file, it is what it is.
+    assert "\u202e" in offline.ok(*command).stdout
 
 
 # -- out: XML
@@ -109,6 +127,10 @@ def test_one_list_goes_to_stdout(malsync: Malsync, tmp_path: Path) -> None:
         (("--format", "json", "--only", "anime"), "--only does not go with json"),
         (("--format", "xml", "--spreadsheet"), "--spreadsheet does not go with xml"),
         (("--format", "sqlite", "--output", "-", "--json"), "does not fit --json"),
+        (("--format", "sqlite", "--output", "{medium}.db"), "both lists are one file"),
+        (("--output", "{medium}.json"), "both lists are one file"),
+        (("--output", "list.xml.gz"), "Say --format xml"),
+        (("--output", "List.CSV"), "Say --format csv"),
     ],
 )
 def test_what_does_not_fit_together_ends_with_2(malsync: Malsync, arguments: tuple[str, ...], words: str) -> None:
@@ -117,6 +139,61 @@ def test_what_does_not_fit_together_ends_with_2(malsync: Malsync, arguments: tup
     result = malsync.ok("export", "latest", *arguments, exit_code=2)
 
     assert words in result.stderr
+
+
+def test_only_what_datasette_can_open_is_said_to_be_for_it(offline: Malsync, tmp_path: Path) -> None:
+    path = write(tmp_path / "list.json", snapshot({1: watched(1)}, {}))
+
+    said = {
+        name: offline.ok("export", path, "--format", "sqlite", "--output", tmp_path / name).stdout
+        for name in ("a list.db", "list.db.gz")
+    }
+
+    assert f"datasette '{tmp_path}/a list.db'" in said["a list.db"]
+    assert "Look at it" not in said["list.db.gz"]
+
+
+@pytest.mark.parametrize("form", ["csv", "sqlite"])
+def test_a_form_from_which_nothing_comes_back_is_told_apart_from_a_damaged_file(
+    offline: Malsync, tmp_path: Path, form: str
+) -> None:
+    path = write(tmp_path / "list.json", snapshot({1: watched(1)}, None))
+    written = tmp_path / f"list.{form}"
+    offline.ok("export", path, "--format", form, "--output", written)
+
+    error = offline.error("import", written, exit_code=2)
+
+    assert "nothing comes back from CSV and SQLite" in error["message"]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are all UTF-8")
+def test_a_files_name_need_not_be_utf_8(offline: Malsync, tmp_path: Path) -> None:
+    path = write(tmp_path / "odd\udcff.json", snapshot({1: watched(1)}, None))
+    target = tmp_path / "out\udcff.xml"
+
+    document = offline.json("import", path)
+    exported = offline.json("export", "1", "--format", "xml", "--output", target)
+    error = offline.error("import", tmp_path / "not there\udcff.json", exit_code=2)
+
+    assert document["files"] == [str(path)]
+    assert exported["files"] == {"anime": str(target)}
+    assert target.exists()
+    assert "not there" in error["message"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_list_comes_through_a_pipe(offline: Malsync, tmp_path: Path, packed: bool) -> None:
+    pipe, content = tmp_path / "pipe", gzip.decompress(ANIME_FILE.read_bytes())
+    os.mkfifo(pipe)
+    writer = threading.Thread(
+        target=pipe.write_bytes, args=(gzip.compress(content) if packed else content,), daemon=True
+    )
+    writer.start()
+
+    shown = offline.json("show", pipe)
+
+    writer.join(timeout=10)
+    assert shown["entries"] == offline.json("show", ANIME_FILE)["entries"]
 
 
 def test_a_list_that_a_snapshot_does_not_know_is_said_to_be_missing(offline: Malsync, tmp_path: Path) -> None:

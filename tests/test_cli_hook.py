@@ -51,6 +51,7 @@ def test_success_is_told_with_the_result_as_json(malsync: Malsync, hooks: Hooks)
 
     (said,) = hooks.told("success")
     assert json.loads(said["stdin"]) == document
+    assert "\n" not in said["stdin"]
     assert said["arguments"][2:] == ["$HOME", "two words"]
     assert said["folder"] == "/"
     assert hooks.told("failure") == []

@@ -1,13 +1,14 @@
 """`verify`, `mirror rebuild` and `mirror copy`: proving that the mirror is whole, and what to do when it is not."""
 
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from malsync.sandbox import Sandbox
-from tests.harness import Malsync
+from tests.harness import ROOT, Malsync
 
 
 @pytest.fixture
@@ -202,6 +203,20 @@ def test_a_rebuild_from_a_bad_file_changes_nothing(
     assert (malsync.home / "mirror.db").read_bytes() == torn
 
 
+def test_a_rebuild_from_xml_says_which_command_takes_it(offline: Malsync) -> None:
+    path = ROOT / "fixtures" / "xml" / "valid" / "anime-1.1.0.xml"
+
+    assert f"malsync import {path}" in offline.error("mirror", "rebuild", path, exit_code=2)["hint"]
+    assert not offline.home.exists()
+
+
+def test_a_folder_where_the_mirror_should_be_is_told(malsync: Malsync) -> None:
+    (malsync.home / "mirror.db").mkdir(parents=True)
+
+    for command in (("snapshots",), ("backup",)):
+        assert "mirror.db is a folder" in malsync.error(*command, exit_code=6)["message"]
+
+
 def test_a_rebuild_waits_for_another_malsync(malsync: Malsync, three: list[dict[str, Any]]) -> None:
     from filelock import FileLock
 
@@ -232,6 +247,18 @@ def test_a_copy_is_a_whole_mirror_of_its_owners_alone(
     assert copied.json("verify")["ok"] is True
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are all UTF-8")
+def test_a_copy_may_have_any_name(malsync: Malsync, three: list[dict[str, Any]], tmp_path: Path) -> None:
+    target = tmp_path / "a b?c#d%20é\udcff.db"
+
+    assert "Copied 3 snapshots to" in malsync.ok("mirror", "copy", target).stdout
+
+    assert [path.name for path in tmp_path.glob("*.db")] == [target.name]
+    (malsync.home / "mirror.db").unlink()
+    target.rename(malsync.home / "mirror.db")
+    assert [row["digest"] for row in malsync.json("snapshots")] == [row["digest"] for row in three]
+
+
 def test_a_copy_writes_over_nothing(malsync: Malsync, three: list[dict[str, Any]], tmp_path: Path) -> None:
     target = tmp_path / "precious"
     target.write_text("precious")
@@ -246,6 +273,18 @@ def test_a_copy_to_nowhere_ends_with_2(malsync: Malsync, three: list[dict[str, A
 
     assert str(target) in malsync.error("mirror", "copy", target, exit_code=2)["message"]
     assert not target.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["tokens.json", "latest/mirror.db"])
+def test_a_copy_goes_to_no_place_of_malsyncs_own(malsync: Malsync, three: list[dict[str, Any]], name: str) -> None:
+    target = malsync.home / name
+
+    assert "malsync's own" in malsync.error("mirror", "copy", target, exit_code=2)["message"]
+    assert not target.exists()
+
+
+def test_a_copy_is_no_stream(malsync: Malsync, three: list[dict[str, Any]]) -> None:
+    assert "standard output" in malsync.error("mirror", "copy", "-", exit_code=2)["message"]
 
 
 def test_nothing_to_copy_ends_with_2(malsync: Malsync, tmp_path: Path) -> None:

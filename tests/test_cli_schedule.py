@@ -220,6 +220,14 @@ def test_a_line_end_in_a_path_is_refused(tmp_path: Path) -> None:
         command_of(str(tmp_path / "py\nthon"), home=None, account=None)
 
 
+def test_the_advice_to_install_is_of_the_timer_that_was_printed(offline: Malsync) -> None:
+    said = offline.ok("--account", "second", "schedule", "systemd").stderr
+
+    # Without the account it would be another timer.
+    assert "the same command, with --install" in said
+    assert "malsync schedule systemd" not in said
+
+
 def test_each_home_and_account_has_a_timer_of_its_own() -> None:
     names = {name_of(home, account) for home in (None, Path("/a"), Path("/b")) for account in (None, "x", "x/y", "x y")}
 

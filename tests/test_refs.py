@@ -304,6 +304,19 @@ def test_a_reference_to_an_empty_mirror_says_how_to_begin(offline: Malsync) -> N
     assert not offline.home.exists()
 
 
+def test_a_mirror_of_nobodys_lists_alone_says_how_to_name_one(offline: Malsync, tmp_path: Path) -> None:
+    from malsync.snapshot import User
+
+    nobody = User("https://graphql.anilist.co", None, "")
+    offline.ok("import", write(tmp_path / "list.json", snapshot({1: watched(1)}, None, user=nobody, source="import")))
+
+    error = offline.error("show", "latest", exit_code=2)
+
+    assert "nobody's" in error["message"]
+    assert "malsync snapshots" in error["hint"]
+    assert chosen(offline, "1") == 1
+
+
 def test_the_origin_tells_users_of_one_name_apart(offline: Malsync, tmp_path: Path) -> None:
     """MAL's own mika is meant where both stand in one mirror: the API in use is MAL's."""
     from malsync.snapshot import User
@@ -330,7 +343,9 @@ def test_live_is_read_now_and_has_no_number(malsync: Malsync, box: Sandbox) -> N
         assert {entry["id"]: entry["list_status"].get("comments") for entry in shown}[first] == "just now"
 
 
-@pytest.mark.parametrize("name", ["list.json", "list.json.gz", "./list.json", "sub/list", "sub/list.json", ".hidden"])
+@pytest.mark.parametrize(
+    "name", ["list.json", "list.json.gz", "LIST.JSON", "./list.json", "sub/list", "sub/list.json", ".hidden"]
+)
 def test_a_path_names_a_file_wherever_it_is(
     offline: Malsync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -78,9 +78,11 @@ class App:
         return Accounts.of(self.home)
 
     def target(self, text: str) -> Path:
-        """The path of a file to write. Raises UsageError where malsync keeps something of its own."""
+        """The path of a file to write. Raises UsageError where malsync keeps something of its own, and for standard output."""
         from malsync.files import place
 
+        if text == "-":
+            raise UsageError("This is not written to standard output.", "Name a file.")
         path = place(text)
         home, there = self.home.resolve(), path.resolve()
         is_own = there.parent == home and there.name.partition(".")[0] in _OWN_NAMES
@@ -286,10 +288,17 @@ class App:
             candidates = list({user.key: user for user in (*bound.values(), *users)}.values())
             if len(candidates) == 1:
                 return candidates[0]
-            raise UsageError(
-                "There is no snapshot yet." if not candidates else "Whose list? This home folder holds several.",
-                "Make one: malsync backup" if not candidates else f"Say WHO@REF, or --account: {_names(bound, users)}",
-            )
+            if candidates:
+                raise UsageError(
+                    "Whose list? This home folder holds several.",
+                    f"Say WHO@REF, or --account: {_names(bound, users)}",
+                )
+            if mirror.numbers():
+                raise UsageError(
+                    "There is no snapshot of a MAL user yet, only lists that are nobody's there.",
+                    "Name one by its number: malsync snapshots",
+                )
+            raise UsageError("There is no snapshot yet.", "Make one: malsync backup")
         name = who or self.account
         if name in bound:
             return bound[name]

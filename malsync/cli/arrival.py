@@ -1,5 +1,6 @@
 """import: lists into the mirror, from files and from AniList."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,7 +164,7 @@ def _import_from_anilist(app: App, user: str, report: str | None, *, as_tags: bo
 def _name(user: str) -> str:
     """The name of a user, also where the address of their profile was given. Raises UsageError for none."""
     _, mark, rest = user.partition(_PROFILE)
-    name = (rest if mark else user).partition("/")[0].strip()
+    name = re.split("[/?#]", rest if mark else user)[0].strip()
     if not name:
         raise UsageError(f"{user!r} names no user.", "Give the name that is in the address of their profile.")
     return name

@@ -6,6 +6,7 @@ import subprocess
 from typing import Any
 
 from malsync.cli.app import App
+from malsync.cli.output import as_json
 
 _SECRET_VARIABLES = ("MALSYNC_ACCESS_TOKEN", "MALSYNC_CLIENT_SECRET")
 
@@ -14,13 +15,17 @@ def run_hook(app: App, command: str, document: dict[str, Any]) -> None:
     """Run `command` without a shell, the result as JSON on its standard input. That it fails is said, and changes nothing."""
     if not command:
         return
-    import orjson
-
     kept = {name: text for name, text in app.world.environment.items() if name not in _SECRET_VARIABLES}
     try:
         # Its own output goes to stderr: stdout belongs to the result.
         done = subprocess.run(
-            shlex.split(command), input=orjson.dumps(document), env=kept, stdout=2, check=False, timeout=300, cwd=os.sep
+            shlex.split(command),
+            input=as_json(document, indent=False).encode(),
+            env=kept,
+            stdout=2,
+            check=False,
+            timeout=300,
+            cwd=os.sep,
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         app.output.warn(f"The command {command!r} of config.toml could not be run: {error}")

@@ -152,7 +152,8 @@ def _uncovered(app: App, before: "Chosen", after: "Chosen", only: str | None) ->
     for name in before.snapshot.lists:
         missing = [one.reference for one in (before, after) if one.snapshot.lists.get(name) is None]
         if missing and only in {None, name}:
-            app.output.note(f"The {name} lists were not compared: {' and '.join(missing)} lacks one.")
+            lack = "lacks" if len(missing) == 1 else "lack"
+            app.output.note(f"The {name} lists were not compared: {' and '.join(missing)} {lack} one.")
 
 
 @click.command(

@@ -1,5 +1,6 @@
 """verify, mirror rebuild, mirror copy: the mirror's own health."""
 
+import shlex
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -87,18 +88,26 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
             total, saved, aside = _replace(app, sources, wait)
     path = app.mirror_path
     app.output.document({"mirror": str(path), "snapshots": total, "set_aside": None if aside is None else str(aside)})
-    app.output.say(f"{path} holds {total} snapshots.", colour="green")
+    app.output.say(f"{path} holds {_counted(total)}.", colour="green")
     if aside is not None:
         app.output.say(f"  {saved} of them were still whole in the damaged one, which is now {aside}")
 
 
 def _checked(files: "Iterable[str]") -> "list[Source]":
     """Each file's time and what reads it again. Every one is read and checked before anything is written."""
-    from malsync.files import place
-    from malsync.interchange import snapshot_file
+    from malsync.files import place, read
+    from malsync.interchange import list_file, snapshot_file
 
-    paths = [place(file) for file in files]
-    return [(snapshot_file.read(path).taken_at, partial(snapshot_file.read, path)) for path in paths]
+    sources: list[Source] = []
+    for path in map(place, files):
+        content = read(path)
+        if list_file.is_xml(path, content):
+            raise UsageError(
+                f"{path} is MAL's XML, and a mirror is rebuilt of malsync's own snapshots.",
+                f"Import it: malsync import {shlex.quote(str(path))}",
+            )
+        sources.append((snapshot_file.decode(content, str(path)).taken_at, partial(snapshot_file.read, path)))
+    return sources
 
 
 def _is_whole(app: App, wait: float) -> bool:
@@ -178,10 +187,11 @@ def _beside(path: Path) -> list[Path]:
 @mirror_group.command(
     cls=Command, short_help="Write a whole copy of the mirror.", examples=["malsync mirror copy ~/Sync/mirror.db"]
 )
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("target", type=FILE, metavar="PATH")
 @pass_app
-def copy(app: App, path: Path) -> None:
+def copy(app: App, target: str) -> None:
     """Write a compact, whole copy of the mirror to PATH, safe while a backup runs."""
+    path = app.target(target)
     if not app.mirror_path.exists():
         raise UsageError(f"There is nothing to copy: no mirror at {app.mirror_path}.", "Make one: malsync backup")
     if path.exists():
@@ -193,7 +203,11 @@ def copy(app: App, path: Path) -> None:
             raise UsageError(f"{path} cannot be written: {error.strerror or error}.", "Check the path.") from error
         total = len(mirror.infos())
     app.output.document({"mirror": str(path), "snapshots": total})
-    app.output.say(f"Copied {total} snapshots to {path} ({path.stat().st_size:,} bytes).", colour="green")
+    app.output.say(f"Copied {_counted(total)} to {path} ({path.stat().st_size:,} bytes).", colour="green")
+
+
+def _counted(number: int) -> str:
+    return f"{number:,} snapshot{'' if number == 1 else 's'}"
 
 
 COMMANDS = (verify, mirror_group)

@@ -28,6 +28,21 @@ def has_colour(world: World) -> bool:
     return not world.environment.get("NO_COLOR")
 
 
+def as_json(document: Any, *, indent: bool) -> str:
+    """The document as text, on one line without `indent`.
+
+    Of a file's name that is no UTF-8, the odd bytes are escaped lone surrogates, as Python has them.
+    """
+    import orjson
+
+    try:
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2 if indent else None).decode()
+    except TypeError:
+        import json
+
+        return json.dumps(document, indent=2 if indent else None)
+
+
 @contextmanager
 def writing() -> Iterator[None]:
     """Say in words that what is printed cannot be written. That nobody reads on is no failure and passes through."""
@@ -82,9 +97,7 @@ class Output:
         """The result for programs, with --json; it is the only thing on stdout then."""
         if not self.json:
             return
-        import orjson
-
-        text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+        text = as_json(document, indent=True)
         with writing():
             # As bytes: JSON is UTF-8 whatever the terminal is.
             click.echo(_LEFT_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode(), file=sys.stdout)
@@ -236,6 +249,14 @@ def _wrapped(text: str, stream: TextIO) -> str:
 def _let_go(stream: TextIO) -> None:
     """Point a stream that failed nowhere, or the interpreter tries again when it ends, and ends with 120."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def on_screen(text: str) -> str:
+    """What a file holds as a terminal may have it: lines and tabs stay, every other control character is written out."""
+    from malsync.render import visible
+
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in lines)
 
 
 def _harmless(text: str) -> str:

@@ -1,5 +1,6 @@
 """export: lists out of the mirror, into files of four forms."""
 
+import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +10,7 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
-from malsync.cli.output import writing
+from malsync.cli.output import on_screen, writing
 from malsync.cli.suggest import FILE, REFERENCE
 from malsync.errors import UsageError
 
@@ -49,7 +50,7 @@ _ENDINGS = {"xml": ".xml.gz", "csv": ".csv"}
     "target",
     type=FILE,
     metavar="PATH",
-    help="Where to (gzipped when it ends in .gz); - is stdout. For xml and csv, a folder, or a name with {medium}.",
+    help="A file (gzipped when it ends in .gz), - for stdout, a folder (not for json), or a name with {medium} (xml, csv).",
 )
 @click.option("--only", type=MEDIA_CHOICE, help="One of the two lists (not for json, which is the whole snapshot).")
 @click.option("--spreadsheet", is_flag=True, help="For csv: put a ' before what a spreadsheet would compute.")
@@ -65,6 +66,12 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
         raise UsageError("--only does not go with json: a snapshot is both lists.", "Leave it out, or export as xml.")
     if kind != "csv" and spreadsheet:
         raise UsageError(f"--spreadsheet does not go with {kind}.", "It is for --format csv.")
+    if kind == "json" and (other := _promised(target)):
+        raise UsageError(f"{target} would hold JSON.", f"Say --format {other}, or let the name end in .json.")
+    if kind not in _ENDINGS and "{medium}" in (target or ""):
+        raise UsageError(
+            f"{{medium}} does not go with {kind}: both lists are one file.", "Give the file a name without it."
+        )
     with app.mirror() as mirror:
         chosen = app.choose(ref, mirror)
         if kind == "json":
@@ -85,6 +92,12 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
     for medium in media:
         _write(paths[medium.name], contents[medium.name])
     _tell_exported(app, chosen, kind, paths, losses)
+
+
+def _promised(target: str | None) -> str | None:
+    """Which of the other forms a file's name promises: the form goes by --format alone."""
+    endings = [ending.lower() for ending in Path(target or "").suffixes]
+    return next((form for form in _ENDINGS if f".{form}" in endings and ".json" not in endings), None)
 
 
 def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:
@@ -123,7 +136,8 @@ def _export_tables(app: App, chosen: "Chosen", media: "list[Medium]", told: dict
     _write(path, [content])
     described = list_document(chosen.reference, chosen.number, snapshot)
     app.output.document({"file": str(path), "format": "sqlite", "from": described})
-    app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes). Look at it: datasette {path}", colour="green")
+    look = "" if path.suffix == ".gz" else f" Look at it: datasette {shlex.quote(str(path))}"
+    app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).{look}", colour="green")
 
 
 def _media(chosen: "Chosen", only: str | None) -> "list[Medium]":
@@ -189,8 +203,11 @@ def _contents(
 
 
 def _print(pieces: Iterable[bytes]) -> None:
+    content = b"".join(pieces)
+    if sys.stdout.isatty():
+        content = on_screen(content.decode()).encode()
     with writing():
-        sys.stdout.buffer.write(b"".join(pieces))
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
 
 

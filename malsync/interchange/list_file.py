@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from malsync import files
+from malsync.errors import UsageError
 from malsync.interchange import mal_reader
 from malsync.interchange.mal_reader import Reading
+
+_SQLITE = b"SQLite format 3\x00"
 
 
 def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
@@ -15,7 +18,12 @@ def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
     Raises UsageError for a file that is missing, too large, cut short, or neither form.
     """
     content = files.read(path)
-    if not _is_xml(path, content):
+    if not is_xml(path, content):
+        if content.startswith(_SQLITE) or (".csv" in _endings(path) and not content.startswith(b"{")):
+            raise UsageError(
+                f"{path} is neither a malsync snapshot nor MAL's XML; nothing comes back from CSV and SQLite.",
+                "Name a file that `malsync export --format json` or MAL's own export wrote.",
+            )
         from malsync.interchange import snapshot_file  # with the schemas, which XML has no use for
 
         return Reading(snapshot_file.decode(content, str(path)))
@@ -23,9 +31,15 @@ def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
     return mal_reader.decode(content, str(path), origin=origin, written=written, repair=repair)
 
 
-def _is_xml(path: Path, content: bytes) -> bool:
-    """By the name, and where that says nothing by what it begins with."""
-    endings = {ending.lower() for ending in path.suffixes}
+def is_xml(path: Path, content: bytes) -> bool:
+    """Whether this is XML: by the name, and where that says nothing by what it begins with."""
+    if content.startswith(b"{"):
+        return False  # JSON, whatever it is called: no XML begins so
+    endings = _endings(path)
     if ".xml" in endings or ".json" in endings:
         return ".xml" in endings
     return content.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n").startswith(b"<")
+
+
+def _endings(path: Path) -> set[str]:
+    return {ending.lower() for ending in path.suffixes}

@@ -243,6 +243,10 @@ def _lenient(stored: bytes) -> str:
 
 
 def _checked_version(path: Path, wait: float) -> int:
+    if path.is_dir():
+        raise MirrorError(
+            f"The mirror {path} is a folder.", "Choose another home folder with --home, or move that folder away."
+        )
     try:
         application, version, tables = _marks(path, "ro", wait)
     except sqlite3.OperationalError as error:

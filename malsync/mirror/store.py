@@ -265,7 +265,8 @@ class Mirror:
             ) from error
         try:
             with translated(target):
-                self._connection.execute("VACUUM INTO ?", (str(target.absolute()),))
+                # As an address, which can say a name that is no UTF-8.
+                self._connection.execute("VACUUM INTO ?", (target.absolute().as_uri(),))
         except BaseException as error:
             target.unlink(missing_ok=True)
             raise damaged(self.path, str(error.__cause__)) if isinstance(error, Damaged) else error from error

@@ -96,7 +96,7 @@ def _systemd(wanted: Wanted) -> Timer:
     steps = (
         "Save these as the files that their first lines name, then:",
         f"  systemctl --user daemon-reload && systemctl --user enable --now {wanted.name}.timer",
-        "Or let malsync do so: malsync schedule systemd --install",
+        "Or let malsync do so: the same command, with --install.",
         "To have it run while you are not logged in: loginctl enable-linger",
     )
     return Timer("systemd", files, steps)

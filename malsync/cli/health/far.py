@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _SKEW = timedelta(minutes=5)
 _SOON = timedelta(days=5)
+_REFUSALS = {400, 401, 403}
+"""What the API answers to whoever asks without a token that it takes."""
 
 
 def login(patient: Patient) -> Iterator[Check]:
@@ -81,6 +83,8 @@ def _told(patient: Patient, name: str, headers: dict[str, str], user: "User | No
         answer = patient.asked(headers)
     except ApiError:
         return well(name, f"{until}. Whether MAL takes it is not known: it cannot be reached.")
+    if answer.user is None and answer.status not in _REFUSALS:
+        return well(name, f"{until}. Whether MAL takes it is not known: {answer.status} is no answer to that.")
     if answer.user is None:
         return ill(name, Exit.AUTH, f"MAL refuses the token ({answer.status}). Sign in again: malsync login")
     id, called = answer.user
@@ -95,8 +99,15 @@ def _told(patient: Patient, name: str, headers: dict[str, str], user: "User | No
 
 def api(patient: Patient) -> Iterator[Check]:
     """Whether the API answers; raises ApiError where it does not."""
-    patient.any_answer()
-    yield well("api", f"{patient.settings.api_url} answers.")
+    answer, url = patient.any_answer(), patient.settings.api_url
+    if answer.user is None and answer.status not in _REFUSALS:
+        yield ill(
+            "api", Exit.API,
+            f"{url} answers {answer.status} where the API says who asks. "
+            "Set MALSYNC_API_URL, or api_url in config.toml, to the API's address.",
+        )  # fmt: skip
+        return
+    yield well("api", f"{url} answers.")
 
 
 def clock(patient: Patient) -> Iterator[Check]:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _BACKUPS = {"backup", "public"}
 _SECONDS = 10
+_SLACK = timedelta(minutes=5)
 
 
 def mirror(patient: Patient) -> Iterator[Check]:
@@ -115,13 +117,23 @@ def backup(patient: Patient) -> Iterator[Check]:
 
 
 def _age(patient: Patient, name: str, user: "User | None", infos: "Sequence[Info]") -> Check:
-    made = [info for info in infos if info.source in _BACKUPS and user is not None and info.user.key == user.key]
+    now = patient.now
+    every = [info for info in infos if info.source in _BACKUPS and user is not None and info.user.key == user.key]
+    # Made while a clock was wrong, one of a time to come would hide for years that there are no others.
+    made = [info for info in every if info.taken_at <= now + _SLACK]
     good = [info for info in made if not info.suspicious]
+    if every and not made:
+        last = every[-1]
+        return ill(
+            name, Exit.SUSPICIOUS,
+            f"The last one is snapshot {last.number}, {local_time(last.taken_at)}, a time that is still to come: this "
+            "machine's clock is wrong, or was. When it is right: malsync backup",
+        )  # fmt: skip
     if not good and made:
         return ill(name, Exit.SUSPICIOUS, "Every backup is suspicious. Look at them: malsync snapshots")
     if not good:
         return ill(name, Exit.SUSPICIOUS, "There is none yet. Make one: malsync backup")
-    last, now = good[-1], patient.now
+    last = good[-1]
     told = f"The last good one is snapshot {last.number}, {local_time(last.taken_at)}, {ago(last.taken_at, now)}."
     if made[-1] is not last:
         told += " Newer ones are suspicious: malsync snapshots; what was meant is accepted by: malsync backup --accept"
