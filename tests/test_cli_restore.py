@@ -217,6 +217,7 @@ def test_the_plan_is_shown_before_and_what_came_of_it_after(malsync: Malsync, bo
     said = malsync.ok("restore", "good", "--mode", "exact", "--yes")
 
     assert f"Plan for the lists of {box.user}: add 1, update 1, delete 1 (3 writes" in said.stdout
+    assert said.stdout.count("MAL itself sets updated_at") == 1
     assert f"(anime:{harmed['gone']})" in said.stdout
     assert said.stdout.index("To be deleted from the list:") < said.stdout.index(f"(manga:{harmed['new']})")
     assert "Run 1: 3 done. Read again, the lists are as wanted." in said.stdout

@@ -584,6 +584,25 @@ def test_what_was_done_after_a_first_question_is_kept(malsync: Malsync, box: San
     assert [left["id"] for left in document["left"]] == [some[0]]
 
 
+def test_what_mal_made_of_an_interrupted_runs_write_is_taken_back(home: Path, world: World) -> None:
+    """What it sent and what it finds are two things then, and neither was done by anybody else."""
+    with Sandbox(world, settings={"tag_spaces": "trim"}) as box:
+        malsync = Malsync(home, box)
+        first, second = ids(box)[:2]
+        box.edit(box.user, "anime", first, tags=[" lent"])
+        box.edit(box.user, "anime", second, comments="good")
+        malsync.ok("backup")
+        box.edit(box.user, "anime", first, tags=["vandal"])
+        box.edit(box.user, "anime", second, comments="vandal")
+        interrupt(malsync, box, 2, "restore", "1")
+        assert box.entries(box.user, "anime")[first]["tags"] == ["lent"]
+
+        document = malsync.json("undo", "--yes")
+
+        assert document["left"] == []
+        assert box.entries(box.user, "anime")[first]["tags"] == ["vandal"]
+
+
 @pytest.mark.parametrize("end", [[], ["runs", "--abandon", "1"]])
 def test_what_was_done_since_the_interruption_is_kept(malsync: Malsync, box: Sandbox, end: list[str]) -> None:
     """Nobody read the lists in between: what the run wrote says what is its own."""
