@@ -171,4 +171,26 @@ SECRETS: tuple[Mutant, ...] = (
         "secrets",
         "cli_backup",
     ),
+    mutant(
+        "a rehearsal shows the lists to the whole machine",
+        "cli/rehearsal.py",
+        "    world.first.private = frozenset(MEDIA)\n",
+        "",
+        "rehearsal::test_nobody_else_on_this_machine_sees_the_lists_meanwhile",
+    ),
+    mutant(
+        "a rehearsal can be looked into without a token",
+        "cli/rehearsal.py",
+        "Sandbox(_world(task), control=False)",
+        "Sandbox(_world(task))",
+        "rehearsal::test_nobody_else_on_this_machine_sees_the_lists_meanwhile",
+    ),
+    mutant(
+        "sign-in is sent without its challenge",
+        "auth.py",
+        '        "code_challenge": verifier,\n',
+        "",
+        "cli_login::test_each_sign_in_has_a_state_and_a_challenge_of_its_own",
+        "auth",
+    ),
 )
