@@ -855,6 +855,21 @@ def test_what_a_file_does_not_cover_is_never_touched(malsync: Malsync, box: Sand
     )
 
 
+def test_what_did_not_arrive_is_sent_once_more_with_status_and_progress(malsync: Malsync, box: Sandbox) -> None:
+    """Alone, progress was ignored at times."""
+    one = ids(box)[0]
+    box.edit(box.user, "anime", one, status="watching", num_episodes_watched=2, comments="good")
+    malsync.ok("backup")
+    box.edit(box.user, "anime", one, status="dropped", num_episodes_watched=1, comments="vandal")
+    box.add_faults("unstored:field=comments,shows=kept,nth=1")
+
+    malsync.ok("restore", "latest", "--yes")
+
+    first, second = [row["form"] for row in box.requests if row["method"] == "PATCH"]
+    assert first == {"status": "watching", "num_watched_episodes": "2", "comments": "good"}
+    assert second == first
+
+
 @pytest.mark.parametrize(
     "words", [("--only", "manga"), ("--field", "comments"), ("--field", "score", "--field", "tags")]
 )

@@ -291,6 +291,21 @@ def test_nobody_resumes_the_run_of_another(malsync: Malsync, box: Sandbox) -> No
     assert writes(box) == sent
 
 
+@pytest.mark.parametrize("words", [("resume", "1"), ("undo", "1", "--yes")])
+def test_nor_does_another_who_has_an_account_here(malsync: Malsync, box: Sandbox, words: tuple[str, ...]) -> None:
+    theirs = {"MALSYNC_ACCESS_TOKEN": box.token_for(THEO)}
+    malsync.ok("--account", "second", "backup", env=theirs)
+    vandalize(malsync, box)
+    interrupt(malsync, box, 1, "restore", "2")
+    sent = writes(box)
+
+    error = malsync.error(*words, exit_code=3, env=theirs)
+
+    assert error["message"].startswith(f"Run 1 wrote the lists of {MIKA} ")
+    assert "--account default login" in error["hint"]
+    assert writes(box) == sent
+
+
 def test_another_malsync_at_work_comes_first(malsync: Malsync, box: Sandbox) -> None:
     vandalize(malsync, box)
     interrupt(malsync, box, 1, "restore", "1")

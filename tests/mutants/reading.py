@@ -262,4 +262,11 @@ READING: tuple[Mutant, ...] = (
         "        for thread in threads:\n            thread.start()\n            thread.join()\n        meanwhile()",
         "promises::test_two_readings_are_under_way_at_most_and_one_write",
     ),
+    mutant(
+        "a public list is read with one's own token",
+        "cli/app.py",
+        "        if self.settings.client_id:\n            return ClientId",
+        "        if not self.settings.client_id:\n            return ClientId",
+        "api::test_a_public_list_is_asked_for_without_any_token",
+    ),
 )

@@ -193,4 +193,12 @@ SECRETS: tuple[Mutant, ...] = (
         "cli_login::test_each_sign_in_has_a_state_and_a_challenge_of_its_own",
         "auth",
     ),
+    mutant(
+        "an access token from elsewhere is bound to any account",
+        "cli/app.py",
+        "        check(account, self.accounts.user(account), user)\n        return account",
+        "        return account",
+        "auth::test_another_users_account_is_refused_with_3",
+        "cli_login::test_an_account_of_one_user_is_no_other_users",
+    ),
 )

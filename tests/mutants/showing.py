@@ -188,4 +188,11 @@ SHOWING: tuple[Mutant, ...] = (
         ),
         "browse_guard::test_no_statement_changes_the_mirror_or_makes_another_file",
     ),
+    mutant(
+        "covers are shown where none were wanted",
+        "browse/instance.py",
+        "self.pictures = _PICTURE_HOSTS if pictures else ()",
+        "self.pictures = _PICTURE_HOSTS",
+        "browse_hostile::test_without_pictures_no_page_asks_another_host_for_anything",
+    ),
 )
