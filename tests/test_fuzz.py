@@ -42,8 +42,9 @@ def test_no_bytes_at_all_are_a_defect(reader: Reader, data: st.DataObject) -> No
     content = data.draw(st.binary(max_size=200) | st.sampled_from(_seeds(reader)))
     seed = data.draw(st.integers(0, 2**32))
 
-    assert reader(content) in (True, False)
-    assert reader(varied(content, Random(seed))) in (True, False)
+    # Either raises whatever is a defect.
+    reader(content)
+    reader(varied(content, Random(seed)))
 
 
 _SEEDS: dict[str, list[bytes]] = {}

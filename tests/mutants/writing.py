@@ -359,8 +359,8 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "a line that the last reading does not show counts as done",
         "restore.py",
-        '        if line.state not in _MENDED:\n            why = _NOT_SHOWN\n            journal.answered(run.number, line.seq, "failed", now=now, tries=0, why=why)\n',
-        "",
+        "        if line.state not in _MENDED:\n            why = _NOT_SHOWN\n",
+        "        if line.state is None:\n            why = _NOT_SHOWN\n",
         "cli_restore::test_an_answer_that_lies_is_found_out",
     ),
     mutant(
