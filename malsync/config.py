@@ -31,8 +31,8 @@ KEYS: dict[str, tuple[type, ...]] = {
     "on_success": (str,),
     "on_failure": (str,),
 }
+_FORMS: dict[type, str] = {str: "a text in quotes", float: "a number"}
 _STORES = ("file", "keyring")
-_A = {str: "a text, in quotes", float: "a number"}
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ def _from_file(path: Path) -> dict[str, Any]:
         if key not in KEYS:
             raise UsageError(f"{path}: there is no setting {key!r}.", f"Known settings: {', '.join(KEYS)}.")
         if not isinstance(item, KEYS[key]) or isinstance(item, bool):
-            raise UsageError(f"{path}: {key} must be {_A[KEYS[key][-1]]}.", "Mend the file; README.md shows one.")
-    if found.get("requests_per_second", 1) < 0:
-        raise UsageError(f"{path}: requests_per_second is below 0.", "Give a number; 0 means no limit.")
+            raise UsageError(f"{path}: {key} must be {_FORMS[KEYS[key][-1]]}.", "Mend the file; README.md shows one.")
+    if not found.get("requests_per_second", 1) >= 0:  # nor is it nan
+        raise UsageError(f"{path}: requests_per_second is not 0 or more.", "Give a number; 0 means no limit.")
     if found.get("token_store", "file") not in _STORES:
         raise UsageError(f"{path}: token_store is unknown.", f"Known: {', '.join(_STORES)}.")
     return found

@@ -33,6 +33,7 @@ _PIECE = 2**20
 _DELETED = (b"", b"null")  # what stands in the place of `[]` in the reference's sample, and where bodies get lost
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _ANOTHERS_LIST = re.compile(r"GET /users/(?!@me/)")
+_CHECK_URL = "Check that MALSYNC_API_URL is the address of the MAL API v2."
 REACH = "Check the network, and whether MyAnimeList is up; then run the same command again."
 
 
@@ -346,7 +347,7 @@ def _understood(call: str, response: requests.Response, body: bytes) -> Any:
     said = str(told.get("message") or told.get("error") or "")[:200]
     if status == 200:
         form = "is empty" if not body.strip() else f"is not JSON but {content_type(response)}"
-        raise Transient(f"{call}: the answer {form}.", "Check that MALSYNC_API_URL is the address of the MAL API v2.")
+        raise Transient(f"{call}: the answer {form}.", _CHECK_URL)
     if 300 <= status < 400:
         to = response.headers.get("Location", "")
         raise ApiError(
@@ -363,10 +364,12 @@ def _understood(call: str, response: requests.Response, body: bytes) -> Any:
         # A page of the site's, or of a box between: it says nothing of a title or an entry.
         raise ApiError(
             f"{call}: MAL answered 404 with {content_type(response)}, which is no answer of its API.",
-            "Check that MALSYNC_API_URL is the address of the MAL API v2.",
+            _CHECK_URL,
         )
     if status == 404:
-        raise NotFound(f"{call}: MAL answers that there is no such thing (404).", "Check the name or id.")
+        # Nobody gave a name or an id for what is one's own.
+        hint = _CHECK_URL if "/users/@me" in call else "Check the name or id."
+        raise NotFound(f"{call}: MAL answers that there is no such thing (404).", hint)
     if status == 429 or status >= 500:
         raise Transient(f"{call}: MAL answered {status}.", REACH, retry_after(response), status=status)
     if "client id" in said.lower():

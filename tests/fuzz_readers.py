@@ -125,10 +125,12 @@ def a_backup(content: bytes) -> object:
         for medium in (ANIME, MANGA):
             lists[medium.name] = read_list(client, medium, "@me")
         found = Snapshot(User(API[:-3], 1, "mika"), TIME.now(), "backup", whole(lists), lists)
-        with suppress(ValueError):  # what read_snapshot says in words: data that has no digest
-            _ = found.digest
-            info = mirror.add(found)
-            assert mirror.load(info.number).digest == found.digest
+        try:
+            digest = found.digest
+        except ValueError:  # what read_snapshot says in words: data that has no digest
+            return None
+        info = mirror.add(found)
+        assert mirror.load(info.number).digest == digest
     except MalsyncError:
         assert mirror.numbers() == before
         raise

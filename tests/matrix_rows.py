@@ -111,6 +111,11 @@ class Place:
         return sorted(found.values())
 
     @property
+    def numbers(self) -> list[int]:
+        """The numbers of all snapshots."""
+        return [number for (number,) in rows(self.malsync.home, "SELECT id FROM snapshot ORDER BY id")]
+
+    @property
     def catalogue(self) -> dict[str, Any]:
         """Every table of the catalogue, without the moments of reading."""
         names = [

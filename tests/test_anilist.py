@@ -392,6 +392,7 @@ def test_nothing_of_mals_is_told_to_anilist(anilist: AniListServer, kim: Member,
     malsync.ok("import", "--from", "anilist", "kim")
 
     token, client = malsync.environ()["MALSYNC_ACCESS_TOKEN"], malsync.environ()["MALSYNC_CLIENT_ID"]
+    assert anilist.heard
     for heard in anilist.heard:
         assert "authorization" not in heard.headers
         assert token not in str(heard)

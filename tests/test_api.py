@@ -335,6 +335,31 @@ def test_an_answer_without_end_is_refused(offline: Malsync, reply: Callable[[], 
     assert sum("animelist" in heard.target for heard in far.heard) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [(("show", "live"), "MALSYNC_API_URL"), (("fetch", "forum", "topic", "5"), "Check the name or id")],
+)
+def test_what_is_not_there_is_to_be_looked_for_where_it_was_named(
+    malsync: Malsync, box: Sandbox, words: tuple[str, ...], hint: str
+) -> None:
+    box.add_faults("gone:on=animelist")
+
+    assert hint in malsync.error(*words, exit_code=4)["hint"]
+
+
+def test_an_answer_that_comes_in_drips_is_given_up_after_five_minutes(offline: Malsync) -> None:
+    def dripping() -> Iterator[bytes]:
+        for piece in (b'{"data": [],', b' "paging"', b": {}}"):
+            offline.time.sleep(160)
+            yield piece
+
+    with FarSide(mal(anime=lambda heard: Reply(dripping()))) as far:
+        error = offline.error("backup", exit_code=4, env=far.environment())
+
+    assert error["message"] == f"{ANIME}: no whole answer within 300 s."
+    assert sum("animelist" in heard.target for heard in far.heard) == 1
+
+
 def test_packed_answers_are_unpacked(world: Any, home: Path) -> None:
     with Sandbox(world, settings={"gzip": "on"}) as box:
         assert Malsync(home, box).json("backup")["counts"] == {"anime": 280, "manga": 90}

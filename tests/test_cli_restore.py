@@ -217,6 +217,7 @@ def test_the_plan_is_shown_before_and_what_came_of_it_after(malsync: Malsync, bo
     said = malsync.ok("restore", "good", "--mode", "exact", "--yes")
 
     assert f"Plan for the lists of {box.user}: add 1, update 1, delete 1 (3 writes" in said.stdout
+    assert said.stdout.count("MAL itself sets updated_at") == 1
     assert f"(anime:{harmed['gone']})" in said.stdout
     assert said.stdout.index("To be deleted from the list:") < said.stdout.index(f"(manga:{harmed['new']})")
     assert "Run 1: 3 done. Read again, the lists are as wanted." in said.stdout
@@ -852,6 +853,21 @@ def test_what_a_file_does_not_cover_is_never_touched(malsync: Malsync, box: Sand
         for row in box.requests
         if row["method"] == "PATCH"
     )
+
+
+def test_what_did_not_arrive_is_sent_once_more_with_status_and_progress(malsync: Malsync, box: Sandbox) -> None:
+    """Alone, progress was ignored at times."""
+    one = ids(box)[0]
+    box.edit(box.user, "anime", one, status="watching", num_episodes_watched=2, comments="good")
+    malsync.ok("backup")
+    box.edit(box.user, "anime", one, status="dropped", num_episodes_watched=1, comments="vandal")
+    box.add_faults("unstored:field=comments,shows=kept,nth=1")
+
+    malsync.ok("restore", "latest", "--yes")
+
+    first, second = [row["form"] for row in box.requests if row["method"] == "PATCH"]
+    assert first == {"status": "watching", "num_watched_episodes": "2", "comments": "good"}
+    assert second == first
 
 
 @pytest.mark.parametrize(

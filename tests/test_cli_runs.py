@@ -291,6 +291,21 @@ def test_nobody_resumes_the_run_of_another(malsync: Malsync, box: Sandbox) -> No
     assert writes(box) == sent
 
 
+@pytest.mark.parametrize("words", [("resume", "1"), ("undo", "1", "--yes")])
+def test_nor_does_another_who_has_an_account_here(malsync: Malsync, box: Sandbox, words: tuple[str, ...]) -> None:
+    theirs = {"MALSYNC_ACCESS_TOKEN": box.token_for(THEO)}
+    malsync.ok("--account", "second", "backup", env=theirs)
+    vandalize(malsync, box)
+    interrupt(malsync, box, 1, "restore", "2")
+    sent = writes(box)
+
+    error = malsync.error(*words, exit_code=3, env=theirs)
+
+    assert error["message"].startswith(f"Run 1 wrote the lists of {MIKA} ")
+    assert "--account default login" in error["hint"]
+    assert writes(box) == sent
+
+
 def test_another_malsync_at_work_comes_first(malsync: Malsync, box: Sandbox) -> None:
     vandalize(malsync, box)
     interrupt(malsync, box, 1, "restore", "1")
@@ -582,6 +597,25 @@ def test_what_was_done_after_a_first_question_is_kept(malsync: Malsync, box: San
 
     assert comments(box, some) == ["mine", "vandal", "vandal", "vandal", "vandal"]
     assert [left["id"] for left in document["left"]] == [some[0]]
+
+
+def test_what_mal_made_of_an_interrupted_runs_write_is_taken_back(home: Path, world: World) -> None:
+    """What it sent and what it finds are two things then, and neither was done by anybody else."""
+    with Sandbox(world, settings={"tag_spaces": "trim"}) as box:
+        malsync = Malsync(home, box)
+        first, second = ids(box)[:2]
+        box.edit(box.user, "anime", first, tags=[" lent"])
+        box.edit(box.user, "anime", second, comments="good")
+        malsync.ok("backup")
+        box.edit(box.user, "anime", first, tags=["vandal"])
+        box.edit(box.user, "anime", second, comments="vandal")
+        interrupt(malsync, box, 2, "restore", "1")
+        assert box.entries(box.user, "anime")[first]["tags"] == ["lent"]
+
+        document = malsync.json("undo", "--yes")
+
+        assert document["left"] == []
+        assert box.entries(box.user, "anime")[first]["tags"] == ["vandal"]
 
 
 @pytest.mark.parametrize("end", [[], ["runs", "--abandon", "1"]])

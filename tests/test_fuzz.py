@@ -32,7 +32,7 @@ def test_some_seeds_are_taken_and_no_bytes_near_them_are_a_defect(reader: Reader
     taken = [reader(content) for content in reader.seeds()]
 
     assert any(taken), "nothing that it takes is tried"
-    assert at_random(reader, 120, seed=20261101) <= 120
+    assert at_random(reader, len(taken) + 100, seed=20261101) >= sum(taken)
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
@@ -42,8 +42,9 @@ def test_no_bytes_at_all_are_a_defect(reader: Reader, data: st.DataObject) -> No
     content = data.draw(st.binary(max_size=200) | st.sampled_from(_seeds(reader)))
     seed = data.draw(st.integers(0, 2**32))
 
-    assert reader(content) in (True, False)
-    assert reader(varied(content, Random(seed))) in (True, False)
+    # Either raises whatever is a defect.
+    reader(content)
+    reader(varied(content, Random(seed)))
 
 
 _SEEDS: dict[str, list[bytes]] = {}

@@ -8,6 +8,7 @@ import pytest
 from tests.harness import ROOT
 from tests.mutants import MUTANTS, Edit, Mutant
 from tests.mutations import broken, occurrences
+from tests.test_promises import names_in
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -16,7 +17,11 @@ def test_a_defect_still_applies_and_is_a_program(mutant: Mutant) -> None:
         assert occurrences(edit) == 1, (edit.module, edit.text)
         source = (ROOT / "malsync" / edit.module).read_text(encoding="utf-8")
         ast.parse(source.replace(edit.text, edit.instead))
-    assert any((ROOT / test.partition("::")[0]).exists() for test in mutant.tests), mutant.tests
+    assert mutant.tests
+    for test in mutant.tests:
+        file, _, name = test.partition("::")
+        assert (ROOT / file).exists(), test
+        assert not name or name in names_in(file.removeprefix("tests/test_").removesuffix(".py")), test
 
 
 def test_every_defect_has_a_name_of_its_own_and_there_are_enough() -> None:

@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 from malsync import Client, files
 from malsync.auth import FileStore, StoredToken, TokenEndpoint
 from malsync.interchange import mal_reader, mal_writer, sheet
+from malsync.interchange.shelf import Latest
 from malsync.medium import ANIME, MEDIA
 from malsync.mirror import FILE_NAME, Mirror
-from malsync.restore import is_stale
+from malsync.restore import Surroundings, fresh, is_stale
 from malsync.sandbox import Sandbox
-from malsync.snapshot import Snapshot
-from malsync.transport import origin_of
+from malsync.snapshot import Snapshot, User
+from malsync.transport import FixedToken, origin_of
 from tests.broken import broken_installation
 from tests.harness import ROOT, Malsync, TestTime
 from tests.lists import moment, snapshot, watched
@@ -198,6 +199,21 @@ def test_a_reading_is_no_ground_to_write_on_after_five_minutes_nor_before_it_was
     time = TestTime(moment(now) - timedelta(seconds=1))
 
     assert is_stale(snapshot({}, {}, at="2026-11-01T12:00:00Z"), time.clock()) is stale
+
+
+def test_what_another_malsync_has_read_since_is_read_again_before_a_run(tmp_path: Path) -> None:
+    """It may have waited at its question while somebody else wrote, and backed up."""
+    planned_on, now = snapshot({1: watched(1)}, {}, at="2026-11-01T12:00:00Z"), snapshot({}, {})
+    time = TestTime(moment("2026-11-01T12:01:00Z"))
+    someone = User(planned_on.user.origin, 4711, "someone")
+    with Mirror.open(tmp_path / FILE_NAME, write=True) as mirror:
+        client = Client("https://api.example.org/v2", FixedToken("token"))
+        around = Surroundings(client, mirror, Latest(tmp_path), time.clock(), lambda: now)
+        mirror.add(snapshot({2: watched(2)}, {}, at="2026-11-01T12:00:30Z", user=someone))
+        assert fresh(around, planned_on) is planned_on
+
+        mirror.add(snapshot({1: watched(2)}, {}, at="2026-11-01T12:00:30Z"))
+        assert fresh(around, planned_on) is now
 
 
 # -- what leaves in another form

@@ -77,6 +77,21 @@ def test_a_list_of_a_few_fields_is_no_measure(malsync: Malsync, box: Sandbox, tm
     assert malsync.json("backup", exit_code=8)["suspicious"] == ["anime: the list is empty, and had 280 entries"]
 
 
+def test_a_whole_list_from_a_file_is_no_measure_where_one_was_read_from_mal(
+    malsync: Malsync, box: Sandbox, tmp_path: Path
+) -> None:
+    malsync.ok("backup")
+    read = snapshot_file.read(malsync.home / "latest" / "sandbox_mika.json.gz")
+    (one, *_), (another, *_) = (titles.items() for titles in read.lists.values() if titles is not None)
+    short = replace(read, lists={"anime": dict([one]), "manga": dict([another])}, taken_at=malsync.time.now())
+    snapshot_file.write(tmp_path / "short.json", short)
+    malsync.ok("import", tmp_path / "short.json")
+    for id in list(box.entries(box.user, "anime"))[1:]:
+        box.remove(box.user, "anime", id)
+
+    assert malsync.json("backup", exit_code=8)["suspicious"] == ["anime: 279 of 280 entries are gone"]
+
+
 def test_a_clock_that_was_wrong_once_does_not_stop_accepting(malsync: Malsync, box: Sandbox) -> None:
     now = malsync.time.moment
     malsync.time.moment = now.replace(year=2040)

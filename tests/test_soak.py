@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.soak import DOCUMENTED, soaked
+from tests.soak import soaked
 
 
 def test_thirty_backups_and_six_restores_leave_no_row_no_file_and_no_list_behind(home: Path) -> None:
@@ -11,7 +11,8 @@ def test_thirty_backups_and_six_restores_leave_no_row_no_file_and_no_list_behind
     assert figures.backups == 30
     assert figures.restores == 6
     assert figures.edits > 20
-    assert {int(code.split()[1]) for code in figures.codes} <= DOCUMENTED
+    assert figures.codes["backup 0"] > 20
+    assert figures.codes["restore 0"] > 2
     assert figures.is_whole
     assert figures.is_equal
     assert figures.snapshots >= 30 + 2 * 6

@@ -29,10 +29,10 @@ _PROFILE = "anilist.co/user/"
     examples=[
         "malsync import list.json.gz",
         "malsync import old-laptop.json --json",
-        "malsync import animelist_1700000000_-_4711.xml.gz mangalist_1700000000_-_4711.xml.gz",
+        "malsync import animelist.xml.gz mangalist.xml.gz",
         "malsync import --repair animelist-2011.xml",
         "malsync import --from anilist NAME",
-        "malsync import --from anilist NAME --custom-lists-as-tags --report left-out.json",
+        "malsync import --from anilist NAME --report left-out.json",
     ],
 )
 @click.argument("sources", nargs=-1, type=FILE, required=True, metavar="FILE...")

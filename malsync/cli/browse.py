@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     examples=["malsync browse", "malsync browse --open", "malsync browse --port 8001 --no-images"],
 )
 @click.option(
-    "--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 picks a free one."
+    "--port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="The port; 0 picks a free one.",
 )
 @click.option("--open", "open_it", is_flag=True, help="Open the browser at once.")
 @click.option("--no-images", is_flag=True, help="Show no covers, and so ask no other host for anything.")

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 LOCK_NAME = "fetch.lock"
 _TYPES = tuple(dict.fromkeys(kind for medium in MEDIA.values() for kind in medium.ranking_types))
-_NUMBER = click.IntRange(min=1)
 _ID = click.IntRange(1, 2**63 - 1)  # what the mirror can hold
 _ONLY = click.option("--only", type=MEDIA_CHOICE, help="One medium alone.")
 # The heading of each column, and the path of what stands there (malsync/mirror/paths.py).
@@ -45,6 +44,12 @@ def _command(group: click.Group, short_help: str, *examples: str) -> Callable[[C
         return group.command(cls=Command, short_help=short_help, examples=examples)(WAIT(pass_app(function)))
 
     return made
+
+
+def _limit(default: int, says: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        "--limit", type=click.IntRange(min=1), default=default, show_default=True, metavar="N", help=says
+    )
 
 
 @click.group(
@@ -182,7 +187,7 @@ def _report(app: App, result: "Details") -> int:
     "malsync fetch ranking airing --limit 50",
 )
 @click.argument("kind", metavar="TYPE", type=click.Choice(_TYPES))
-@click.option("--limit", type=_NUMBER, default=500, show_default=True, help="How many titles; 500 are one request.")
+@_limit(500, "How many titles; 500 are one request.")
 @_ONLY
 def ranking(app: App, kind: str, limit: int, only: str | None, wait: float) -> None:
     """Read a ranking, and keep it under today's date (UTC). A later reading of the same day takes its place.
@@ -216,7 +221,7 @@ def season(app: App, year: int, season: str, wait: float) -> None:
 
 
 @_command(fetch, "What MAL suggests to you.", "malsync fetch suggestions --limit 20")
-@click.option("--limit", type=_NUMBER, default=100, show_default=True, help="How many titles; 100 are one request.")
+@_limit(100, "How many titles; 100 are one request.")
 def suggestions(app: App, limit: int, wait: float) -> None:
     """Read the anime that MAL suggests to the account's user."""
     with _fetching(app, wait, app.credentials()) as fetcher:
@@ -226,7 +231,7 @@ def suggestions(app: App, limit: int, wait: float) -> None:
 
 @_command(fetch, "Titles by their name.", "malsync fetch search 'cowboy bebop' --only anime")
 @click.argument("text")
-@click.option("--limit", type=_NUMBER, default=20, show_default=True, help="How many titles of each medium.")
+@_limit(20, "How many titles of each medium.")
 @_ONLY
 def search(app: App, text: str, limit: int, only: str | None, wait: float) -> None:
     """Read the titles that MAL finds for TEXT, of at most 64 characters. It may want three at least."""
@@ -285,7 +290,7 @@ def boards(app: App, wait: float) -> None:
 @click.option("--subboard", type=_ID, metavar="ID", help="Of this subboard.")
 @click.option("--search", metavar="TEXT", help="With these words in the title; at most 64 characters.")
 @click.option("--user", metavar="NAME", help="Begun by this member.")
-@click.option("--limit", type=_NUMBER, default=100, show_default=True, help="How many topics; 100 are one request.")
+@_limit(100, "How many topics; 100 are one request.")
 def topics(
     app: App, board: int | None, subboard: int | None, search: str | None, user: str | None, limit: int, wait: float
 ) -> None:

@@ -34,7 +34,7 @@ def _rules(function: "Callable[..., Any]") -> "Callable[..., Any]":
 @click.command(
     cls=Command,
     examples=[
-        "malsync prune --keep-daily 14 --keep-weekly 8 --keep-monthly 24 --keep-yearly 99 --dry-run",
+        "malsync prune --keep-daily 14 --keep-monthly 24 --keep-yearly 99 --dry-run",
         "malsync prune --keep-last 30 --keep-monthly 12",
         "malsync prune --keep-daily 7 --keep-noted",
     ],

@@ -22,7 +22,12 @@ from malsync.errors import UsageError
     ],
 )
 @click.option(
-    "--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 picks a free one."
+    "--port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="The port; 0 picks a free one.",
 )
 @click.option("--state", type=click.Path(path_type=Path), metavar="FILE", help="Keep the accounts in FILE.")
 @click.option("--entries", type=click.IntRange(0), metavar="N", help="Invent lists of N entries together.")

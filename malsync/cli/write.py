@@ -349,7 +349,10 @@ def undo(app: App, run: int | None, **given: Any) -> int:
     with Job(app, _flags(given)) as job:
         found = _named_run(app, job.mirror, run)
         if found.state in ("undone", "abandoned") and found.before is None:
-            raise UsageError(f"Run {found.number} cannot be undone.", "Its snapshots are gone.")
+            raise UsageError(
+                f"Run {found.number} cannot be undone: the snapshots around it are gone.",
+                "Restore an older list instead: malsync snapshots",
+            )
         job.sign_in_as(found)
         return take_back(job, found)
 

@@ -188,7 +188,7 @@ class AniList(Transport):
                 "This user shows their AniList lists to nobody.", "Their owner can make them public: AniList, Settings."
             )
         if status == 404 and errors:
-            raise NotFound(f"{call}: AniList answers that there is no such thing{_quoted(said)}.")
+            raise NotFound(f"{call}: AniList answers that there is no such thing{_quoted(said)}.", "Check the name.")
         raise ApiError(f"{call}: AniList answered {status}{_quoted(said)}.", _REACH if errors else _CHECK_URL)
 
     def _wait(self, response: requests.Response) -> float | None:

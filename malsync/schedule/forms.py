@@ -141,7 +141,9 @@ def _launchd(wanted: Wanted) -> Timer:
     try:
         text = plistlib.dumps(agent, sort_keys=False).decode().replace("\t", "  ")
     except ValueError as error:
-        raise UsageError("The path of malsync or of its home folder holds what XML cannot.", "Move them.") from error
+        raise UsageError(
+            "The path of malsync or of its home folder holds what XML cannot.", "Give the folder another name."
+        ) from error
     steps = (
         f"Save this as {path}, then:",
         f"  launchctl bootstrap gui/$(id -u) {shlex.quote(str(path))}",

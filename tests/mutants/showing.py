@@ -1,6 +1,6 @@
 """Defects of what is printed, exported and served."""
 
-from tests.mutants.kinds import Mutant, mutant
+from tests.mutants.kinds import Edit, Mutant, mutant, mutants
 
 SHOWING: tuple[Mutant, ...] = (
     mutant(
@@ -143,5 +143,56 @@ SHOWING: tuple[Mutant, ...] = (
         "Exit.LEFT",
         "Exit.OK",
         "cli_restore::test_one_failure_does_not_stop_the_rest",
+    ),
+    mutant(
+        "a picture in a post of the forum's is loaded",
+        "browse/show.py",
+        "            tags=_FORUM_TAGS,",
+        '            tags=_FORUM_TAGS | {"img"},',
+        "browse_hostile::test_a_post_keeps_its_words_and_loses_whatever_acts_or_asks_another_host",
+    ),
+    mutant(
+        "a link of the forum's may be a script",
+        "browse/show.py",
+        'url_schemes={"http", "https"}',
+        'url_schemes={"http", "https", "javascript"}',
+        "browse_hostile::test_a_post_keeps_its_words_and_loses_whatever_acts_or_asks_another_host",
+    ),
+    mutant(
+        "a cover is loaded from any host",
+        "browse/show.py",
+        'return str(address) if f"{parts.scheme}://{parts.netloc}" in sources.split() else ""',
+        'return str(address) if parts.scheme else ""',
+        "browse_hostile::test_a_picture_is_allowed_by_its_host_alone",
+    ),
+    mutant(
+        "a statement may change what is allowed",
+        "browse/instance.py",
+        "        connection.set_authorizer(_may)\n",
+        "",
+        "browse_guard::test_no_statement_changes_the_mirror_or_makes_another_file",
+        "browse_guard::test_sqlite_itself_refuses_what_would_write",
+    ),
+    mutant(
+        "a query may run for ever",
+        "browse/instance.py",
+        '    "sql_time_limit_ms": 2_000,',
+        '    "sql_time_limit_ms": 200_000,',
+        "browse_guard::test_a_query_that_takes_too_long_is_given_up",
+    ),
+    mutants(
+        "the site opens the mirror to write",
+        (
+            Edit("browse/instance.py", "?mode=ro", "?mode=rw"),
+            Edit("browse/instance.py", '        connection.execute("PRAGMA query_only = ON")\n', ""),
+        ),
+        "browse_guard::test_no_statement_changes_the_mirror_or_makes_another_file",
+    ),
+    mutant(
+        "covers are shown where none were wanted",
+        "browse/instance.py",
+        "self.pictures = _PICTURE_HOSTS if pictures else ()",
+        "self.pictures = _PICTURE_HOSTS",
+        "browse_hostile::test_without_pictures_no_page_asks_another_host_for_anything",
     ),
 )
