@@ -199,6 +199,21 @@ def test_a_ranking_of_which_there_is_one_offers_no_choice(tmp_path: Path) -> Non
                 assert sum(one.tag == "button" for one in page.elements) == buttons, day
 
 
+def test_tags_are_searched_for_what_they_say_and_not_for_how_they_are_kept(tmp_path: Path) -> None:
+    tagged = {
+        1: watched(tags=['the "best" one', "日本語"]),
+        2: watched(tags=["a", "b"]),
+        3: watched(comments="[draft]"),
+    }
+    with visiting(made(tmp_path / "mirror.db", [snapshot(tagged, {})])) as visit:
+        found = {"%22best%22": (1,), "%E6%97%A5%E6%9C%AC": (1,), "%5B": (3,), "%22,%22": (), "b": (1, 2)}
+        for words, ids in found.items():
+            links = visit(f"/anime?q={words}").links
+            assert {link for link in links if re.fullmatch(r"/anime/\d+", link)} == {f"/anime/{id}" for id in ids}, (
+                words
+            )
+
+
 def test_years_in_which_nothing_began_have_their_place_in_the_chart(tmp_path: Path) -> None:
     path = made(tmp_path / "mirror.db", [snapshot({1: watched(), 2: watched(), 3: watched()}, None)])
 
