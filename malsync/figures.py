@@ -9,8 +9,11 @@ from malsync.medium import ANIME, Medium
 
 Row = Mapping[str, Any]
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_YEAR = re.compile(r"[1-9][0-9]{3}")
 GENRES, MONTHS, SNAPSHOTS = 12, 36, 400
 """At most so many genres (the most frequent), months (the last) and snapshots (the newest) are told."""
+YEARS = 150
+"""A longer span has a year that is none: the oldest titles of MAL are of the 1890s and 1910s."""
 
 
 def queries_of(medium: Medium) -> dict[str, str]:
@@ -40,6 +43,15 @@ def every_month(by_month: Sequence[Row], now: datetime) -> list[dict[str, Any]]:
     months = [divmod(year * 12 + month - 1 - back, 12) for back in range(MONTHS)][::-1]
     names = [f"{y:04}-{m + 1:02}" for y, m in months]
     return [{"name": name, "entries": counts.get(name, 0)} for name in names]
+
+
+def every_year(by_year: Sequence[Row]) -> list[Row]:
+    """The years from the first to the last, those without anything too; the rows as they are where that is no span of years."""
+    counts = {row["name"]: row for row in by_year if _YEAR.fullmatch(row["name"])}
+    span = range(int(min(counts)), int(max(counts)) + 1) if counts else range(0)
+    if len(counts) < len(by_year) or len(span) > YEARS:
+        return list(by_year)
+    return [counts.get(f"{year}", {"name": f"{year}", "entries": 0}) for year in span]
 
 
 def kept(snapshots: Sequence[Row], name: str) -> list[int]:

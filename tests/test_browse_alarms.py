@@ -1,6 +1,7 @@
 """What browse says of a day on which suspiciously much changed: which command to type, and for how long it says so."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
@@ -107,6 +108,26 @@ def test_many_changes_that_backup_does_not_mark_are_told_until_the_next_backup(m
         malsync.ok("backup")
         assert look.alarms("/") == []
         assert f"One earlier day {EARLIER}" in look.page("/")
+
+
+def test_what_to_type_names_the_account_whose_list_it_is(malsync: Malsync, box: Sandbox) -> None:
+    malsync.ok("backup", "--account", "second")
+    spoil(box, 100)
+    malsync.ok("backup", "--account", "second", exit_code=8)
+    typed = "malsync --account second revert 1 2"
+
+    process = malsync.process("browse", stderr=subprocess.DEVNULL)
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with requests.Session() as session:
+            session.get(url, timeout=10)
+            look = Look(url.partition("/?")[0], session)
+            for path in ("/", "/snapshots", "/changes"):
+                assert f"<code>{typed}</code>" in look.page(path), path
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
 
 
 @pytest.mark.parametrize("count", [0, 30])

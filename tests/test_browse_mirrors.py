@@ -1,6 +1,7 @@
 """The site over every mirror that there can be: empty, old, of several people, of lists that know little, damaged."""
 
 import json
+import re
 import shutil
 import sqlite3
 import time
@@ -171,6 +172,63 @@ def test_suggestions_before_the_first_backup_are_shown(tmp_path: Path) -> None:
         visit("/").says("Nothing here yet")
 
 
+def test_of_a_forum_with_nothing_but_boards_it_says_which_topics_are_missing(tmp_path: Path) -> None:
+    path = made(tmp_path / "mirror.db", [])
+    boards = {"title": "General", "boards": [{"id": 8, "title": "Introductions", "description": "", "subboards": []}]}
+    with Mirror.open(path, write=True) as mirror:
+        mirror.catalogue.keep("boards", {"data": [boards]}, datetime(2026, 11, 1, tzinfo=UTC))
+    with visiting(path) as visit:
+        visit("/forum").says("Introductions", "No topic was fetched yet", "malsync fetch forum topics --board")
+        page = visit("/forum?board=8")
+        page.says("No topic of this board was fetched yet", "malsync fetch forum topics --board 8")
+        assert "fetch forum boards" not in page.text
+
+
+def test_a_ranking_of_which_there_is_one_offers_no_choice(tmp_path: Path) -> None:
+    path = made(tmp_path / "mirror.db", [])
+    node = {"id": 9, "title": "The first"}
+    with Mirror.open(path, write=True) as mirror:
+        for day, buttons in (("2026-11-01", 0), ("2026-11-02", 1)):
+            mirror.catalogue.keep(
+                "anime ranking", {"data": [{"node": node, "ranking": {"rank": 1}}]},
+                datetime(2026, 11, 2, tzinfo=UTC), titles=[(ANIME, node)], day=day, type="all",
+            )  # fmt: skip
+            with visiting(path) as visit:
+                page = visit("/rankings")
+                page.says("The first")
+                assert sum(one.tag == "button" for one in page.elements) == buttons, day
+
+
+def test_tags_are_searched_for_what_they_say_and_not_for_how_they_are_kept(tmp_path: Path) -> None:
+    tagged = {
+        1: watched(tags=['the "best" one', "日本語"]),
+        2: watched(tags=["a", "b"]),
+        3: watched(comments="[draft]"),
+    }
+    with visiting(made(tmp_path / "mirror.db", [snapshot(tagged, {})])) as visit:
+        found = {"%22best%22": (1,), "%E6%97%A5%E6%9C%AC": (1,), "%5B": (3,), "%22,%22": (), "b": (1, 2)}
+        for words, ids in found.items():
+            links = visit(f"/anime?q={words}").links
+            assert {link for link in links if re.fullmatch(r"/anime/\d+", link)} == {f"/anime/{id}" for id in ids}, (
+                words
+            )
+
+
+def test_years_in_which_nothing_began_have_their_place_in_the_chart(tmp_path: Path) -> None:
+    path = made(tmp_path / "mirror.db", [snapshot({1: watched(), 2: watched(), 3: watched()}, None)])
+
+    def years() -> list[str]:
+        with visiting(path) as visit:
+            return re.findall(r"<title>(\d{4}: \d+)</title>", visit("/charts").body)
+
+    with Mirror.open(path, write=True) as mirror:
+        for id, began in {1: "1998-04-03", 2: "2001"}.items():
+            mirror.catalogue.keep_details(ANIME, {"id": id, "title": "", "start_date": began}, datetime.now(UTC))
+        assert years() == ["1998: 1", "1999: 0", "2000: 0", "2001: 1"]
+        mirror.catalogue.keep_details(ANIME, {"id": 3, "title": "", "start_date": "9999"}, datetime.now(UTC))
+        assert years() == ["1998: 1", "2001: 1", "9999: 1"]
+
+
 # -- several series of one person
 
 
@@ -197,6 +255,25 @@ def test_an_import_is_history_and_not_the_list_as_it_is_now(tmp_path: Path) -> N
         visit("/anime/7").says("It is not on your list now")
         visit("/changes").says("episodes watched 1 → 4")
         visit("/changes?from=2&to=3").says("episodes watched 3 → 4", "Title 2")
+
+
+def test_a_day_leads_to_what_changed_on_it_the_first_one_too_and_never_to_an_import(tmp_path: Path) -> None:
+    days = [
+        snapshot({1: watched(1)}, {}, at="2026-11-05T08:00:00Z"),
+        snapshot({1: watched(2)}, {}, at="2026-11-05T20:00:00Z"),
+        snapshot({1: watched(3)}, {}, at="2026-11-06T08:00:00Z"),
+        snapshot({9: watched(1)}, {}, at="2026-11-06T09:00:00Z", source="import"),
+    ]
+    with visiting(made(tmp_path / "mirror.db", days)) as visit:
+        page = visit("/days")
+        # Once in the chart, once in the table.
+        for link in ("/changes?from=1&to=2", "/changes?from=2&to=3"):
+            assert page.links.count(link) == 2, (link, page.links)
+        assert not [link for link in page.links if "to=4" in link or "from=4" in link]
+        assert "first" not in page.text
+
+    with visiting(made(tmp_path / "one.db", days[:1])) as visit:
+        visit("/days").says("2026-11-05", "first")
 
 
 def test_what_went_is_found_across_series_and_after_pruning(tmp_path: Path) -> None:

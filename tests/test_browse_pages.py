@@ -129,6 +129,18 @@ def test_what_is_not_there_is_a_404_that_says_so(visit: Visitor, address: str) -
     assert "bug" not in page.text
 
 
+def test_an_address_that_is_no_page_is_named(visit: Visitor) -> None:
+    visit("/nothing/at/all", 404).says("There is no page /nothing/at/all.")
+    assert json.loads(visit("/nothing.json", 404).body)["error"] == "There is no page /nothing.json."
+
+
+def test_a_query_that_stopped_at_its_limit_says_that_there_may_be_more(archived: Archive, visit: Visitor) -> None:
+    address = f"/mirror/anime_list_at?snapshot={archived.snapshots}"
+    assert len(json.loads(visit(address.replace("?", ".json?") + "&rows=-1&_shape=array").body)) > 200
+    visit(address).says("200 rows, and there may be more, as CSV")
+    assert "there may be more" not in visit(f"{address}&rows=-1").text
+
+
 @pytest.mark.parametrize(
     "query",
     ["page=0", "page=-3", "page=x", "page=99999999999999999999999999", "page=%D9%A3", "score=x", "score=-1", "year=''",

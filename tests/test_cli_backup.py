@@ -343,6 +343,20 @@ def test_what_is_wrong_and_what_to_do_is_said(malsync: Malsync, box: Sandbox) ->
     assert "malsync backup --accept" in said
 
 
+def test_what_to_do_is_said_for_the_account_or_the_user_whose_lists_these_are(malsync: Malsync, box: Sandbox) -> None:
+    for whose in (("--account", "second"), ("--user", box.user)):
+        malsync.ok("backup", *whose)
+    _empty(box, "manga", but=40)
+
+    account = malsync.ok("backup", "--account", "second", exit_code=8).stderr
+    public = malsync.ok("backup", "--user", box.user, exit_code=8).stderr
+
+    assert "Look: malsync --account second diff good latest." in account
+    assert "If it was meant: malsync --account second backup --accept" in account
+    assert f"Look: malsync diff {box.user}@good {box.user}@latest." in public
+    assert f"If it was meant: malsync backup --user {box.user} --accept" in public
+
+
 def test_a_list_that_comes_back_is_good_again(malsync: Malsync, box: Sandbox, home: Path) -> None:
     malsync.ok("backup")
     before = box.world.state()

@@ -115,6 +115,11 @@ class Asked:
             "page": f"{path}?{urlencode(values)}",
         }
 
+    def typed(self, command: str) -> str:
+        """The command line that does `command` for the user who is looked at."""
+        account = "default" if self.user is None else self.browse.accounts.get(_user(self.user).key, "default")
+        return f"malsync {command}" if account == "default" else f"malsync --account {account} {command}"
+
     async def page(self, template: str, **context: Any) -> Any:
         """A page of ours, under the strict policy."""
         body = await self.browse.render_template(
@@ -133,12 +138,16 @@ async def asked(browse: "Browse", request: Any) -> Asked:
     """The request, with the user whom it names, else the one to begin with. Raises NoSuchUser."""
     users = await browse.mirror.found(_USERS)
     if (first := browse.begins_with) is not None:
-        users.sort(key=lambda user: User(user["origin"], user["mal_id"], user["name"]).key != first.key)
+        users.sort(key=lambda user: _user(user).key != first.key)
     named = request.args.get("user")
     user = next((user for user in users if named in (None, "", str(user["id"]))), None)
     if named and user is None:
         raise NoSuchUser(f"There is no MAL user {named} in the mirror.")
     return Asked(browse, request, users, user)
+
+
+def _user(row: Row) -> User:
+    return User(row["origin"], row["mal_id"], row["name"])
 
 
 async def pictures(browse: "Browse") -> str:

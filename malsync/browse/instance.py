@@ -2,8 +2,9 @@
 
 import sqlite3
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from datasette.app import Datasette
@@ -91,11 +92,15 @@ class Browse(Datasette):
         *,
         pictures: bool = True,
         user: User | None = None,
+        accounts: Mapping[str, User] = MappingProxyType({}),
         prove: Callable[[int], str | None] | None = None,
     ) -> None:
         _plug_in()
         self.pictures = _PICTURE_HOSTS if pictures else ()
         self.begins_with = user
+        # The account to name for a MAL user's lists; `default`, which needs no name, where it is one of several.
+        named = sorted(accounts, key=lambda name: name == "default")
+        self.accounts = {accounts[name].key: name for name in named}
         self.prove = prove
         self.proven: dict[int, Future[str | None]] = {}
         super().__init__(

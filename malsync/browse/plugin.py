@@ -5,7 +5,7 @@ from typing import Any
 
 from datasette import hookimpl
 from datasette.database import QueryInterrupted
-from datasette.utils.asgi import Base400, Response
+from datasette.utils.asgi import Base400, NotFound, Response
 from datasette.views.base import DatasetteError
 
 from malsync import __version__
@@ -97,6 +97,9 @@ def handle_exception(datasette: Any, request: Any, exception: Exception) -> Any:
 def _told(exception: Exception, path: str) -> tuple[int, str]:
     if isinstance(exception, QueryInterrupted) or isinstance(exception.__context__, QueryInterrupted):
         return 503, "This took too long, and was given up. Narrow it down and try again."
+    if isinstance(exception, NotFound) and exception.args == ("Database not found",):
+        # Datasette takes the first part of every address that it does not know for the name of a database.
+        return 404, f"There is no page {path}."
     if isinstance(exception, Base400):
         return exception.status, str(exception.args[0] if exception.args else "")
     if isinstance(exception, DatasetteError):

@@ -3,10 +3,10 @@
 import errno
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event, Thread
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import uvicorn
@@ -25,7 +25,8 @@ class Site:
     """The mirror at `path` in a browser: a context manager that answers when it is entered and is gone when it is left.
 
     `port` 0 takes a free one; entering raises UsageError for one that is taken. With `pictures`, pages show covers from the
-    host of MAL's pictures; without, they ask no other host for anything. `user` is the MAL user whose lists come first.
+    host of MAL's pictures; without, they ask no other host for anything. `user` is the MAL user whose lists come first,
+    and `accounts` says by which local names commands reach whom.
     `prove` says what is wrong with a snapshot of that number, None when it rebuilds to its digest.
     """
 
@@ -36,11 +37,12 @@ class Site:
         port: int = 0,
         pictures: bool = True,
         user: User | None = None,
+        accounts: Mapping[str, User] = MappingProxyType({}),
         prove: Callable[[int], str | None] | None = None,
     ) -> None:
         self._key = secrets.token_urlsafe(32)
         self._port = port
-        self._browse = Browse(path, pictures=pictures, user=user, prove=prove)
+        self._browse = Browse(path, pictures=pictures, user=user, accounts=accounts, prove=prove)
 
     def __enter__(self) -> Self:
         self._socket = _bound(self._port)

@@ -97,7 +97,7 @@ def _backup(
         ) from error
     for warning in result.warnings:
         app.output.warn(warning)
-    _report(app, result, before, written)
+    _report(app, result, before, written, _what_next(account, public))
     document = {**info_document(result.info, account), "requests": dict(client.requests)}
     return document, Exit.SUSPICIOUS if result.info.suspicious else Exit.OK
 
@@ -163,7 +163,7 @@ def _one_before(infos: "list[Info]", info: "Info") -> "Info | None":
     return max(before, key=lambda one: one.number, default=None)
 
 
-def _report(app: App, result: "Backup", before: "Info | None", written: Path | None) -> None:
+def _report(app: App, result: "Backup", before: "Info | None", written: Path | None, hint: str) -> None:
     from malsync.render import counted, summary, visible
 
     info, say = result.info, app.output.say
@@ -181,7 +181,18 @@ def _report(app: App, result: "Backup", before: "Info | None", written: Path | N
         app.output.warn("This looks suspicious. It is stored and marked; the last good list stays what `good` means.")
         for reason in info.suspicious:
             app.output.warn(f"  {reason}")
-        app.output.warn("Look: malsync diff good latest. If it was meant: malsync backup --accept")
+        app.output.warn(hint)
+
+
+def _what_next(account: str | None, public: str | None) -> str:
+    """What to type about these very lists when they look suspicious."""
+    from malsync.auth import command
+
+    if account is None:
+        look, accept = f"malsync diff {public}@good {public}@latest", f"malsync backup --user {public} --accept"
+    else:
+        look, accept = command("diff good latest", account), command("backup --accept", account)
+    return f"Look: {look}. If it was meant: {accept}"
 
 
 def info_document(info: "Info", account: str | None) -> dict[str, Any]:

@@ -52,7 +52,14 @@ def browse(app: App, port: int, open_it: bool, no_images: bool) -> None:
         gc.enable()  # a server runs for long, unlike any other command
         with (
             until_ended() as wait,
-            Site(path, port=port, pictures=not no_images, user=user, prove=_prover(app)) as site,
+            Site(
+                path,
+                port=port,
+                pictures=not no_images,
+                user=user,
+                accounts=app.accounts.all(),
+                prove=_prover(app),
+            ) as site,
             _opened(app, site.url) if open_it else _printed(app, site.url),
         ):
             wait()

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from malsync.browse import charts
 from malsync.browse.charts import Bar, Point
 from malsync.browse.frame import Asked, Row
-from malsync.figures import GENRES, SNAPSHOTS, every_month, mean_score
+from malsync.figures import GENRES, SNAPSHOTS, every_month, every_year, mean_score
 from malsync.medium import MEDIA, Medium
 
 
@@ -51,7 +51,10 @@ async def _medium(asked: Asked, medium: Medium) -> Row | None:
         ),
         "years": charts.columns(
             "Years",
-            [Bar(row["name"], [("plain", row["entries"])], asked.link(path, year=row["name"])) for row in by_year],
+            [
+                Bar(row["name"], [("plain", row["entries"])], asked.link(path, year=row["name"]))
+                for row in every_year(by_year)
+            ],
         )
         if by_year
         else "",

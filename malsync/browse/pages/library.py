@@ -24,7 +24,8 @@ _CONDITIONS = {
     "tag": "EXISTS (SELECT 1 FROM json_each(version.tags) WHERE value = :tag)",
     # Titles of which nothing was fetched are not in the full-text index.
     "q": "(version.media_id IN (SELECT rowid FROM {0}_fts WHERE {0}_fts MATCH :words)"
-    " OR title.title LIKE :like ESCAPE '\\' OR version.comments LIKE :like ESCAPE '\\' OR version.tags LIKE :like ESCAPE '\\')",
+    " OR title.title LIKE :like ESCAPE '\\' OR version.comments LIKE :like ESCAPE '\\'"
+    " OR EXISTS (SELECT 1 FROM json_each(version.tags) WHERE value LIKE :like ESCAPE '\\'))",
 }
 _SHOWN = (
     "version.media_id AS id, title.title, version.status, coalesce(version.score, 0) AS score, version.tags,"

@@ -44,7 +44,14 @@ async def suspects(asked: Asked, most: int) -> list[Row]:
     """The snapshots at which suspiciously much changed, the newest first, each with the runs that took it back."""
     rows = await asked.rows("suspicious", user=asked.user_id, rows=most)
     runs = await asked.mirror.found(_TAKEN_BACK, user=asked.user_id) if rows else []
-    return [{**told(row), "runs": [run for run in runs if run["bad"] == row["id"]]} for row in rows]
+    return [
+        {
+            **told(row),
+            "revert": asked.typed(f"revert {row['before']} {row['id']}"),
+            "runs": [run for run in runs if run["bad"] == row["id"]],
+        }
+        for row in rows
+    ]
 
 
 async def days(asked: Asked) -> Any:
@@ -53,19 +60,25 @@ async def days(asked: Asked) -> Any:
     first: dict[str, Row] = {}
     last: dict[str, Row] = {}
     for row in await asked.rows("snapshots", user=asked.user_id, rows=10 * _DAYS):
-        first[row["taken_at"][:10]] = row
-        last.setdefault(row["taken_at"][:10], row)
-    # A day's first snapshot may be the first of all, or lie beyond those that were read.
-    found = [
-        {**row, "before": first.get(row["day"], {}).get("before"), "last": last.get(row["day"], {}).get("id")}
-        for row in rows
-    ]
+        if row["source"] != "import":  # an import says nothing of its day, which does not count it either
+            first[row["taken_at"][:10]] = row
+            last.setdefault(row["taken_at"][:10], row)
+    found = [{**row, **_ends(first.get(row["day"]), last.get(row["day"]))} for row in rows]
     return await asked.page(
         "days.html",
         rows=found,
         chart=charts.columns("Changes by day", [_bar(asked, row) for row in found[:_BARS][::-1]]),
         data=asked.data("days", user=asked.user_id),
     )
+
+
+def _ends(first: Row | None, last: Row | None) -> Row:
+    """Between which two snapshots a day's changes lie; `before` is None for a day that has nothing to be compared with."""
+    if first is None or last is None:  # beyond those that were read
+        return {"before": None, "last": None}
+    # On the first day of all, what changed is what changed since the first snapshot.
+    before = first["before"] or (first["id"] if first["id"] != last["id"] else None)
+    return {"before": before, "last": last["id"]}
 
 
 def _bar(asked: Asked, row: Row) -> Bar:
@@ -105,7 +118,7 @@ async def changes(asked: Asked) -> Any:
     is_own = asked.user is not None and asked.user["own"] and any(one["rows"] for one in lists.values())
     return await asked.page(
         "changes.html", known=known, start=start, to=to, lists=lists, earlier=step_back, later=step_on,
-        revert=f"malsync revert {start} {to}" if is_own else "",
+        revert=asked.typed(f"revert {start} {to}") if is_own else "",
     )  # fmt: skip
 
 
