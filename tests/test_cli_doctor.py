@@ -295,7 +295,7 @@ def test_a_bad_config_is_one_of_the_lines(signed_in: Malsync, content: str) -> N
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [('requests_per_second = "one"', "must be a number"), ("client_id = 7", "must be a text, in quotes")],
+    [('requests_per_second = "one"', "must be a number"), ("client_id = 7", "must be a text in quotes")],
 )
 def test_a_setting_of_another_kind_is_told_in_words(signed_in: Malsync, content: str, said: str) -> None:
     (signed_in.home / "config.toml").write_text(content)
