@@ -1,5 +1,6 @@
 """`verify`, `mirror rebuild` and `mirror copy`: proving that the mirror is whole, and what to do when it is not."""
 
+import shlex
 import sqlite3
 import sys
 from pathlib import Path
@@ -206,7 +207,7 @@ def test_a_rebuild_from_a_bad_file_changes_nothing(
 def test_a_rebuild_from_xml_says_which_command_takes_it(offline: Malsync) -> None:
     path = ROOT / "fixtures" / "xml" / "valid" / "anime-1.1.0.xml"
 
-    assert f"malsync import {path}" in offline.error("mirror", "rebuild", path, exit_code=2)["hint"]
+    assert f"malsync import {shlex.quote(str(path))}" in offline.error("mirror", "rebuild", path, exit_code=2)["hint"]
     assert not offline.home.exists()
 
 

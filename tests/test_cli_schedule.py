@@ -19,9 +19,11 @@ from malsync.schedule import KINDS, Wanted, command_of, daily_time, name_of, nat
 from tests.harness import Malsync, clean_environment
 
 ODD = "a b'c\"d%h $HOME\\ü & <x> ’quoted’ %"
-RECORDS = f"""#!{sys.executable}
+RECORDS = f"""#!/bin/sh
+exec {shlex.quote(sys.executable)} - "$0" "$@" <<'END'
 import pathlib, sys
-pathlib.Path(sys.argv[0]).with_name("said").write_text(repr(sys.argv[1:]))
+pathlib.Path(sys.argv[1]).with_name("said").write_text(repr(sys.argv[2:]))
+END
 """
 
 
