@@ -139,11 +139,13 @@ def test_retry_after_is_kept(malsync: Malsync, box: Sandbox, status: str) -> Non
 
 
 def test_retry_after_of_five_minutes_is_waited_for(malsync: Malsync, box: Sandbox) -> None:
-    strike(box, "429", times=1, retry_after=300)
+    # One request and no more: while it waits, five minutes pass for every other request too.
+    box.add_faults("429:on=boards,times=1,retry_after=300")
 
-    malsync.ok("backup")
+    malsync.ok("fetch", "forum", "boards")
 
     assert malsync.time.slept == [300.0]
+    assert box.counts == {"GET": 2}
 
 
 def test_retry_after_beyond_five_minutes_ends_at_once_with_4(malsync: Malsync, box: Sandbox) -> None:
@@ -353,11 +355,12 @@ def test_an_answer_that_comes_in_drips_is_given_up_after_five_minutes(offline: M
             offline.time.sleep(160)
             yield piece
 
-    with FarSide(mal(anime=lambda heard: Reply(dripping()))) as far:
-        error = offline.error("backup", exit_code=4, env=far.environment())
+    # One request and no more: a list's reader waits beside the other list's, and all of them live in one time.
+    with FarSide(lambda heard: Reply(dripping())) as far:
+        error = offline.error("fetch", "forum", "boards", exit_code=4, env=far.environment())
 
-    assert error["message"] == f"{ANIME}: no whole answer within 300 s."
-    assert sum("animelist" in heard.target for heard in far.heard) == 1
+    assert error["message"] == "GET /forum/boards: no whole answer within 300 s."
+    assert [heard.target for heard in far.heard] == ["/v2/forum/boards"]
 
 
 def test_packed_answers_are_unpacked(world: Any, home: Path) -> None:
