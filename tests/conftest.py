@@ -1,6 +1,8 @@
 """Fixtures: a sandbox on a free port, and malsync with a home folder of its own."""
 
+import gc
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,31 @@ settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deterministic", max_examples=100, deadline=None, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 4 << 30
+
+
+def _is_roomy(folder: Path) -> bool:
+    """Whether it can take what all tests write, and start the programs that some of them put there."""
+    return (
+        folder.is_dir()
+        and os.access(folder, os.W_OK)
+        and shutil.disk_usage(folder).free > _ROOM_BYTES
+        and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+    )
+
+
+def pytest_configure() -> None:
+    """Where it can be, the tests' folders are in memory: nothing there outlives a test, so none waits for a disk."""
+    if _is_roomy(_MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of collected tests are made of stays to the end: the garbage collector need not look at it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

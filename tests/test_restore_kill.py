@@ -167,6 +167,8 @@ def path_of(line: Line) -> str:
 def resumed(story: Story, malsync: Malsync) -> Any:
     """Finish the run, and look at everything that a run promises. Returns what `resume` says."""
     before, had = journal(malsync), len(story.writes())
+    # The process lived in real time, and on a busy machine for long: what it read must not lie in the future.
+    malsync.time.moment = max(malsync.time.moment, datetime.now(UTC))
 
     document = malsync.json("resume")
 
