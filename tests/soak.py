@@ -2,6 +2,7 @@
 
     ./run soak                                  1,000 backups, 200 restores
     ./run soak --backups 100 --restores 20      fewer
+    ./run soak --trace                          and which lines hold more at the end than half-way; three times as slow
 
 One process does it all, so whatever is not let go of adds up: memory, open files, rows. In the end the lists are restored
 once more without faults, and every snapshot on the way must still rebuild to its digest.
@@ -13,6 +14,7 @@ import os
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +51,7 @@ class Figures:
     codes: Counter[str] = field(default_factory=Counter)
     memory: list[int] = field(default_factory=list)
     handles: list[int] = field(default_factory=list)
+    held_more: list[tuple[int, str]] = field(default_factory=list)
     rows: int = 0
     rows_that_changed: int = 0
     snapshots: int = 0
@@ -75,6 +78,7 @@ class Soak:
     def run(self, backups: int, restores: int, told: Callable[[int], object] = int) -> Figures:
         """So many backups with so many restores among them."""
         began = time.monotonic()
+        half_way = _traced()
         self._command("backup", "--accept")
         every = max(1, backups // restores)
         measured = max(1, backups // 20)
@@ -90,6 +94,9 @@ class Soak:
             if number % measured == 0:
                 self._measure()
                 told(number)
+            if number == backups // 2:
+                half_way = _traced()
+        self.figures.held_more = _held_more(half_way, _traced())
         self._end()
         self.figures.seconds = time.monotonic() - began
         return self.figures
@@ -179,6 +186,21 @@ def _resident() -> int:
     return int(path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if path.exists() else 0
 
 
+def _traced() -> tracemalloc.Snapshot | None:
+    """What Python holds now, by the line that asked for it; None where that is not traced."""
+    if not tracemalloc.is_tracing():
+        return None
+    gc.collect()
+    return tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(False, tracemalloc.__file__)])
+
+
+def _held_more(before: tracemalloc.Snapshot | None, after: tracemalloc.Snapshot | None) -> list[tuple[int, str]]:
+    """By how many bytes each line holds more, the most first. Lines that hold less are there too."""
+    if before is None or after is None:
+        return []
+    return [(one.size_diff, str(one.traceback)) for one in after.compare_to(before, "lineno") if one.size_diff]
+
+
 def _handles() -> int:
     """How many files and sockets this process has open; 0 where the system does not say."""
     path = Path("/proc/self/fd")
@@ -204,7 +226,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="./run soak", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--backups", type=int, default=BACKUPS)
     parser.add_argument("--restores", type=int, default=RESTORES)
+    parser.add_argument("--trace", action="store_true", help="tell which lines hold more at the end than half-way")
     options = parser.parse_args(arguments)
+    if options.trace:
+        tracemalloc.start()
     with tempfile.TemporaryDirectory(prefix="malsync-soak-") as folder:
         figures = soaked(
             Path(folder) / "home",
@@ -228,6 +253,10 @@ def main(arguments: Sequence[str]) -> int:
     print(
         f"the mirror: {figures.size / 1e6:.1f} MB; whole: {figures.is_whole}; the last restore is equal: {figures.is_equal}"
     )
+    if options.trace:
+        print(f"Python holds {sum(size for size, _ in figures.held_more):,} bytes more at the end than half-way:")
+        for size, line in figures.held_more[:12]:
+            print(f"{size:>10,}  {line}")
     good = figures.is_whole and figures.is_equal and figures.rows == figures.rows_that_changed
     return 0 if good and figures.growth < 5_000_000 and figures.handles[-1] <= max(figures.handles[:3]) else 1
 
