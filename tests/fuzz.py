@@ -21,8 +21,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests import fuzz_readers
-from tests.fuzz_readers import READERS, Reader
+from tests import fuzz_ground
+from tests.fuzz_ground import Reader
+from tests.fuzz_readers import READERS
 from tests.harness import ROOT, clean_environment
 
 RUNS = 100_000
@@ -128,7 +129,7 @@ def guided(reader: Reader, runs: int, folder: Path) -> None:
 
 def _one(name: str, runs: int) -> int:
     (reader,) = (one for one in READERS if one.name == name)
-    with fuzz_readers.scratch() as folder:
+    with fuzz_ground.scratch() as folder:
         if find_spec("atheris") is None:
             print(f"{at_random(reader, runs)} taken")
         else:
@@ -184,8 +185,8 @@ if __name__ == "__main__":
         with atheris.instrument_imports(include=["malsync"]):
             import importlib
 
-            for found in [name for name in sys.modules if name.startswith("malsync")]:
+            for found in [name for name in sys.modules if name.startswith(("malsync", "tests"))]:
                 del sys.modules[found]
-            fuzz_readers = importlib.reload(fuzz_readers)
-            READERS = fuzz_readers.READERS
+            READERS = importlib.import_module("tests.fuzz_readers").READERS
+            fuzz_ground = importlib.import_module("tests.fuzz_ground")
     sys.exit(main(sys.argv[1:]))

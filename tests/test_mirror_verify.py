@@ -189,8 +189,9 @@ def test_no_snapshot_is_stored_upon_one_that_is_damaged(path: Path) -> None:
         assert mirror.numbers() == [1, 2, 3]
 
 
-def test_the_history_of_a_row_that_cannot_be_read_says_that_the_mirror_is_damaged(path: Path) -> None:
-    tamper(path, ANIME_1.format("tags = '[\"half'"))
+@pytest.mark.parametrize("damage", ["tags = '[\"half'", "until = 'later'"])
+def test_the_history_of_a_row_that_cannot_be_read_says_that_the_mirror_is_damaged(path: Path, damage: str) -> None:
+    tamper(path, ANIME_1.format(damage))
 
     with Mirror.open(path) as mirror:
         with pytest.raises(Damaged):

@@ -189,15 +189,15 @@ class Mirror:
             f" FROM {medium.name}_version WHERE media_id = ? AND series IN (SELECT DISTINCT series FROM snapshot)",
             id,
         )
+        versions: list[Version] = []
         with self._file.understood(f"the history of {medium.name} {id}"):
             spans = [(row[0], row[1], row[2], _CODECS[medium.name].decode(row[3:])) for row in rows]
-        versions: list[Version] = []
-        for info in self.infos(user):
-            if info.counts[medium.name] is None:
-                continue
-            now = next((data for series, since, until, data in spans if _seen(info, series, since, until)), None)
-            if now != (versions[-1].list_status if versions else None):
-                versions.append(Version(info.number, info.taken_at, now))
+            for info in self.infos(user):
+                if info.counts[medium.name] is None:
+                    continue
+                now = next((data for series, since, until, data in spans if _seen(info, series, since, until)), None)
+                if now != (versions[-1].list_status if versions else None):
+                    versions.append(Version(info.number, info.taken_at, now))
         return versions
 
     def titles(self, medium: Medium) -> dict[int, str]:
