@@ -127,7 +127,13 @@ _NO_LISTS = (
 
 
 def _anilist_refusals() -> list[bytes]:
-    return [b"\0application/json", b"\x0d20", b"\x0d1793520000", b"\x0dapplication/json", b"\x0dWed, 21 Oct 2026 07:28:00 GMT"]
+    return [
+        b"\0application/json",
+        b"\x0d20",
+        b"\x0d1793520000",
+        b"\x0dapplication/json",
+        b"\x0dWed, 21 Oct 2026 07:28:00 GMT",
+    ]
 
 
 # -- the mirror, as somebody or something may have left it
@@ -259,7 +265,11 @@ def _small(source: Path | None) -> bytes:
 
 def _mirrors() -> list[bytes]:
     older = sorted((ROOT / "fixtures" / "mirrors").glob("version-[12].db"))
-    return [*[_small(None)] * 4, *map(_small, older), b""]  # most of them new ones, which need not be brought up to date
+    return [
+        *[_small(None)] * 4,
+        *map(_small, older),
+        b"",
+    ]  # most of them new ones, which need not be brought up to date
 
 
 # -- what a machine, its keyring and its environment say, and what a sandbox kept
