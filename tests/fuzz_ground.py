@@ -1,6 +1,7 @@
 """What the readers of the fuzz stand on: what a reader is, a folder for files, a time, an answer that is always the same."""
 
 import io
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ Read = Callable[[bytes], object]
 TIME = TestTime()
 API = "http://127.0.0.1:9/v2"
 STATUSES = (200, 200, 200, 200, 200, 200, 201, 204, 301, 400, 401, 403, 404, 429, 500, 503)
+FOLDER = "FUZZ_FOLDER"
+"""The environment's word for the folder in which a scratch folder is made."""
 _scratch = Path(tempfile.gettempdir())
 
 
@@ -88,4 +91,4 @@ def scratch() -> Iterator[Path]:
 
 
 def _memory() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+    return os.environ.get(FOLDER) or ("/dev/shm" if Path("/dev/shm").is_dir() else None)

@@ -66,6 +66,10 @@ _FOUND = {
         "doctor: launchd",
         b'<plist version="1.0"><dict><key>ProgramArguments</key><integer>1</integer></dict></plist>',
     ),
+    "half of a character in a sandbox's state": (
+        "sandbox state",
+        b'{"titles": {"anime": [{"id": 1, "title": "\\ud800"}]}}',
+    ),
     "a version that ends at a text": ("mirror: rows", b'{"anime_version": {"until": "x"}}'),
 }
 

@@ -17,6 +17,7 @@ import pytest
 from malsync.errors import Busy, MirrorError, UsageError
 from malsync.interchange import snapshot_file
 from malsync.mirror import FILE_NAME, Mirror
+from malsync.mirror.looking import looked_at
 from tests.harness import Malsync
 from tests.lists import many, snapshot, watched
 
@@ -387,3 +388,25 @@ def test_a_mirror_whose_making_was_killed_is_made_by_the_next(offline: Malsync, 
     assert offline.json("verify")["snapshots"] == []
     assert offline.json("import", file)["snapshot"] == 1
     assert offline.json("verify")["ok"] is True
+
+
+def test_lengths_in_the_schema_that_no_memory_holds_are_damage(tmp_path: Path) -> None:
+    """SQLite says that it is out of memory where nine bytes of a long table's record are written over."""
+    path = tmp_path / "mirror.db"
+    columns = ", ".join(f"a_column_with_a_long_name_{number} TEXT" for number in range(60))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA page_size = 512")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"CREATE TABLE anime ({columns})")
+    whole = path.read_bytes()
+    said = set()
+
+    for place in range(100, 512 - 9):
+        path.write_bytes(whole[:place] + b"\xff" * 9 + whole[place + 9 :])
+        try:
+            with looked_at(path).mirror as mirror:
+                mirror.infos()
+        except MirrorError as error:
+            said.add(error.message.rpartition(": ")[2])
+
+    assert "reading it takes more memory than there is." in said

@@ -33,6 +33,9 @@ def translated(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         # A damaged schema's own words, inside SQLite's message.
         raise damaged(path, "its text is not UTF-8") from error
+    except MemoryError as error:
+        # What SQLite says of a schema whose lengths are not those of its text, too.
+        raise damaged(path, "reading it takes more memory than there is") from error
 
 
 def _in_words(path: Path, error: sqlite3.DatabaseError) -> MirrorError | Busy:
