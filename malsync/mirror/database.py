@@ -297,7 +297,13 @@ def _apply(connection: sqlite3.Connection) -> None:
     with transaction(connection):
         if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            migrations.apply(Database(connection))
+            try:
+                migrations.apply(Database(connection))
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                # The library's own table, which says what was applied, is not as it left it.
+                wrong = sqlite3.DatabaseError(f"what it was brought up to date with cannot be read ({error!r})")
+                wrong.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise wrong from error
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
