@@ -140,6 +140,9 @@ class Mirror:
         """The snapshot of that number. Raises KeyError when there is none."""
         for row in self._file.rows(f"{_HEADERS} WHERE snapshot.id = ?", number):
             return _info(row)
+        if number in self.numbers():
+            # Going through the table finds it, and looking it up does not.
+            raise damaged(self.path, f"snapshot {number} is not where it should be")
         raise KeyError(number)
 
     def numbers(self) -> list[int]:
