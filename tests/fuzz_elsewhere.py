@@ -226,7 +226,10 @@ def _values(said: Any) -> Iterator[tuple[str, str, object]]:
         row = said.get(table) if isinstance(said, dict) else None
         for column in sorted(known & row.keys()) if isinstance(row, dict) else ():
             item = row[column]
-            yield table, column, json.dumps(item) if isinstance(item, dict | list) else item
+            if isinstance(item, dict) and item.keys() == {"blob"}:
+                yield table, column, str(item["blob"]).encode("utf-8", "surrogatepass")
+            else:
+                yield table, column, json.dumps(item) if isinstance(item, dict | list) else item
 
 
 def _rows() -> list[bytes]:
@@ -237,7 +240,9 @@ def _rows() -> list[bytes]:
     for table in _READ_BACK:
         row: Mapping[str, Any] = dict(connection.execute(f"SELECT * FROM {table}").fetchone())
         found[table] = {name: _parsed(item) for name, item in row.items()}
-    return [json.dumps(found).encode(), *(json.dumps({table: row}).encode() for table, row in found.items())]
+    blobs = {table: {name: {"blob": item} for name, item in row.items()} for table, row in found.items()}
+    each = ({table: row} for table, row in found.items())
+    return [json.dumps(document).encode() for document in (found, blobs, *each)]
 
 
 def _parsed(item: Any) -> Any:

@@ -70,6 +70,7 @@ _FOUND = {
         "sandbox state",
         b'{"titles": {"anime": [{"id": 1, "title": "\\ud800"}]}}',
     ),
+    "a user whose name is no text": ("mirror: rows", b'{"mal_user": {"mal_id": null, "name": {"blob": "41"}}}'),
     "a version that ends at a text": ("mirror: rows", b'{"anime_version": {"until": "x"}}'),
 }
 
