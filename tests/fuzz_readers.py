@@ -175,7 +175,7 @@ API_READERS: tuple[Reader, ...] = (
 # -- files
 
 
-NAMES = ("list.json", "list.xml", "list.json.gz", "list", "animelist_1700000000_-_4711.xml.gz")
+NAMES = ("list.json", "list.xml", "list.json.gz", "list", "animelist_1700000000_-_4711.xml.gz", "list.csv")
 
 
 def any_list(content: bytes) -> object:
