@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import orjson
 import requests
+import urllib3
 
 from malsync.errors import ApiError
 from malsync.transport import REACH, is_loopback
@@ -44,7 +45,7 @@ def ask(api_url: str, headers: Mapping[str, str], user_agent: str, now: Callable
             ) as response:
                 body = response.raw.read(_MOST, decode_content=True)
                 after = now()
-    except (requests.RequestException, OSError, ValueError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise ApiError(f"{api_url} does not answer ({type(error).__name__}).", REACH) from error
     document = _json(body)
     status = response.status_code
@@ -58,8 +59,8 @@ def ask(api_url: str, headers: Mapping[str, str], user_agent: str, now: Callable
 def _ahead(response: requests.Response, before: datetime, after: datetime) -> float | None:
     try:
         theirs = parsedate_to_datetime(response.headers.get("Date", ""))
-    except (ValueError, TypeError, IndexError):
-        return None
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None  # no date, or one that no calendar has
     theirs = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
     # The header knows whole seconds, and was written at some moment between the two.
     return (theirs - before).total_seconds() / 2 + (theirs - after).total_seconds() / 2

@@ -21,8 +21,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests import fuzz_readers
-from tests.fuzz_readers import READERS, Reader
+from tests import fuzz_ground
+from tests.fuzz_ground import Reader
+from tests.fuzz_readers import READERS
 from tests.harness import ROOT, clean_environment
 
 RUNS = 100_000
@@ -102,7 +103,8 @@ def guided(reader: Reader, runs: int, folder: Path) -> None:
     """So many inputs by coverage, in this process, which ends with it."""
     import atheris
 
-    for number, content in enumerate(reader.seeds()):
+    seeds = reader.seeds()
+    for number, content in enumerate(seeds):
         (folder / str(number)).write_bytes(content)
     taken = 0
 
@@ -117,7 +119,7 @@ def guided(reader: Reader, runs: int, folder: Path) -> None:
     options = [
         f"-runs={runs}",
         f"-timeout={LONGEST}",
-        "-max_len=65536",
+        f"-max_len={max(65_536, *map(len, seeds))}",
         "-seed=1",
         "-print_final_stats=1",
         "-verbosity=1",
@@ -128,7 +130,7 @@ def guided(reader: Reader, runs: int, folder: Path) -> None:
 
 def _one(name: str, runs: int) -> int:
     (reader,) = (one for one in READERS if one.name == name)
-    with fuzz_readers.scratch() as folder:
+    with fuzz_ground.scratch() as folder:
         if find_spec("atheris") is None:
             print(f"{at_random(reader, runs)} taken")
         else:
@@ -141,11 +143,11 @@ def _one(name: str, runs: int) -> int:
 def _recorded(reader: Reader, runs: int) -> bool:
     """Fuzz in a process of its own, and print a line of it. Whether no defect was found."""
     began = time.monotonic()
-    with tempfile.NamedTemporaryFile("w+", errors="replace") as log:
+    # The process ends without tidying up, so its files are in a folder of this one's.
+    with tempfile.NamedTemporaryFile("w+", errors="replace") as log, fuzz_ground.scratch() as folder:
         command = [sys.executable, "-m", "tests.fuzz", "--one", reader.name, "--runs", str(runs)]
-        code = subprocess.run(
-            command, cwd=ROOT, env=clean_environment(), stdout=log, stderr=log, check=False
-        ).returncode
+        environment = clean_environment() | {fuzz_ground.FOLDER: str(folder)}
+        code = subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=log, check=False).returncode
         log.seek(0)
         said = log.read()
     covered = re.findall(r"cov: (\d+)", said)
@@ -184,8 +186,8 @@ if __name__ == "__main__":
         with atheris.instrument_imports(include=["malsync"]):
             import importlib
 
-            for found in [name for name in sys.modules if name.startswith("malsync")]:
+            for found in [name for name in sys.modules if name.startswith(("malsync", "tests"))]:
                 del sys.modules[found]
-            fuzz_readers = importlib.reload(fuzz_readers)
-            READERS = fuzz_readers.READERS
+            READERS = importlib.import_module("tests.fuzz_readers").READERS
+            fuzz_ground = importlib.import_module("tests.fuzz_ground")
     sys.exit(main(sys.argv[1:]))

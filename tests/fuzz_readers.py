@@ -7,18 +7,14 @@ that store must then have stored nothing.
 import functools
 import io
 import json
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import requests
-import urllib3
 
-from malsync import config, transport
+from malsync import config
 from malsync.accounts import Accounts
 from malsync.api import Client
 from malsync.auth import FileStore, Request, TokenEndpoint, code_from
@@ -36,58 +32,19 @@ from malsync.refs import Sources, end_of, parse, resolve, start_of
 from malsync.sandbox import Sandbox, World
 from malsync.snapshot import Snapshot, User, whole
 from malsync.transport import FixedToken
-from tests.harness import ROOT, TestTime
+from tests import fuzz_elsewhere
+from tests.fuzz_ground import API, STATUSES, TIME, Canned, Read, Reader, file, folder, split
+from tests.harness import ROOT
 from tests.lists import MIKA, snapshot, watched
-
-Read = Callable[[bytes], object]
-TIME = TestTime()
-SCRATCH = Path(tempfile.gettempdir())
-API = "http://127.0.0.1:9/v2"
-STATUSES = (200, 200, 200, 200, 200, 200, 201, 204, 301, 400, 401, 403, 404, 429, 500, 503)
-
-
-@dataclass(frozen=True)
-class Reader:
-    """One reader: `read` takes bytes; `seeds` are such as it accepts, or nearly."""
-
-    name: str
-    read: Read
-    seeds: Callable[[], list[bytes]]
-
-    def __call__(self, content: bytes) -> bool:
-        """Whether it took the bytes; False where it said in words why not. Raises whatever is a defect."""
-        try:
-            self.read(content)
-        except MalsyncError as error:
-            if not error.message.strip() or "Traceback" in error.message:
-                raise AssertionError(f"an error without a word for the user: {error.message!r}") from error
-            return False
-        return True
-
 
 # -- what the API answers: the first byte is the status, then the body
 
 
-class _Canned:
-    """What stands for a session of requests: every answer is the same."""
-
-    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self._told = status, headers, body
-
-    def request(self, *_: Any, **__: Any) -> requests.Response:
-        status, headers, body = self._told
-        answer = requests.Response()
-        answer.status_code = status
-        answer.headers.update(headers)
-        answer.raw = urllib3.HTTPResponse(io.BytesIO(body), headers=headers, status=status, preload_content=False)
-        return answer
-
-
 def client_of(content: bytes) -> Client:
     """A client to whom the API answers `content`, whatever it asks."""
-    status, body = STATUSES[content[0] % len(STATUSES)] if content else 200, content[1:]
+    status, body = split(content)
     client = Client(API, FixedToken("token"), clock=TIME.clock(), jitter=lambda: 0.0)
-    session = _Canned(status, {"Content-Type": "application/json"}, body)
+    session = Canned(status, {"Content-Type": "application/json"}, body)
     client.transport._local.session = session
     return client
 
@@ -102,15 +59,13 @@ def headers(content: bytes) -> object:
     status = STATUSES[content[0] % len(STATUSES)] if content else 503
     client = Client(API, FixedToken("token"), clock=TIME.clock(), jitter=lambda: 0.0)
     told = {"Retry-After": text, "Location": text, "Content-Type": text}
-    client.transport._local.session = _Canned(
-        status, told, b'{"id": 1, "name": "mika"}' if status == 200 else b"<html>"
-    )
+    client.transport._local.session = Canned(status, told, b'{"id": 1, "name": "mika"}' if status == 200 else b"<html>")
     return client.me()
 
 
 @functools.cache
 def _stored() -> Mirror:
-    mirror = Mirror(SCRATCH, in_memory())
+    mirror = Mirror(folder(), in_memory())
     mirror.add(snapshot({1: watched(1)}, {}, user=User(API[:-3], 1, "mika")))
     return mirror
 
@@ -220,25 +175,19 @@ API_READERS: tuple[Reader, ...] = (
 # -- files
 
 
-def _file(name: str, content: bytes) -> Path:
-    path = SCRATCH / name
-    path.write_bytes(content)
-    return path
-
-
-NAMES = ("list.json", "list.xml", "list.json.gz", "list", "animelist_1700000000_-_4711.xml.gz")
+NAMES = ("list.json", "list.xml", "list.json.gz", "list", "animelist_1700000000_-_4711.xml.gz", "list.csv")
 
 
 def any_list(content: bytes) -> object:
     """A list in a file of any name; the first byte chooses it."""
-    path = _file(NAMES[content[0] % len(NAMES)] if content else "list", content[1:])
+    path = file(NAMES[content[0] % len(NAMES)] if content else "list", content[1:])
     return list_file.read(path, origin="https://api.example.org")
 
 
 def head(content: bytes) -> object:
     """What a file says of its owner, before anything is proven."""
-    path = _file("head.json", content)
-    return snapshot_file.owner(path), Latest(SCRATCH).last(MIKA)
+    path = file("head.json", content)
+    return snapshot_file.owner(path), Latest(folder()).last(MIKA)
 
 
 def xml(content: bytes, *, repair: bool = False) -> object:
@@ -265,20 +214,20 @@ def _plans() -> list[bytes]:
 
 
 def settings(content: bytes) -> object:
-    home = SCRATCH / "home"
+    home = folder() / "home"
     home.mkdir(exist_ok=True)
     (home / config.FILE_NAME).write_bytes(content)
     return config.load(home, {})
 
 
 def tokens(content: bytes) -> object:
-    _file("tokens.json", content)
-    return FileStore(SCRATCH).load("default")
+    file("tokens.json", content)
+    return FileStore(folder()).load("default")
 
 
 def accounts(content: bytes) -> object:
-    _file("accounts.json", content)
-    return Accounts.of(SCRATCH).all()
+    file("accounts.json", content)
+    return Accounts.of(folder()).all()
 
 
 def _tokens() -> list[bytes]:
@@ -346,7 +295,7 @@ def token_answer(content: bytes) -> object:
 
 @functools.cache
 def _sources() -> Sources:
-    mirror = Mirror(SCRATCH, in_memory())
+    mirror = Mirror(folder(), in_memory())
     mirror.add(snapshot({1: watched(1)}, {}))
     return Sources(
         mirror=mirror,
@@ -411,23 +360,6 @@ READERS: tuple[Reader, ...] = (
     Reader("tokens.json", tokens, _tokens),
     Reader("accounts.json", accounts, lambda: [b'{"default": {"origin": "https://a", "id": 1, "name": "mika"}}']),
     Reader("forum HTML", forum, lambda: list(_POSTS)),
+    *fuzz_elsewhere.READERS,
 )
 """Every reader. What is added to malsync that reads what others wrote is a row here."""
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """A folder for the readers that read files. The same answer again would say nothing new, so no call is tried twice."""
-    global SCRATCH
-    before, tries = SCRATCH, transport.TRIES
-    transport.TRIES = 1
-    with tempfile.TemporaryDirectory(prefix="malsync-fuzz-", dir=_memory()) as folder:
-        SCRATCH = Path(folder)
-        try:
-            yield SCRATCH
-        finally:
-            SCRATCH, transport.TRIES = before, tries
-
-
-def _memory() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None

@@ -414,6 +414,8 @@ def test_a_clock_that_is_wrong_is_told(offline: Malsync, far: FarSide, shift: in
         Reply(b"{}", 301, {"Location": "https://example.org/"}),
         Reply(b"\xff\xfe", 200),
         Reply(b"x" * 200_000, 200),
+        Reply(b"\x1f\x8b of no gzip", 200, {"Content-Encoding": "gzip"}),
+        Reply([b'{"id": 1'], 200, {"Content-Length": "500"}),
     ],
 )
 def test_what_is_no_answer_of_the_api_is_told(signed_in: Malsync, far: FarSide, answer: Reply) -> None:

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from malsync.errors import UsageError
-from tests import fuzz_readers
+from tests import fuzz_ground
 from tests.fuzz import at_random, varied
-from tests.fuzz_readers import READERS, Reader
+from tests.fuzz_ground import Reader
+from tests.fuzz_readers import READERS
 
 quick = settings(
     max_examples=300 if settings.get_current_profile_name() == "ci" else 40,
@@ -23,7 +24,7 @@ quick = settings(
 
 @pytest.fixture(scope="module", autouse=True)
 def _scratch() -> Iterator[None]:
-    with fuzz_readers.scratch():
+    with fuzz_ground.scratch():
         yield
 
 
@@ -54,6 +55,33 @@ def _seeds(reader: Reader) -> list[bytes]:
     if reader.name not in _SEEDS:
         _SEEDS[reader.name] = reader.seeds()
     return _SEEDS[reader.name]
+
+
+_FOUND = {
+    "a date of a year that no calendar has": ("doctor: API", b"\0Wed, 21 Oct " + b"20" * 30 + b" 07:28:00 GMT\n{}"),
+    "a body that is not packed as it says": ("doctor: API", b"\0z\n{}"),
+    "a body where there must be none": ("doctor: API", b"\x07\n{}"),
+    "an agent that is no XML": ("doctor: launchd", b'<?xml version="1.0"?>\n<plist {}>'),
+    "an agent whose command is a number": (
+        "doctor: launchd",
+        b'<plist version="1.0"><dict><key>ProgramArguments</key><integer>1</integer></dict></plist>',
+    ),
+    "half of a character in a sandbox's state": (
+        "sandbox state",
+        b'{"titles": {"anime": [{"id": 1, "title": "\\ud800"}]}}',
+    ),
+    "a user whose name is no text": ("mirror: rows", b'{"mal_user": {"mal_id": null, "name": {"blob": "41"}}}'),
+    "a version that ends at a text": ("mirror: rows", b'{"anime_version": {"until": "x"}}'),
+}
+
+
+@pytest.mark.parametrize("found", _FOUND)
+def test_what_was_a_defect_once_is_none_any_more(found: str) -> None:
+    name, content = _FOUND[found]
+    (reader,) = (one for one in READERS if one.name == name)
+
+    # It raises whatever is a defect.
+    reader(content)
 
 
 def test_a_defect_is_found_and_a_sentence_is_none() -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from malsync.errors import Busy, MirrorError, UsageError
+from malsync.errors import Busy, Damaged, MirrorError, UsageError
 from malsync.interchange import snapshot_file
 from malsync.mirror import FILE_NAME, Mirror
+from malsync.mirror.looking import looked_at
 from tests.harness import Malsync
 from tests.lists import many, snapshot, watched
 
@@ -387,3 +388,21 @@ def test_a_mirror_whose_making_was_killed_is_made_by_the_next(offline: Malsync, 
     assert offline.json("verify")["snapshots"] == []
     assert offline.json("import", file)["snapshot"] == 1
     assert offline.json("verify")["ok"] is True
+
+
+def test_lengths_in_the_schema_that_no_memory_holds_are_damage(tmp_path: Path) -> None:
+    """SQLite says that it is out of memory where nine bytes of a long table's record are written over."""
+    path = tmp_path / "mirror.db"
+    columns = ", ".join(f"a_column_with_a_long_name_{number} TEXT" for number in range(60))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA page_size = 512")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"CREATE TABLE anime ({columns})")
+    content = bytearray(path.read_bytes())
+    # https://www.sqlite.org/fileformat.html: the first page's cells begin where its own header says.
+    cell = int.from_bytes(content[105:107], "big")
+    content[cell : cell + 9] = b"\xff" * 9
+    path.write_bytes(content)
+
+    with pytest.raises(Damaged, match="reading it takes more memory than there is"):
+        looked_at(path)

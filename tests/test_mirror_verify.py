@@ -189,13 +189,35 @@ def test_no_snapshot_is_stored_upon_one_that_is_damaged(path: Path) -> None:
         assert mirror.numbers() == [1, 2, 3]
 
 
-def test_the_history_of_a_row_that_cannot_be_read_says_that_the_mirror_is_damaged(path: Path) -> None:
-    tamper(path, ANIME_1.format("tags = '[\"half'"))
+@pytest.mark.parametrize("damage", ["tags = '[\"half'", "until = 'later'"])
+def test_the_history_of_a_row_that_cannot_be_read_says_that_the_mirror_is_damaged(path: Path, damage: str) -> None:
+    tamper(path, ANIME_1.format(damage))
 
     with Mirror.open(path) as mirror:
         with pytest.raises(Damaged):
             mirror.history(MIKA, ANIME, 1)
         assert len(mirror.history(MIKA, ANIME, 2)) == 1
+
+
+def test_a_snapshot_that_is_listed_and_cannot_be_looked_up_is_damage(path: Path) -> None:
+    """The rows of a table stand in a wrong order: going through them finds each, and looking the first one up does not."""
+    tamper(path, "DROP INDEX snapshot_by_series")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'snapshot'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    content = bytearray(path.read_bytes())
+    # https://www.sqlite.org/fileformat.html: a leaf of three cells; where they are stands from its eighth byte on.
+    first = (root - 1) * size + 8
+    assert (content[first - 8], content[first - 4]) == (13, 3)
+    content[first : first + 6] = content[first + 2 : first + 6] + content[first : first + 2]
+    path.write_bytes(content)
+
+    with Mirror.open(path) as mirror:
+        assert {info.number for info in mirror.infos()} == {1, 2, 3}
+        with pytest.raises(Damaged, match="snapshot 1 is not where it should be"):
+            mirror.load(1)
+        assert mirror.verify()[1] != "ok"
 
 
 # -- through the command line

@@ -1,7 +1,9 @@
 """Files of every version that ever left the house stay readable. The fixtures here are never made again."""
 
 import shutil
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier
@@ -9,7 +11,7 @@ from threading import Barrier
 import pytest
 
 from malsync.answers import Title
-from malsync.errors import Refused
+from malsync.errors import Damaged, Refused
 from malsync.medium import ANIME
 from malsync.mirror import FILE_NAME, Mirror
 from tests.catalogue import assert_sound, found, record, rows
@@ -71,6 +73,16 @@ def test_a_mirror_is_brought_up_to_date_once_however_many_open_it(tmp_path: Path
         shutil.copy(MIRRORS[0], path)
         with ThreadPoolExecutor(8) as threads:
             assert list(threads.map(verified, [path] * 8)) == ["ok"] * 8
+
+
+def test_an_older_mirror_that_cannot_be_brought_up_to_date_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    shutil.copy(MIRRORS[0], path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE _sqlite_migrations RENAME COLUMN applied_at TO applied")
+
+    with pytest.raises(Damaged, match="brought up to date"):
+        Mirror.open(path)
 
 
 @pytest.mark.parametrize("mirror", MIRRORS[1:], ids=lambda path: path.stem)

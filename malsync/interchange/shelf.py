@@ -34,7 +34,8 @@ class Latest:
         """
         files.make_folder(self.folder)
         stem = self._stem(snapshot.user)
-        whole, suspicious, partial = (stem.with_suffix(mark + _ENDING) for mark in ("", ".suspicious", ".partial"))
+        endings = (_ENDING, snapshot_file.SUSPICIOUS, f".partial{_ENDING}")
+        whole, suspicious, partial = map(stem.with_suffix, endings)
         target = suspicious if snapshot.suspicious else partial if _is_less(snapshot, whole) else whole
         files.sweep(target)
         snapshot_file.write(target, snapshot)

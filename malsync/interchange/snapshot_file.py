@@ -14,6 +14,8 @@ from malsync.interchange.form import Form
 from malsync.medium import MEDIA
 from malsync.snapshot import Covers, Snapshot, User, encode, parse_timestamp
 
+SUSPICIOUS = ".suspicious.json.gz"
+"""What the name of a file in `latest/` ends in when its list looked suspicious."""
 _HEAD = 2**20
 _ANOTHER_COPY = "Use another copy of the file."
 FORM = Form("snapshot", version=1, written_by="`malsync export`", remedy=_ANOTHER_COPY)
@@ -64,7 +66,7 @@ def decode(content: bytes, name: str) -> Snapshot:
         covers=_covers(document, name),
         lists={medium: _titles(document[medium], medium, name) for medium in MEDIA},
         note=document["note"],
-        suspicious=tuple(document.get("suspicious", ())),
+        suspicious=tuple(document.get("suspicious") or _by_name(name)),
     )
     try:
         its_digest = snapshot.digest
@@ -76,6 +78,11 @@ def decode(content: bytes, name: str) -> Snapshot:
             f"{_ANOTHER_COPY} malsync takes no list that it cannot prove to be whole.",
         )
     return snapshot
+
+
+def _by_name(name: str) -> tuple[str, ...]:
+    """Why a list is suspicious whose file does not say so: the first malsync said it by the file's name alone."""
+    return ("it was suspicious when it was stored",) if name.endswith(SUSPICIOUS) else ()
 
 
 def _covers(document: dict[str, Any], name: str) -> Covers:

@@ -33,6 +33,9 @@ def translated(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         # A damaged schema's own words, inside SQLite's message.
         raise damaged(path, "its text is not UTF-8") from error
+    except MemoryError as error:
+        # What SQLite says of a schema whose lengths are not those of its text, too.
+        raise damaged(path, "reading it takes more memory than there is") from error
 
 
 def _in_words(path: Path, error: sqlite3.DatabaseError) -> MirrorError | Busy:
@@ -294,7 +297,13 @@ def _apply(connection: sqlite3.Connection) -> None:
     with transaction(connection):
         if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            migrations.apply(Database(connection))
+            try:
+                migrations.apply(Database(connection))
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                # The library's own table, which says what was applied, is not as it left it.
+                wrong = sqlite3.DatabaseError(f"what it was brought up to date with cannot be read ({error!r})")
+                wrong.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise wrong from error
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

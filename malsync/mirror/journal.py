@@ -17,7 +17,7 @@ from malsync.intent import Kind
 from malsync.medium import MEDIA, Json, ListStatus, Medium
 from malsync.mirror import users
 from malsync.mirror.database import File
-from malsync.mirror.rows import Row
+from malsync.mirror.rows import Row, maybe, typed
 from malsync.plan import Call
 from malsync.snapshot import User, parse_timestamp, timestamp
 
@@ -309,15 +309,15 @@ def _run(row: Row) -> Run:
     number, origin, mal_id, name, account, kind, head, before, after, undoes, state, started_at, ended_at = row
     return Run(
         number=number,
-        user=User(_typed(str, origin), _maybe(int, mal_id), _typed(str, name)),
-        account=_typed(str, account),
+        user=users.read(origin, mal_id, name),
+        account=typed(str, account),
         kind=_one_of(KINDS, kind),
         head=_object(head),
-        before=_maybe(int, before),
-        after=_maybe(int, after),
-        undoes=_maybe(int, undoes),
+        before=maybe(int, before),
+        after=maybe(int, after),
+        undoes=maybe(int, undoes),
         state=_one_of(RUN_STATES, state),
-        started_at=parse_timestamp(_typed(str, started_at)),
+        started_at=parse_timestamp(typed(str, started_at)),
         ended_at=_moment(ended_at),
     )
 
@@ -330,18 +330,18 @@ def _line(row: Row) -> Line:
         call=Call(
             op=_one_of(OPS, op),
             medium=of,
-            id=_typed(int, media_id),
-            title=_typed(str, title),
+            id=typed(int, media_id),
+            title=typed(str, title),
             fields=_fields(of, fields),
             expect=None if expect is None else _object(expect),
         ),
         state=_one_of(CALL_STATES, state),
-        tries=_typed(int, tries),
+        tries=typed(int, tries),
         sent_at=_moment(sent_at),
         answered_at=_moment(answered_at),
-        http=_maybe(int, http),
+        http=maybe(int, http),
         answer=None if answer is None else _object(answer),
-        why=_typed(str, why),
+        why=typed(str, why),
     )
 
 
@@ -362,11 +362,11 @@ def _fields(medium: Medium, text: object) -> FieldChanges:
 
 
 def _object(text: object) -> dict[str, Json]:
-    return _typed(dict, orjson.loads(_typed(bytes, text)))
+    return typed(dict, orjson.loads(typed(bytes, text)))
 
 
 def _moment(text: object) -> datetime | None:
-    return None if text is None else parse_timestamp(_typed(str, text))
+    return None if text is None else parse_timestamp(typed(str, text))
 
 
 def _one_of(words: Sequence[_T], found: object) -> _T:
@@ -374,16 +374,6 @@ def _one_of(words: Sequence[_T], found: object) -> _T:
         if word == found:
             return word
     raise ValueError(f"{found!r:.40} is none of {', '.join(map(str, words))}")
-
-
-def _typed(kind: type[_T], found: object) -> _T:
-    if type(found) is not kind:
-        raise TypeError(f"{found!r:.40} is not of type {kind.__name__}")
-    return found
-
-
-def _maybe(kind: type[_T], found: object) -> _T | None:
-    return None if found is None else _typed(kind, found)
 
 
 def _text(item: object) -> str:

@@ -19,7 +19,7 @@ from malsync.mirror import users
 from malsync.mirror.database import BUSY_SECONDS, File, connect, damaged, in_memory, translated
 from malsync.mirror.journal import Journal
 from malsync.mirror.pruning import compact, counted, remove
-from malsync.mirror.rows import Row, RowCodec
+from malsync.mirror.rows import Row, RowCodec, maybe, typed
 from malsync.mirror.sweep import Sweep
 from malsync.snapshot import Covers, Snapshot, Source, User, digest_of, member, parse_timestamp, timestamp
 
@@ -129,7 +129,8 @@ class Mirror:
         rows = self._file.rows(
             "SELECT origin, mal_id, name FROM mal_user WHERE id IN (SELECT user FROM series) ORDER BY id"
         )
-        return [User(*row) for row in rows]
+        with self._file.understood("a MAL user"):
+            return [users.read(*row) for row in rows]
 
     def infos(self, user: User | None = None) -> list[Info]:
         """Every snapshot, or those of one user, oldest first."""
@@ -140,6 +141,9 @@ class Mirror:
         """The snapshot of that number. Raises KeyError when there is none."""
         for row in self._file.rows(f"{_HEADERS} WHERE snapshot.id = ?", number):
             return _info(row)
+        if number in self.numbers():
+            # Going through the table finds it, and looking it up does not.
+            raise damaged(self.path, f"snapshot {number} is not where it should be")
         raise KeyError(number)
 
     def numbers(self) -> list[int]:
@@ -149,14 +153,8 @@ class Mirror:
     def find(self, snapshot: Snapshot) -> Info | None:
         """The same snapshot, if it is here already: its user, its time and its digest."""
         moment = timestamp(snapshot.taken_at)
-        return next(
-            (
-                info
-                for info in self.infos(snapshot.user)
-                if timestamp(info.taken_at) == moment and info.digest == snapshot.digest
-            ),
-            None,
-        )
+        same = (info for info in self.infos(snapshot.user) if info.digest == snapshot.digest)
+        return next((info for info in same if timestamp(info.taken_at) == moment), None)
 
     def ask(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """What a SELECT gives, each row by its columns' names."""
@@ -189,15 +187,15 @@ class Mirror:
             f" FROM {medium.name}_version WHERE media_id = ? AND series IN (SELECT DISTINCT series FROM snapshot)",
             id,
         )
+        versions: list[Version] = []
         with self._file.understood(f"the history of {medium.name} {id}"):
             spans = [(row[0], row[1], row[2], _CODECS[medium.name].decode(row[3:])) for row in rows]
-        versions: list[Version] = []
-        for info in self.infos(user):
-            if info.counts[medium.name] is None:
-                continue
-            now = next((data for series, since, until, data in spans if _seen(info, series, since, until)), None)
-            if now != (versions[-1].list_status if versions else None):
-                versions.append(Version(info.number, info.taken_at, now))
+            for info in self.infos(user):
+                if info.counts[medium.name] is None:
+                    continue
+                now = next((data for series, since, until, data in spans if _seen(info, series, since, until)), None)
+                if now != (versions[-1].list_status if versions else None):
+                    versions.append(Version(info.number, info.taken_at, now))
         return versions
 
     def titles(self, medium: Medium) -> dict[int, str]:
@@ -481,15 +479,15 @@ def _info(row: Row) -> Info:
         return Info(
             number=number,
             series=series,
-            user=User(origin, mal_id, name),
+            user=users.read(origin, mal_id, name),
             taken_at=parse_timestamp(taken_at),
             source=source,
-            digest=its_digest,
+            digest=typed(str, its_digest),
             covers={name: None if told[name] is None else tuple(told[name]) for name in MEDIA},
-            counts={"anime": anime, "manga": manga},
-            changes={"add": added, "update": updated, "remove": removed},
-            suspicious=tuple(orjson.loads(suspicious)),
-            note=note,
+            counts={"anime": maybe(int, anime), "manga": maybe(int, manga)},
+            changes={"add": typed(int, added), "update": typed(int, updated), "remove": typed(int, removed)},
+            suspicious=tuple(typed(str, reason) for reason in orjson.loads(suspicious)),
+            note=typed(str, note),
         )
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise Damaged(

@@ -1,6 +1,7 @@
 """The MAL users that the mirror knows, and the number of each one's row."""
 
 from malsync.mirror.database import File
+from malsync.mirror.rows import maybe, typed
 from malsync.snapshot import User
 
 
@@ -26,4 +27,10 @@ def keep(file: File, user: User, *, may_rename: bool) -> int:
 def _find(file: File, user: User) -> tuple[int, str] | None:
     # Compared here: SQLite's lower() knows ASCII alone.
     rows = file.rows("SELECT id, mal_id, name FROM mal_user WHERE origin = ?", user.origin)
-    return next(((row[0], row[2]) for row in rows if User(user.origin, *row[1:]).key == user.key), None)
+    with file.understood("a MAL user"):
+        return next(((row[0], row[2]) for row in rows if read(user.origin, *row[1:]).key == user.key), None)
+
+
+def read(origin: object, mal_id: object, name: object) -> User:
+    """A row of mal_user. Raises TypeError for one that malsync did not write."""
+    return User(typed(str, origin), maybe(int, mal_id), typed(str, name))

@@ -32,9 +32,13 @@ def encoded(value: Any) -> bytes:
 def decoded(text: bytes) -> Any:
     """The JSON of whoever sets the sandbox up. Raises ValueError, of which SandboxError is one, for what is none."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise SandboxError("it is nested too deep") from None
+    except UnicodeEncodeError:
+        raise SandboxError("it has half of a character, which no file can hold") from None
+    return value
 
 
 @lru_cache(maxsize=64)

@@ -175,12 +175,23 @@ def _launchd() -> str:
         return ""
     for path in sorted((Path.home() / "Library" / "LaunchAgents").glob("*.plist")):
         try:
-            words = plistlib.loads(path.read_bytes()).get("ProgramArguments", [])
-        except (OSError, ValueError, AttributeError):
+            content = path.read_bytes()
+        except OSError:
             continue
-        if any("malsync" in str(word) for word in words):
+        if any("malsync" in word for word in agent_words(content)):
             return f"launchd's {path.name}"
     return ""
+
+
+def agent_words(content: bytes) -> list[str]:
+    """The command in a launchd agent, which may be any program's; none where it is not understood."""
+    from xml.parsers.expat import ExpatError
+
+    try:
+        words = plistlib.loads(content).get("ProgramArguments", [])
+        return [str(word) for word in words]
+    except (ExpatError, ValueError, AttributeError, TypeError, LookupError, OverflowError, RecursionError):
+        return []
 
 
 def _windows(patient: Patient) -> str:
