@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from types import FrameType
 
 import click
 
@@ -136,6 +137,26 @@ def interrupted(arguments: Sequence[str], world: World | None = None) -> int:
         colour = has_colour(world or World())
         output = Output(json="--json" in arguments, quiet=True, verbose=False, colour=colour)
         return _failed(output, Exit.INTERRUPTED, "Interrupted.", f"To go on: malsync {shlex.join(arguments)}")
+
+
+def hear_termination() -> None:
+    """Take SIGTERM, and a terminal that closes, for Ctrl-C: what is under way loses nothing then, and says how to go on.
+
+    For the main thread. Where it was told to pass over them (nohup), it does.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _as_ctrl_c)
+
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    # timeout(1) and a closing shell send it twice at once, and mean it once.
+    signal.signal(number, lambda *_: None)
+    heard = signal.getsignal(signal.SIGINT)
+    if not callable(heard):  # a shell's background job hears no Ctrl-C
+        raise KeyboardInterrupt
+    heard(number, frame)
 
 
 @contextmanager
