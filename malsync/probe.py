@@ -9,7 +9,7 @@ import orjson
 import requests
 
 from malsync.errors import ApiError
-from malsync.transport import REACH, is_loopback
+from malsync.transport import REACH, cause, is_loopback
 
 _TIMEOUT = (5.0, 10.0)
 _MOST = 65_536
@@ -45,7 +45,7 @@ def ask(api_url: str, headers: Mapping[str, str], user_agent: str, now: Callable
                 body = response.raw.read(_MOST, decode_content=True)
                 after = now()
     except (requests.RequestException, OSError, ValueError) as error:
-        raise ApiError(f"{api_url} does not answer ({type(error).__name__}).", REACH) from error
+        raise ApiError(f"{api_url} does not answer ({cause(error)}).", REACH) from error
     document = _json(body)
     status = response.status_code
     if status == 429 or status >= 500 or 300 <= status < 400 or not isinstance(document, dict):

@@ -17,6 +17,7 @@ import pytest
 from malsync.errors import Busy, MirrorError, UsageError
 from malsync.interchange import snapshot_file
 from malsync.mirror import FILE_NAME, Mirror
+from malsync.mirror.database import translated
 from tests.harness import Malsync
 from tests.lists import many, snapshot, watched
 
@@ -295,6 +296,17 @@ def test_a_folder_that_may_not_be_written_is_said_so(offline: Malsync, path: Pat
     assert f"The mirror {path} cannot be used: its folder cannot be written to" in why_not_read
     assert "mirror copy" in why_not_read
     assert_still_whole(path)
+
+
+def test_a_folder_that_may_not_be_written_has_another_name_where_a_mirror_was_left_open(tmp_path: Path) -> None:
+    """SQLite says so of a folder that was copied while somebody had the mirror open."""
+    error = sqlite3.OperationalError("locking protocol")
+    error.sqlite_errorcode = sqlite3.SQLITE_PROTOCOL
+
+    with pytest.raises(MirrorError, match="its folder cannot be written to"), translated(tmp_path / "gone" / FILE_NAME):
+        raise error
+    with pytest.raises(MirrorError, match="locking protocol"), translated(tmp_path / FILE_NAME):
+        raise error
 
 
 def test_a_copy_can_be_read_where_nothing_can_be_written(offline: Malsync, path: Path, tmp_path: Path) -> None:

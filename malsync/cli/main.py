@@ -116,7 +116,8 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
     except MalsyncError as error:
         return _failed(output, error.exit, error.message, error.hint)
     except (BrokenPipeError, SystemExit):
-        # Whoever reads a help has seen enough; click would end the process with 1 for that, which means "different". The interpreter must not trip over it again when it ends.
+        # Whoever reads a help has seen enough; click would end the process with 1 for that, which means "different". The
+        # interpreter must not trip over it again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except OSError as error:
