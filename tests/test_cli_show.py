@@ -105,7 +105,6 @@ def test_a_person_sees_a_line_an_entry(malsync: Malsync, box: Sandbox) -> None:
     assert f" {data['score']} " in line
     assert line.endswith(f"{data['num_volumes_read']} vol, {data['num_chapters_read']} ch")
     assert data["status"].replace("_", " ") in line
-    assert f"{data['num_volumes_read']} / {data['num_chapters_read']}" in line
 
 
 def test_the_number_that_was_chosen_is_said(malsync: Malsync) -> None:
