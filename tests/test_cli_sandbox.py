@@ -80,6 +80,7 @@ def test_what_to_type_and_with_v_each_request_is_said_on_stderr(offline: Malsync
         f"  export MALSYNC_AUTH_URL={ready['auth_url']}",
         f"  export MALSYNC_CLIENT_ID={ready['client_id']}",
         "  malsync --account sandbox login",
+        "  malsync --account sandbox backup",
         "PATCH /v2/anime/1/my_list_status score=8&comments=%1B%5B31m -> 200, sandbox_mika",
         "GET /v2/manga/2?fields=mean -> 503, sandbox_mika, struck by 503",
         "GET /v2/forum/boards -> cut off, sandbox_mika, struck by cut",

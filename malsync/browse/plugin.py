@@ -108,7 +108,10 @@ def _told(exception: Exception, path: str) -> tuple[int, str]:
     is_sql = getattr(exception, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
     if path.startswith("/mirror") and (is_sql or isinstance(exception, sqlite3.ProgrammingError)):
         if "binding parameter" in str(exception):
-            return 400, "There is no such row: its address needs a value for each column of the table's key, with commas."
+            return (
+                400,
+                "There is no such row: its address needs a value for each column of the table's key, with commas.",
+            )
         return 400, f"SQLite cannot do what this address asks for: {str(exception).rstrip('.')}."
     if isinstance(exception, sqlite3.DatabaseError):
         return 500, f"The mirror could not be read ({exception}). `malsync verify` says what is whole."
