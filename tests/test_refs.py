@@ -170,7 +170,7 @@ def test_a_number_that_was_given_is_not_said_again(stocked: Malsync) -> None:
         ("2026-09-10T09:59:59Z", "There is no snapshot at or before 2026-09-10T09:59:59Z.", OLDEST),
         ("0001-01-01", "There is no snapshot at or before 0001-01-01.", OLDEST),
         ("latest~5", "There is no latest~5: the oldest backup of mika is latest~4.", OLDEST),
-        ("latest~99", "There are 5 backups of mika", OLDEST),
+        ("latest~99", "There is no latest~99: the oldest backup of mika is latest~4.", OLDEST),
         ("9", "There is no snapshot 9.", "malsync snapshots"),
         ("0", "There is no snapshot 0.", "malsync snapshots"),
         ("2026", "There is no snapshot 2026.", "malsync snapshots"),
