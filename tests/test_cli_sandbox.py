@@ -98,9 +98,10 @@ def test_quiet_it_says_the_ready_line_alone(offline: Malsync) -> None:
     assert (out, err) == ("", "")
 
 
-def test_sigterm_ends_it_as_well(offline: Malsync) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_sigterm_and_a_terminal_that_closes_end_it_as_well(offline: Malsync, number: int) -> None:
     with serving(offline) as (process, _):
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         process.communicate(timeout=10)
 
     assert process.returncode == 0
