@@ -178,7 +178,8 @@ class KeyringStore:
             import keyring.errors
         except ImportError as error:
             raise UsageError(
-                "token_store is keyring, and that library is not installed.", "pip install 'malsync[keyring]'"
+                "token_store is keyring, and that library is not installed.",
+                "Install keyring beside malsync: `pipx inject malsync keyring`, or in the clone pip install '.[keyring]'",
             ) from error
         try:
             found: str | None = getattr(keyring, name)("malsync", f"{account} in {self._home.absolute()}", *values)

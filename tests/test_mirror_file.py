@@ -142,7 +142,7 @@ def test_a_mirror_of_a_newer_malsync_is_left_alone(offline: Malsync, path: Path,
     for command in (["snapshots"], ["verify"], ["import", file], ["mirror", "rebuild", file], ["show", "1"]):
         error = offline.error(*command, exit_code=6)
         assert "made by a newer malsync (its version is 1000" in error["message"]
-        assert "pip install --upgrade malsync" in error["hint"]
+        assert "Install the newest malsync" in error["hint"]
     assert path.read_bytes() == before
 
 

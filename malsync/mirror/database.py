@@ -265,7 +265,7 @@ def _checked_version(path: Path, wait: float) -> int:
     if version > VERSION:
         raise MirrorError(
             f"The mirror {path} was made by a newer malsync (its version is {version}, this program knows {VERSION}).",
-            "Install the newest malsync: pip install --upgrade malsync",
+            "Install the newest malsync in the way this one was installed (a clone: git pull, then install it again).",
         )
     return int(version)
 
