@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from malsync.cli import run
-from malsync.cli.main import interrupted
+from malsync.cli.main import hear_termination, interrupted
 
 
 def main() -> None:
@@ -17,6 +17,7 @@ def main() -> None:
     # A list is a hundred thousand objects that all live on; looking through them for garbage again and again finds none.
     gc.disable()
     _complete_streams()
+    hear_termination()
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:

@@ -21,6 +21,7 @@ import requests
 from malsync import files
 from malsync.clock import Clock
 from malsync.errors import ApiError, AuthError, Busy, UsageError, WrongState
+from malsync.transport import cause
 from malsync.validation import problem
 
 FILE_NAME = "tokens.json"
@@ -177,7 +178,8 @@ class KeyringStore:
             import keyring.errors
         except ImportError as error:
             raise UsageError(
-                "token_store is keyring, and that library is not installed.", "pip install 'malsync[keyring]'"
+                "token_store is keyring, and that library is not installed.",
+                "Install keyring beside malsync: `pipx inject malsync keyring`, or in the clone pip install '.[keyring]'",
             ) from error
         try:
             found: str | None = getattr(keyring, name)("malsync", f"{account} in {self._home.absolute()}", *values)
@@ -197,7 +199,10 @@ class StoredToken:
     def __init__(self, store: Store, account: str, origin: str, endpoint: "TokenEndpoint", clock: Clock) -> None:
         tokens = store.load(account)
         if tokens is None:
-            raise AuthError(f"Not logged in: there is no token for the account {account!r}.", command("login", account))
+            raise AuthError(
+                f"Not logged in: there is no token for the account {account!r}.",
+                f"Sign in: {command('login', account)}",
+            )
         if tokens.origin != origin:
             # A token goes only to where it was issued for; anywhere else it would be given away.
             raise AuthError(
@@ -228,10 +233,18 @@ class StoredToken:
             if current is None:
                 raise AuthError(f"The account {self._account!r} was logged out meanwhile.", _LOG_IN)
             if current.access_token == self._tokens.access_token:
-                current = self._endpoint.refresh(current)
+                current = self._refreshed(current)
                 # MAL rotates refresh tokens: the old pair is dead, so the new one is on disk before it is used.
                 self._store.save(self._account, current)
             self._tokens = current
+
+    def _refreshed(self, tokens: Tokens) -> Tokens:
+        try:
+            return self._endpoint.refresh(tokens)
+        except AuthError as error:
+            raise AuthError(
+                error.message, error.hint.replace(_LOG_IN, f"Log in again: {command('login', self._account)}")
+            ) from error
 
 
 class TokenEndpoint:
@@ -283,7 +296,7 @@ class TokenEndpoint:
                 response = session.post(self._url, data=form, timeout=_TIMEOUT, allow_redirects=False)
         except requests.RequestException as error:
             raise ApiError(
-                f"POST {self._url}: no whole answer ({type(error).__name__}).",
+                f"POST {self._url}: no whole answer ({cause(error)}).",
                 "Check the network; your tokens are kept.",
             ) from error
         return self._understood(response, client_id, origin)
@@ -311,10 +324,13 @@ class TokenEndpoint:
 
     def _refusal(self, status: int, document: Any) -> AuthError | ApiError:
         told = document if isinstance(document, dict) else {}
-        said = ", ".join(str(told[key])[:200] for key in ("message", "hint") if told.get(key))
-        what = f"POST {self._url}: MAL answered {status}{f': {said}' if said else ''}."
+        said = " ".join(f"{str(told[key])[:200].rstrip('.')}." for key in ("message", "hint") if told.get(key))
+        what = f"POST {self._url}: MAL answered {status}{f': {said}' if said else '.'}"
         if status == 401:
-            return AuthError(what, f"{_LOG_IN}. Check MALSYNC_CLIENT_ID (and MALSYNC_CLIENT_SECRET for a web app).")
+            return AuthError(
+                f"MAL does not take this sign-in. {what}",
+                f"{_LOG_IN}. Check MALSYNC_CLIENT_ID (and MALSYNC_CLIENT_SECRET for a web app).",
+            )
         return ApiError(what, "Try again later; your tokens are kept.")
 
 

@@ -72,7 +72,7 @@ def write(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def read(path: Path) -> bytes:
-    """What the file holds, unpacked when it is gzipped. Raises UsageError: missing, no file, cut short, too large.
+    """What the file holds, unpacked when it is gzipped. Raises UsageError: missing, no file, empty, cut short, too large.
 
     It is opened once and looked into without moving on, since what a pipe has given it does not give again.
     """
@@ -88,6 +88,8 @@ def read(path: Path) -> bytes:
                         f"{path} unpacks to more than {LIMIT >> 20} MB; no list is that long, so it is not read.",
                         "Check where the file came from.",
                     )
+            if not found:
+                raise UsageError(f"{path} is empty.", "Use another copy of the file.")
             return bytes(found)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UsageError(f"{path} is cut short or damaged ({error}).", "Use another copy of the file.") from error

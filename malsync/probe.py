@@ -10,7 +10,7 @@ import requests
 import urllib3
 
 from malsync.errors import ApiError
-from malsync.transport import REACH, is_loopback
+from malsync.transport import REACH, cause, is_loopback
 
 _TIMEOUT = (5.0, 10.0)
 _MOST = 65_536
@@ -46,7 +46,7 @@ def ask(api_url: str, headers: Mapping[str, str], user_agent: str, now: Callable
                 body = response.raw.read(_MOST, decode_content=True)
                 after = now()
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise ApiError(f"{api_url} does not answer ({type(error).__name__}).", REACH) from error
+        raise ApiError(f"{api_url} does not answer ({cause(error)}).", REACH) from error
     document = _json(body)
     status = response.status_code
     if status == 429 or status >= 500 or 300 <= status < 400 or not isinstance(document, dict):

@@ -201,7 +201,7 @@ def _latest(user: User, infos: "list[Info]", back: int) -> "Info":
         )
     if back >= len(backups):
         raise UsageError(
-            f"There are {len(backups)} backups of {user.name}; latest~{back} would be one more.",
+            f"There is no latest~{back}: the oldest backup of {user.name} is latest~{len(backups) - 1}.",
             f"The oldest is snapshot {backups[0].number} of {timestamp(backups[0].taken_at)}.",
         )
     return backups[-1 - back]

@@ -84,9 +84,15 @@ def counted(counts: Mapping[str, int | None]) -> str:
     return ", ".join(f"{name} unknown" if found is None else f"{found:,} {name}" for name, found in counts.items())
 
 
+_UNITS = {"num_volumes_read": "vol", "num_chapters_read": "ch"}
+
+
 def progress(medium: Medium, entry: Entry) -> str:
-    """How far one is: episodes, or volumes and chapters."""
-    return " / ".join(str(entry.list_status.get(name) or 0) for name in medium.progress)
+    """How far one is: episodes, or volumes and chapters, each with its unit where there are two."""
+    counts = {name: str(entry.list_status.get(name) or 0) for name in medium.progress}
+    if len(counts) == 1:
+        return "".join(counts.values())
+    return ", ".join(f"{count} {_UNITS[name]}" for name, count in counts.items())
 
 
 def status_word(entry: Entry) -> str:

@@ -293,7 +293,7 @@ class Transport:
             body = self._read(response, call, started + BUDGET_SECONDS)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ContentDecodingError) as error:
             self._log(f"{call} -> {type(error).__name__}")
-            raise Transient(f"{call}: no whole answer ({_cause(error)}).", REACH) from error
+            raise Transient(f"{call}: no whole answer ({cause(error)}).", REACH) from error
         except urllib3.exceptions.HTTPError as error:
             self._log(f"{call} -> {type(error).__name__}")
             raise Transient(f"{call}: the answer was cut off.", REACH) from error
@@ -417,7 +417,8 @@ def retry_after(response: requests.Response) -> float | None:
         return None  # no date, or one that no calendar has
 
 
-def _cause(error: Exception) -> str:
+def cause(error: Exception) -> str:
+    """Why there was no answer, as a person says it."""
     if isinstance(error, requests.Timeout):
         return "timed out"
     inner = str(error).lower()

@@ -169,8 +169,9 @@ def test_a_refused_refresh_ends_with_3_and_keeps_what_is_stored(malsync: Malsync
 
     error = malsync.error("backup", exit_code=3)
 
-    assert "The refresh token is invalid" in error["message"]
-    assert "malsync login" in error["hint"]
+    assert error["message"].startswith("MAL does not take this sign-in. ")
+    assert "The refresh token is invalid. " in error["message"]
+    assert error["hint"].startswith("Log in again: malsync login.")
     assert (malsync.home / "tokens.json").read_bytes() == before
     assert grants(box)[-1] == "refresh_token"
     assert all(row["status"] == 401 for row in box.requests[-1:])
@@ -395,8 +396,8 @@ def test_nobody_is_signed_in_at_first(malsync: Malsync, box: Sandbox) -> None:
     error = malsync.error("backup", exit_code=3)
     named = malsync.error("backup", "--account", "second", exit_code=3)
 
-    assert error["hint"] == "malsync login"
-    assert named["hint"] == "malsync --account second login"
+    assert error["hint"] == "Sign in: malsync login"
+    assert named["hint"] == "Sign in: malsync --account second login"
     assert box.requests == []
 
 

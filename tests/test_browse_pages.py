@@ -134,6 +134,10 @@ def test_an_address_that_is_no_page_is_named(visit: Visitor) -> None:
     assert json.loads(visit("/nothing.json", 404).body)["error"] == "There is no page /nothing.json."
 
 
+def test_a_rows_address_with_half_a_key_is_told_what_is_missing(visit: Visitor) -> None:
+    visit("/mirror/anime_version/1,1", 400).says("There is no such row: its address needs a value for each column")
+
+
 def test_a_query_that_stopped_at_its_limit_says_that_there_may_be_more(archived: Archive, visit: Visitor) -> None:
     address = f"/mirror/anime_list_at?snapshot={archived.snapshots}"
     assert len(json.loads(visit(address.replace("?", ".json?") + "&rows=-1&_shape=array").body)) > 200

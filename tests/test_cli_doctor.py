@@ -89,7 +89,7 @@ def test_a_doctor_makes_no_home_folder_and_needs_no_network(offline: Malsync) ->
 
     assert ill(checks) == ["login", "api", "backup"]
     assert "MALSYNC_API_URL" not in checks["api"]["message"]
-    assert "does not answer" in checks["api"]["message"]
+    assert "does not answer (connection refused)" in checks["api"]["message"]
     assert not offline.home.exists()
 
 

@@ -183,7 +183,7 @@ def test_files_that_do_not_complete_each_other_end_with_2(malsync: Malsync, tmp_
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "cut short, or not JSON"),
+        (b"", "list.json is empty"),
         (b"{", "cut short, or not JSON"),
         (b"[]", "not a malsync snapshot"),
         (b'{"format": "other"}', "not a malsync snapshot"),

@@ -76,7 +76,7 @@ def test_a_number_is_an_id_of_either_list_or_a_whole_title(offline: Malsync) -> 
 
 
 @pytest.mark.parametrize(
-    "words", ["no such title", "anime:424242", "manga:0", "424242", "99999999999999999999999", "anime:x"]
+    "words", ["no such title", "anime:424242", "manga:0", "424242", "99999999999999999999999", "anime:x", ""]
 )
 def test_what_no_entry_is_called_ends_with_2(malsync: Malsync, words: str) -> None:
     malsync.ok("backup")

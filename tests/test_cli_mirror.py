@@ -218,6 +218,25 @@ def test_a_folder_where_the_mirror_should_be_is_told(malsync: Malsync) -> None:
         assert "mirror.db is a folder" in malsync.error(*command, exit_code=6)["message"]
 
 
+def test_a_mirror_that_is_given_as_a_file_is_known_for_one(malsync: Malsync, tmp_path: Path) -> None:
+    """Whoever has a copy of the mirror at hand tries that first."""
+    malsync.ok("backup")
+    copy, exported = tmp_path / "usb.db", tmp_path / "lists.db"
+    malsync.ok("mirror", "copy", copy)
+    malsync.ok("export", "1", "--format", "sqlite", "--output", exported)
+
+    for command in (("mirror", "rebuild"), ("import",), ("show",)):
+        error = malsync.error(*command, copy, exit_code=2)
+        assert error["message"] == f"{copy} is itself a mirror, and no file with one list."
+        assert "mirror.db" in error["hint"]
+    assert "a database" in malsync.error("mirror", "rebuild", exported, exit_code=2)["message"]
+
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    copy.rename(folder / "mirror.db")
+    assert len(malsync.json("snapshots", "--home", folder)) == 1
+
+
 def test_a_rebuild_waits_for_another_malsync(malsync: Malsync, three: list[dict[str, Any]]) -> None:
     from filelock import FileLock
 

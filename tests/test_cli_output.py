@@ -248,6 +248,21 @@ def test_a_reader_that_leaves_early_is_no_failure(many: Malsync, words: str) -> 
     assert "rror" not in left.stderr
 
 
+def test_a_reader_that_leaves_early_changes_neither_the_exit_code_nor_what_is_done(home: Path) -> None:
+    with Sandbox(World.generated(entries=300, seed=1)) as box:
+        malsync = Malsync(home, box)
+        malsync.ok("backup")
+        for id in sorted(box.entries(box.user, "anime"))[:40]:
+            box.edit(box.user, "anime", id, comments="changed " * 300)
+
+        differing = shell(malsync, "malsync diff --exit-code | true; echo ${PIPESTATUS[0]}")
+        restored = shell(malsync, "malsync restore latest --yes -v | true; echo ${PIPESTATUS[0]}")
+
+        assert differing.stdout == "1\n"
+        assert restored.stdout == "0\n"
+        assert malsync.ok("diff", "--exit-code").exit_code == 0
+
+
 def test_a_reader_of_errors_that_leaves_early_changes_no_exit_code(malsync: Malsync) -> None:
     done = shell(malsync, "malsync show nonsense 2>&1 >/dev/null | true; echo ${PIPESTATUS[0]}")
     whole = shell(malsync, "malsync backup -v --json 2> >(true); echo $?")

@@ -80,6 +80,7 @@ def test_what_to_type_and_with_v_each_request_is_said_on_stderr(offline: Malsync
         f"  export MALSYNC_AUTH_URL={ready['auth_url']}",
         f"  export MALSYNC_CLIENT_ID={ready['client_id']}",
         "  malsync --account sandbox login",
+        "  malsync --account sandbox backup",
         "PATCH /v2/anime/1/my_list_status score=8&comments=%1B%5B31m -> 200, sandbox_mika",
         "GET /v2/manga/2?fields=mean -> 503, sandbox_mika, struck by 503",
         "GET /v2/forum/boards -> cut off, sandbox_mika, struck by cut",
@@ -97,9 +98,10 @@ def test_quiet_it_says_the_ready_line_alone(offline: Malsync) -> None:
     assert (out, err) == ("", "")
 
 
-def test_sigterm_ends_it_as_well(offline: Malsync) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_sigterm_and_a_terminal_that_closes_end_it_as_well(offline: Malsync, number: int) -> None:
     with serving(offline) as (process, _):
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         process.communicate(timeout=10)
 
     assert process.returncode == 0

@@ -77,6 +77,9 @@ def test_the_search_is_for_any_part_of_a_title_in_any_case(malsync: Malsync, box
     assert sorted(titles) == sorted(name for name in names if "world" in name.lower())
     assert 0 < len(titles) < 100
     assert malsync.json("show", "latest", "--search", "no title is called this")["entries"] == []
+    none = malsync.ok("show", "latest", "--search", "attack on titan")
+    assert none.stdout == ""
+    assert "Nothing on that list fits.\nTitles are as MAL has them" in none.stderr
 
 
 def test_the_live_list_is_read_and_not_stored(malsync: Malsync, box: Sandbox) -> None:
@@ -100,8 +103,8 @@ def test_a_person_sees_a_line_an_entry(malsync: Malsync, box: Sandbox) -> None:
     id, data = next((id, data) for id, data in box.entries(box.user, "manga").items() if data["score"])
     (line,) = [line for line in lines if line.split()[1] == str(id)]
     assert f" {data['score']} " in line
+    assert line.endswith(f"{data['num_volumes_read']} vol, {data['num_chapters_read']} ch")
     assert data["status"].replace("_", " ") in line
-    assert f"{data['num_volumes_read']} / {data['num_chapters_read']}" in line
 
 
 def test_the_number_that_was_chosen_is_said(malsync: Malsync) -> None:

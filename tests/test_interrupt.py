@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,10 +27,11 @@ def started(malsync: Malsync, *arguments: str | Path) -> Iterator[subprocess.Pop
             process.communicate()
 
 
-def interrupted(process: subprocess.Popen[str], typed: str) -> tuple[str, str]:
-    """Press Ctrl-C: what was printed, after the process has ended soon and well."""
+def interrupted(process: subprocess.Popen[str], typed: str, *signals: int) -> tuple[str, str]:
+    """Press Ctrl-C, or send `signals`: what was printed, after the process has ended soon and well."""
     began = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    for number in signals or (signal.SIGINT,):
+        process.send_signal(number)
     out, err = process.communicate(timeout=10)
     assert time.monotonic() - began < 2
     assert process.returncode == 130, err
@@ -70,6 +71,32 @@ def test_what_to_type_does_go_on(home: Path, world: World) -> None:
         words = err.splitlines()[-1].removeprefix("To go on: malsync ").split()
         assert malsync.ok(*words).exit_code == 0
         assert len(malsync.json("snapshots")) == 1
+
+
+@pytest.mark.parametrize("signals", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGHUP,)])
+def test_a_machine_that_shuts_down_and_a_terminal_that_closes_are_ctrl_c(
+    home: Path, world: World, signals: tuple[int, ...]
+) -> None:
+    with (
+        Sandbox(world, faults="stall:on=boards") as box,
+        started(Malsync(home, box), "fetch", "forum", "boards") as process,
+    ):
+        until(lambda: box.stalled)
+        interrupted(process, "malsync fetch forum boards", *signals)
+
+
+def test_termination_is_heard_where_a_shells_background_job_hears_no_ctrl_c(home: Path, world: World) -> None:
+    with Sandbox(world, faults="stall:on=boards") as box:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a process is started in a script's background
+        try:
+            background = started(Malsync(home, box), "fetch", "forum", "boards")
+            process = background.__enter__()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        with ExitStack() as stack:
+            stack.push(background)
+            until(lambda: box.stalled)
+            interrupted(process, "malsync fetch forum boards", signal.SIGINT, signal.SIGTERM)
 
 
 def test_a_second_ctrl_c_takes_no_word_away(home: Path, world: World) -> None:

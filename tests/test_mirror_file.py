@@ -17,6 +17,7 @@ import pytest
 from malsync.errors import Busy, Damaged, MirrorError, UsageError
 from malsync.interchange import snapshot_file
 from malsync.mirror import FILE_NAME, Mirror
+from malsync.mirror.database import translated
 from malsync.mirror.looking import looked_at
 from tests.harness import Malsync
 from tests.lists import many, snapshot, watched
@@ -142,7 +143,7 @@ def test_a_mirror_of_a_newer_malsync_is_left_alone(offline: Malsync, path: Path,
     for command in (["snapshots"], ["verify"], ["import", file], ["mirror", "rebuild", file], ["show", "1"]):
         error = offline.error(*command, exit_code=6)
         assert "made by a newer malsync (its version is 1000" in error["message"]
-        assert "pip install --upgrade malsync" in error["hint"]
+        assert "Install the newest malsync" in error["hint"]
     assert path.read_bytes() == before
 
 
@@ -296,6 +297,17 @@ def test_a_folder_that_may_not_be_written_is_said_so(offline: Malsync, path: Pat
     assert f"The mirror {path} cannot be used: its folder cannot be written to" in why_not_read
     assert "mirror copy" in why_not_read
     assert_still_whole(path)
+
+
+def test_a_folder_that_may_not_be_written_has_another_name_where_a_mirror_was_left_open(tmp_path: Path) -> None:
+    """SQLite says so of a folder that was copied while somebody had the mirror open."""
+    error = sqlite3.OperationalError("locking protocol")
+    error.sqlite_errorcode = sqlite3.SQLITE_PROTOCOL
+
+    with pytest.raises(MirrorError, match="its folder cannot be written to"), translated(tmp_path / "gone" / FILE_NAME):
+        raise error
+    with pytest.raises(MirrorError, match="locking protocol"), translated(tmp_path / FILE_NAME):
+        raise error
 
 
 def test_a_copy_can_be_read_where_nothing_can_be_written(offline: Malsync, path: Path, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ GOLDEN = FILES / "valid" / "golden.json"
 
 # Each file that is refused, named after its fault, and what is said of it.
 INVALID = {
-    "empty.json": "cut short, or not JSON",
-    "empty.json.gz": "cut short, or not JSON",
+    "empty.json": "empty.json is empty",
+    "empty.json.gz": "empty.json.gz is empty",
     "cut-short.json": "cut short, or not JSON",
     "cut-short.json.gz": "cut short or damaged",
     "only-the-first-bytes.json.gz": "cut short or damaged",

@@ -107,7 +107,12 @@ def _told(exception: Exception, path: str) -> tuple[int, str]:
         return 400 if exception.status == 500 else exception.status, str(exception.message)
     is_sql = getattr(exception, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
     if path.startswith("/mirror") and (is_sql or isinstance(exception, sqlite3.ProgrammingError)):
-        return 400, f"SQLite cannot do what this address asks for: {exception}."
+        if "binding parameter" in str(exception):
+            return (
+                400,
+                "There is no such row: its address needs a value for each column of the table's key, with commas.",
+            )
+        return 400, f"SQLite cannot do what this address asks for: {str(exception).rstrip('.')}."
     if isinstance(exception, sqlite3.DatabaseError):
         return 500, f"The mirror could not be read ({exception}). `malsync verify` says what is whole."
     return 500, f"Something went wrong here ({type(exception).__name__}). That is a bug in malsync."

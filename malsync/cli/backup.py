@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App, ago, local_time
-from malsync.cli.options import Command, pass_app
+from malsync.cli.options import Amount, Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
 
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from malsync.snapshot import Snapshot, User
 
 WAIT = click.option(
-    "--wait", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for another malsync to end."
+    "--wait",
+    type=Amount(),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another malsync to end.",
 )
 
 

@@ -10,7 +10,7 @@ import click
 
 from malsync.cli.app import App, local_time
 from malsync.cli.backup import WAIT
-from malsync.cli.options import MEDIA_CHOICE, Command, Group, pass_app
+from malsync.cli.options import MEDIA_CHOICE, Amount, Command, Group, pass_app
 from malsync.errors import AuthError, Exit, UsageError
 from malsync.medium import ANIME, MEDIA, SEASONS, Medium
 
@@ -72,9 +72,7 @@ def fetch() -> None:
 )
 @click.option("--missing", is_flag=True, help="Titles that have none yet: what is done without a choice.")
 @click.option("--all", "everything", is_flag=True, help="Every title, those with the oldest details first.")
-@click.option(
-    "--max-age", type=click.FloatRange(min=0), metavar="DAYS", help="Titles whose details are older than that."
-)
+@click.option("--max-age", type=Amount(), metavar="DAYS", help="Titles whose details are older than that.")
 @_ONLY
 def details(app: App, missing: bool, everything: bool, max_age: float | None, only: str | None, wait: float) -> int:
     """Read all details of each title on the newest list, one request a title.

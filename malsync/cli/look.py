@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from malsync.snapshot import Snapshot
 
 _STATUSES = ("watching", "reading", "completed", "on_hold", "dropped", "plan_to_watch", "plan_to_read")
+_TITLES = "Titles are as MAL has them: mostly Japanese, in Latin letters."
 ONLY = click.option("--only", type=MEDIA_CHOICE, help="One of the two lists.")
 
 
@@ -32,7 +33,7 @@ def _describe(chosen: "Chosen") -> dict[str, Any]:
     examples=[
         "malsync show latest",
         "malsync show 2026-10 --only manga --status reading",
-        "malsync show live --search titan",
+        "malsync show live --search shingeki",
     ],
 )
 @click.argument("ref", type=REFERENCE)
@@ -56,6 +57,11 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
         raise UsageError(f"{ref} holds no {only} list.", "Show the other one, or name another snapshot.")
     found = list(_entries(chosen.snapshot, only, status, search))
     app.output.document({"from": _describe(chosen), "entries": [entry_document(*pair) for pair in found]})
+    if not found:
+        app.output.note("Nothing on that list fits." if status or search else "Nothing is on that list.")
+        if search:
+            app.output.note(_TITLES)
+        return
     app.output.table(
         ["", "id", "title", "status", "score", "progress"],
         [
@@ -167,6 +173,10 @@ def history(app: App, title_or_id: str) -> None:
 
     TITLE is any part of a title; an id can be told by its medium, as in manga:2.
     """
+    if not title_or_id:
+        raise UsageError(
+            "An empty title is in all of them.", "Name a part of a title, or an id: malsync history naruto"
+        )
     from malsync.medium import MEDIA
     from malsync.render import visible
     from malsync.snapshot import timestamp
@@ -181,7 +191,8 @@ def history(app: App, title_or_id: str) -> None:
                     found.append((medium, id, title, versions))
     if not found:
         raise UsageError(
-            f"No entry of {user.name} is called {title_or_id!r}.", "Look for it: malsync show latest --search TEXT"
+            f"No entry of {user.name} is called {title_or_id!r}.",
+            f"{_TITLES} All of them: malsync show latest",
         )
     app.output.document(
         [

@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from types import FrameType
 
 import click
 
@@ -21,6 +22,16 @@ from malsync.errors import Exit, MalsyncError
 
 _SECRETS = re.compile(
     r"(?i)(bearer\s+|(?:access_token|refresh_token|client_secret|code_verifier|code|state)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,}]+"
+)
+
+# What click says of numbers, as a person says it.
+_AS_WE_SAY = (
+    (re.compile(r" is not a valid integer( range)?\."), " is not a whole number."),
+    (re.compile(r" is not a valid float( range)?\."), " is not a number."),
+    (re.compile(r" is not in the range x>=([\d.]+)\."), r" is less than \1."),
+    (re.compile(r" is not in the range 1<=x<=9223372036854775807\."), " is no number that MAL gives."),
+    (re.compile(r" is not in the range ([\d.]+)<=x<=([\d.]+)\."), r" is not from \1 to \2."),
+    (re.compile(r"\n\t"), " "),
 )
 
 
@@ -99,14 +110,14 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
         output.warn(error.format_message(), colour=None)
         return Exit.USAGE
     except click.UsageError as error:
-        return _failed(output, Exit.USAGE, error.format_message(), _usage_hint(error))
+        return _failed(output, Exit.USAGE, _plain(error.format_message()), _usage_hint(error))
     except (KeyboardInterrupt, click.Abort):
         return interrupted(arguments, world)
     except MalsyncError as error:
         return _failed(output, error.exit, error.message, error.hint)
     except (BrokenPipeError, SystemExit):
-        # Whoever read our output has seen enough; click and rich would end the process with 1 for that, which means
-        # "different". The interpreter must not trip over it again when it ends.
+        # Whoever reads a help has seen enough; click would end the process with 1 for that, which means "different". The
+        # interpreter must not trip over it again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except OSError as error:
@@ -126,6 +137,26 @@ def interrupted(arguments: Sequence[str], world: World | None = None) -> int:
         colour = has_colour(world or World())
         output = Output(json="--json" in arguments, quiet=True, verbose=False, colour=colour)
         return _failed(output, Exit.INTERRUPTED, "Interrupted.", f"To go on: malsync {shlex.join(arguments)}")
+
+
+def hear_termination() -> None:
+    """Take SIGTERM, and a terminal that closes, for Ctrl-C: what is under way loses nothing then, and says how to go on.
+
+    For the main thread. Where it was told to pass over them (nohup), it does.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _as_ctrl_c)
+
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    # timeout(1) and a closing shell send it twice at once, and mean it once.
+    signal.signal(number, lambda *_: None)
+    heard = signal.getsignal(signal.SIGINT)
+    if not callable(heard):  # a shell's background job hears no Ctrl-C
+        raise KeyboardInterrupt
+    heard(number, frame)
 
 
 @contextmanager
@@ -152,6 +183,12 @@ def _failed(output: Output, code: int, message: str, hint: str) -> int:
     if hint:
         output.warn(visible(hint))
     return int(code)
+
+
+def _plain(message: str) -> str:
+    for found, said in _AS_WE_SAY:
+        message = found.sub(said, message)
+    return message
 
 
 def _usage_hint(error: click.UsageError) -> str:

@@ -59,7 +59,7 @@ def verify(app: App) -> int:
 @click.group(
     "mirror",
     cls=Group,
-    examples=["malsync mirror copy /media/usb/mirror.db"],
+    examples=["malsync mirror copy /media/usb/mirror.db", "malsync mirror rebuild exports/*.json.gz"],
 )
 def mirror_group() -> None:
     """Rebuild the mirror from files, or copy it safely."""
@@ -105,6 +105,12 @@ def _checked(files: "Iterable[str]") -> "list[Source]":
             raise UsageError(
                 f"{path} is MAL's XML, and a mirror is rebuilt of malsync's own snapshots.",
                 f"Import it: malsync import {shlex.quote(str(path))}",
+            )
+        list_file.refuse_mirror(path, content)
+        if list_file.is_database(content):
+            raise UsageError(
+                f"{path} is a database, and a mirror is rebuilt of exported snapshots.",
+                "Name files that `malsync export --format json` wrote, or those of the folder `latest` beside the mirror.",
             )
         sources.append((snapshot_file.decode(content, str(path)).taken_at, partial(snapshot_file.read, path)))
     return sources

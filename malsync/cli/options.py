@@ -1,5 +1,6 @@
 """Options that every command takes, before its name or after it."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from importlib import import_module
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 MEDIA_CHOICE = click.Choice(["anime", "manga"])
+
+
+class Amount(click.FloatRange):
+    """A number from 0 on. What is no number and what has no end (nan, inf) is no amount of seconds or days."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number that was typed."""
+        amount: float = super().convert(value, param, ctx)
+        if not math.isfinite(amount):
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        return amount
 
 
 def pass_app(function: Decorated) -> Decorated:
@@ -50,6 +65,9 @@ def home_named(arguments: Sequence[str]) -> str | None:
 
 
 def _remember(context: click.Context, parameter: click.Parameter, given: Any) -> None:
+    if given == "":
+        # A script's variable that is not set. The default account is not who was meant.
+        raise click.BadParameter("it is empty.", context, parameter)
     if given is not None and parameter.name is not None:
         context.find_root().meta[META + parameter.name] = given
 
@@ -122,6 +140,15 @@ class LazyGroup(Group):
             return None
         commands: Sequence[click.Command] = import_module(self._homes[cmd_name]).COMMANDS
         return next(command for command in commands if command.name == cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that was typed. What a misspelt one may mean, click looks up among those that were imported."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            raise click.exceptions.NoSuchCommand(error.command_name, possibilities=self._homes, ctx=ctx) from None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """What may follow in a shell: commands and what --help says of each, none of which is imported for it, and options."""

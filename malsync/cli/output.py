@@ -45,11 +45,14 @@ def as_json(document: Any, *, indent: bool) -> str:
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Say in words that what is printed cannot be written. That nobody reads on is no failure and passes through."""
+    """Say in words that what is printed cannot be written. That nobody reads on is no failure: the command goes on without.
+
+    A run is not to end in the middle because `head` has seen enough, and the exit code says what it says without `head`.
+    """
     try:
         yield
-    except BrokenPipeError:
-        raise
+    except (BrokenPipeError, SystemExit):  # rich would end the process with 1, which means "different"
+        _let_go(sys.stdout)
     except OSError as error:
         _let_go(sys.stdout)
         raise UsageError(

@@ -88,7 +88,8 @@ def _ready(app: App, line: Mapping[str, Any]) -> None:
         f"  export MALSYNC_API_URL={line['api_url']}\n"
         f"  export MALSYNC_AUTH_URL={line['auth_url']}\n"
         f"  export MALSYNC_CLIENT_ID={line['client_id']}\n"
-        "  malsync --account sandbox login"
+        "  malsync --account sandbox login\n"
+        "  malsync --account sandbox backup"
     )
     click.echo(json.dumps(line))  # the last word before the first request: whoever reads it begins to ask
 

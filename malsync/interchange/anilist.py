@@ -63,7 +63,7 @@ def convert(found: Lists, *, origin: str, taken_at: datetime, custom_lists_as_ta
     if found.score_format not in _BEST:
         raise ApiError(
             f"AniList counts this user's scores as {found.score_format}, which malsync does not know.",
-            "Install the newest malsync: pip install --upgrade malsync",
+            "Install the newest malsync in the way this one was installed (a clone: git pull, then install it again).",
         )
     lists: dict[str, TitleList | None] = {}
     covers: Covers = {}

@@ -44,10 +44,11 @@ class Form:
         if isinstance(version, int) and version > self.version:
             raise UsageError(
                 f"{name} is a {self.what} of version {version}; this malsync reads up to {self.version}.",
-                "Install the newest malsync: pip install --upgrade malsync",
+                "Install the newest malsync in the way this one was installed (a clone: git pull, then install it again).",
             )
         found = problem(f"{self.what}-{self.version}", document)
         if found is not None:
-            place = clipped(".".join(map(str, found.path))) or "the whole"
-            raise UsageError(f"{name} is not a whole {self.what}: {place}: {found.message}.", self.remedy)
+            place = clipped(".".join(map(str, found.path)))
+            where = f"{place}: " if place else ""
+            raise UsageError(f"{name} is not a whole {self.what}: {where}{found.message}.", self.remedy)
         return document

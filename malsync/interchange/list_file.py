@@ -9,6 +9,7 @@ from malsync.interchange import mal_reader
 from malsync.interchange.mal_reader import Reading
 
 _SQLITE = b"SQLite format 3\x00"
+_MIRROR = (slice(68, 72), b"mals")  # the application id in SQLite's header (mirror/database.py)
 
 
 def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
@@ -19,7 +20,8 @@ def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
     """
     content = files.read(path)
     if not is_xml(path, content):
-        if content.startswith(_SQLITE) or (".csv" in _endings(path) and not content.startswith(b"{")):
+        refuse_mirror(path, content)
+        if is_database(content) or (".csv" in _endings(path) and not content.startswith(b"{")):
             raise UsageError(
                 f"{path} is neither a malsync snapshot nor MAL's XML; nothing comes back from CSV and SQLite.",
                 "Name a file that `malsync export --format json` or MAL's own export wrote.",
@@ -29,6 +31,22 @@ def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
         return Reading(snapshot_file.decode(content, str(path)))
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return mal_reader.decode(content, str(path), origin=origin, written=written, repair=repair)
+
+
+def refuse_mirror(path: Path, content: bytes) -> None:
+    """Raise UsageError for a mirror, which holds many lists, and is put where a mirror stands rather than read in."""
+    place, mark = _MIRROR
+    if is_database(content) and content[place] == mark:
+        raise UsageError(
+            f"{path} is itself a mirror, and no file with one list.",
+            "To use it, copy it into an empty folder as mirror.db: `malsync --home FOLDER snapshots` lists what it holds, "
+            "`malsync --home FOLDER export` writes that to files.",
+        )
+
+
+def is_database(content: bytes) -> bool:
+    """Whether this is an SQLite file."""
+    return content.startswith(_SQLITE)
 
 
 def is_xml(path: Path, content: bytes) -> bool:

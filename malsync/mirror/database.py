@@ -1,5 +1,6 @@
 """Opening the mirror's file, and saying in words what SQLite says in codes."""
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -41,10 +42,13 @@ def translated(path: Path) -> Iterator[None]:
 def _in_words(path: Path, error: sqlite3.DatabaseError) -> MirrorError | Busy:
     # The low byte is the kind, the rest says which sort of it (https://www.sqlite.org/rescode.html).
     code = getattr(error, "sqlite_errorcode", 0)
-    if code == sqlite3.SQLITE_READONLY_DIRECTORY:
+    # With a mirror that nobody has open, SQLite calls the folder's lack of rights a "locking protocol".
+    is_closed = code == sqlite3.SQLITE_PROTOCOL and not os.access(path.parent, os.W_OK)
+    if code == sqlite3.SQLITE_READONLY_DIRECTORY or is_closed:
         return MirrorError(
             f"The mirror {path} cannot be used: its folder cannot be written to, and SQLite keeps files of its own there.",
-            "Give yourself the right to write to the folder, or put what `malsync mirror copy` makes there instead.",
+            "Give yourself the right to write to the folder, or put what `malsync mirror copy` makes there instead; to look at "
+            "this one as it is, copy it to a folder of your own and name that with --home.",
         )
     code &= 0xFF
     if code in _IN_THE_WAY:
@@ -264,7 +268,7 @@ def _checked_version(path: Path, wait: float) -> int:
     if version > VERSION:
         raise MirrorError(
             f"The mirror {path} was made by a newer malsync (its version is {version}, this program knows {VERSION}).",
-            "Install the newest malsync: pip install --upgrade malsync",
+            "Install the newest malsync in the way this one was installed (a clone: git pull, then install it again).",
         )
     return int(version)
 

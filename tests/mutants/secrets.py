@@ -91,8 +91,8 @@ SECRETS: tuple[Mutant, ...] = (
     mutant(
         "tokens are thrown away when MAL is down",
         "auth.py",
-        "        if status == 401:\n            return AuthError(what",
-        "        if status >= 400:\n            return AuthError(what",
+        "        if status == 401:\n            return AuthError(",
+        "        if status >= 400:\n            return AuthError(",
         "auth",
     ),
     mutant(
