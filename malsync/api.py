@@ -21,6 +21,7 @@ from malsync.pages import Pages, Thread
 from malsync.snapshot import User
 from malsync.transport import REACH, ClientId, Credentials, FixedToken, Pace, Transport, check_url, origin_of
 from malsync.validation import problem
+from malsync.wording import many
 
 MOST_PAGES = 1000
 """A list of a million entries is nobody's: by then the API names next pages without end."""
@@ -265,7 +266,9 @@ class Client:
             if not number:
                 raise
             # The first page was shown, so this is no private list; half a list must not pass for one.
-            raise ApiError(f"{error.message} It had shown {number} pages.", "Nothing was stored. " + REACH) from error
+            raise ApiError(
+                f"{error.message} It had shown {many(number, 'page')}.", "Nothing was stored. " + REACH
+            ) from error
         except Rejected as error:
             if "invalid q" not in error.message or "q" not in walk.query:
                 raise

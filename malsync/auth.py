@@ -22,6 +22,7 @@ from malsync import files
 from malsync.clock import Clock
 from malsync.errors import ApiError, AuthError, Busy, UsageError, WrongState
 from malsync.validation import problem
+from malsync.wording import command
 
 FILE_NAME = "tokens.json"
 EARLY_SECONDS = 60
@@ -320,11 +321,6 @@ class TokenEndpoint:
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
-
-
-def command(name: str, account: str) -> str:
-    """The command line that does `name` for `account`."""
-    return f"malsync {name}" if account == "default" else f"malsync --account {account} {name}"
 
 
 # -- signing in

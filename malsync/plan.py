@@ -15,6 +15,7 @@ from malsync.entry import same, value
 from malsync.errors import Refused
 from malsync.medium import MEDIA, Field, Json, Kind, ListStatus, Medium
 from malsync.snapshot import Snapshot
+from malsync.wording import many
 
 Mode = Literal["merge", "exact", "missing"]
 MODES: tuple[Mode, ...] = ("merge", "exact", "missing")
@@ -303,7 +304,7 @@ def guard_deletes(plan: Plan, live: Snapshot, max_deletes: int | None) -> None:
     ]
     if max_deletes is None and plan.deletes <= FREE_DELETES and not emptied:
         return
-    what = f"every entry of the {' and the '.join(emptied)} list" if emptied else f"{plan.deletes} entries"
+    what = f"every entry of the {' and the '.join(emptied)} list" if emptied else many(plan.deletes, "entry", "entries")
     raise Refused(
         f"This would delete {what}. Nothing was sent.",
         f"Look at the plan (--dry-run). If that is what you want: --max-deletes {plan.deletes}",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from malsync.errors import UsageError
 from malsync.snapshot import AROUND_RUNS, Snapshot, User, timestamp
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.mirror import Info, Mirror
@@ -201,7 +202,7 @@ def _latest(user: User, infos: "list[Info]", back: int) -> "Info":
         )
     if back >= len(backups):
         raise UsageError(
-            f"There are {len(backups)} backups of {user.name}; latest~{back} would be one more.",
+            f"{user.name} has {many(len(backups), 'backup')}; latest~{back} is further back.",
             f"The oldest is snapshot {backups[0].number} of {timestamp(backups[0].taken_at)}.",
         )
     return backups[-1 - back]

@@ -19,6 +19,7 @@ LAYERS = {
     "medium": "words",
     "clock": "words",
     "origin": "words",
+    "wording": "words",
     "answers": "core",
     "pages": "core",
     "entry": "core",

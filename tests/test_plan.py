@@ -630,6 +630,8 @@ def test_a_number_that_was_given_is_the_most_even_below_ten() -> None:
     with pytest.raises(Refused, match="8 entries"):
         guard_deletes(*deleting(8), 5)
     guard_deletes(*deleting(5), 5)
+    with pytest.raises(Refused, match=r"This would delete 1 entry\. "):
+        guard_deletes(*deleting(1), 0)
 
 
 @pytest.mark.parametrize("number", [1, 9])

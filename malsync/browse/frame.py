@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from datasette.utils.asgi import Base400, NotFound, Response
 
+from malsync import wording
 from malsync.browse import queries
 from malsync.browse.guard import policy
 from malsync.medium import MEDIA, Medium
@@ -117,8 +118,8 @@ class Asked:
 
     def typed(self, command: str) -> str:
         """The command line that does `command` for the user who is looked at."""
-        account = "default" if self.user is None else self.browse.accounts.get(_user(self.user).key, "default")
-        return f"malsync {command}" if account == "default" else f"malsync --account {account} {command}"
+        account = None if self.user is None else self.browse.accounts.get(_user(self.user).key)
+        return wording.command(command, account or wording.DEFAULT_ACCOUNT)
 
     async def page(self, template: str, **context: Any) -> Any:
         """A page of ours, under the strict policy."""

@@ -13,6 +13,7 @@ from datasette.plugins import pm
 
 from malsync.browse import plugin, queries
 from malsync.snapshot import User
+from malsync.wording import DEFAULT_ACCOUNT
 
 NAME = "mirror"
 """The database's name in every address."""
@@ -98,8 +99,8 @@ class Browse(Datasette):
         _plug_in()
         self.pictures = _PICTURE_HOSTS if pictures else ()
         self.begins_with = user
-        # The account to name for a MAL user's lists; `default`, which needs no name, where it is one of several.
-        named = sorted(accounts, key=lambda name: name == "default")
+        # The account to name for a MAL user's lists; the one that needs no name, where it is one of several.
+        named = sorted(accounts, key=lambda name: name == DEFAULT_ACCOUNT)
         self.accounts = {accounts[name].key: name for name in named}
         self.prove = prove
         self.proven: dict[int, Future[str | None]] = {}

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from malsync.cli.app import App, ago, local_time
+from malsync.cli.app import App, local_time
 from malsync.cli.options import Command, pass_app
 from malsync.errors import UsageError
+from malsync.wording import ago, command
 
 if TYPE_CHECKING:
     from malsync.auth import Request
@@ -25,7 +26,7 @@ def login(app: App, no_browser: bool) -> None:
 
     Needs a client id of your own: register one at MAL (README, "Your client id") and set MALSYNC_CLIENT_ID.
     """
-    from malsync.auth import authorization_request, command, store_of
+    from malsync.auth import authorization_request, store_of
     from malsync.transport import FixedToken, check_url, origin_of
 
     settings = app.settings

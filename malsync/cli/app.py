@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 from malsync.cli.output import Output
 from malsync.cli.world import World
 from malsync.errors import AuthError, Busy, UsageError
+from malsync.wording import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from malsync.accounts import Accounts
     from malsync.api import Client
     from malsync.auth import TokenEndpoint
@@ -43,7 +46,7 @@ class App:
     @property
     def account(self) -> str:
         """The account that is meant."""
-        return self.named_account or "default"
+        return self.named_account or DEFAULT_ACCOUNT
 
     @cached_property
     def home(self) -> Path:
@@ -374,17 +377,7 @@ def _names(bound: "dict[str, User]", users: "list[User]") -> str:
     return ", ".join(dict.fromkeys([*bound, *(user.name for user in users)]))
 
 
-def local_time(moment: Any) -> str:
+def local_time(moment: "datetime") -> str:
     """A moment as a person here says it."""
     local = moment.astimezone()
     return f"{local:%Y-%m-%d %H:%M}"
-
-
-def ago(moment: Any, now: Any) -> str:
-    """How long ago `moment` was, in one unit."""
-    seconds = max(0, int((now - moment).total_seconds()))
-    for size, unit in ((86400 * 2, "day"), (3600 * 2, "hour"), (120, "minute")):
-        if seconds >= size:
-            one = {"day": 86400, "hour": 3600, "minute": 60}[unit]
-            return f"{seconds // one} {unit}s ago"
-    return "just now" if seconds < 60 else "a minute ago"

@@ -11,6 +11,7 @@ from malsync.cli.backup import WAIT, info_document
 from malsync.cli.options import Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import UsageError
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.interchange.anilist import Taken
@@ -183,12 +184,12 @@ def _write_report(app: App, taken: "Taken", path: Path | None, user: str) -> Pat
 
 
 def _tell_left_out(app: App, taken: "Taken", path: Path) -> None:
-    many = len(taken.left_out)
-    app.output.warn(f"{many:,} {'entry was' if many == 1 else 'entries were'} left out:")
+    count = len(taken.left_out)
+    app.output.warn(f"{many(count, 'entry was', 'entries were')} left out:")
     for one in taken.left_out[:_TOLD]:
         app.output.warn(f"  {one.medium.name} {_visible(one.title)}: {_visible(one.why)}", colour=None)
-    if many > _TOLD:
-        app.output.warn(f"  and {many - _TOLD:,} more", colour=None)
+    if count > _TOLD:
+        app.output.warn(f"  and {count - _TOLD:,} more", colour=None)
     app.output.warn(f"All of it, with scores and notes, is in {path}")
 
 

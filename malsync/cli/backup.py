@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from malsync.cli.app import App, ago, local_time
+from malsync.cli.app import App, local_time
 from malsync.cli.options import Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
+from malsync.wording import ago, command
 
 if TYPE_CHECKING:
     from malsync.api import Client
@@ -186,8 +187,6 @@ def _report(app: App, result: "Backup", before: "Info | None", written: Path | N
 
 def _what_next(account: str | None, public: str | None) -> str:
     """What to type about these very lists when they look suspicious."""
-    from malsync.auth import command
-
     if account is None:
         look, accept = f"malsync diff {public}@good {public}@latest", f"malsync backup --user {public} --accept"
     else:

@@ -13,6 +13,7 @@ from malsync.cli.backup import WAIT
 from malsync.cli.options import MEDIA_CHOICE, Command, Group, pass_app
 from malsync.errors import AuthError, Exit, UsageError
 from malsync.medium import ANIME, MEDIA, SEASONS, Medium
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.answers import Title
@@ -138,12 +139,8 @@ def _say_plan(app: App, fetcher: "Fetcher", number: int, total: int, sweep: "Swe
         app.output.note("There is nothing to fetch.")
         return
     pace = fetcher.client.transport.pace
-    often = f" at {_counted(1 / pace.seconds, 'request')} a second" if pace.seconds else ""
-    app.output.note(f"{_counted(number, 'title')}, one request each: {duration(pace.expected(number))}{often}.")
-
-
-def _counted(number: float, what: str) -> str:
-    return f"{number:,g} {what}{'' if number == 1 else 's'}"
+    often = f" at {many(1 / pace.seconds, 'request')} a second" if pace.seconds else ""
+    app.output.note(f"{many(number, 'title')}, one request each: {duration(pace.expected(number))}{often}.")
 
 
 def _name_missed(app: App, result: "Details") -> None:
@@ -173,7 +170,7 @@ def _report(app: App, result: "Details") -> int:
     app.output.say(f"Fetched the details of {fetched}{gone}.", colour="green")
     if not result.failed:
         return Exit.OK
-    app.output.warn(f"{_counted(len(result.failed), 'title')} could not be read. To try again: the same command.")
+    app.output.warn(f"{many(len(result.failed), 'title')} could not be read. To try again: the same command.")
     return Exit.API
 
 
@@ -251,7 +248,7 @@ def _show_titles(app: App, what: str, found: Sequence[Mapping[str, Any]], **aske
     for name in MEDIA:
         paths = ("#:rank " if what == "ranking" else "") + _TITLES.format(name)
         _table(app, {name: [title for title in found if title["medium"] == name]}, name, paths, long=name)
-    app.output.say(f"Fetched {_counted(len(found), 'title')}.", colour="green")
+    app.output.say(f"Fetched {many(len(found), 'title')}.", colour="green")
 
 
 # -- the forum
@@ -299,7 +296,7 @@ def topics(
         found = fetcher.topics(board, subboard, search, user, limit)
     _document(app, "topics", topics=found)
     _table(app, {"data": found}, "data", _TOPICS, long="title")
-    app.output.say(f"Fetched {_counted(len(found), 'topic')}.", colour="green")
+    app.output.say(f"Fetched {many(len(found), 'topic')}.", colour="green")
 
 
 @_command(forum, "A topic with all its posts.", "malsync fetch forum topic 481")
@@ -314,7 +311,7 @@ def topic(app: App, id: int, wait: float) -> None:
         app.output.say(found["poll"].get("question", ""))
         _table(app, found, "poll.options", _OPTIONS, long="option")
     _table(app, found, "posts", _POSTS, long="post")
-    app.output.say(f"Fetched {_counted(len(found['posts']), 'post')}.", colour="green")
+    app.output.say(f"Fetched {many(len(found['posts']), 'post')}.", colour="green")
 
 
 # -- what all of them share

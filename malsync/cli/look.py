@@ -9,6 +9,7 @@ from malsync.cli.app import App, local_time
 from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
 from malsync.cli.suggest import FIELD, REFERENCE
 from malsync.errors import Exit, UsageError
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.entry import Entry
@@ -72,7 +73,7 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
         right=["id", "score", "progress"],
         long="title",
     )
-    app.output.note(f"{len(found):,} {'entry' if len(found) == 1 else 'entries'}")
+    app.output.note(many(len(found), "entry", "entries"))
 
 
 def _entries(

@@ -16,6 +16,7 @@ from malsync.cli.backup import WAIT
 from malsync.cli.options import Command, Group, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Damaged, Exit, UsageError
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.snapshot import Snapshot
@@ -88,7 +89,7 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
             total, saved, aside = _replace(app, sources, wait)
     path = app.mirror_path
     app.output.document({"mirror": str(path), "snapshots": total, "set_aside": None if aside is None else str(aside)})
-    app.output.say(f"{path} holds {_counted(total)}.", colour="green")
+    app.output.say(f"{path} holds {many(total, 'snapshot')}.", colour="green")
     if aside is not None:
         app.output.say(f"  {saved} of them were still whole in the damaged one, which is now {aside}")
 
@@ -203,11 +204,7 @@ def copy(app: App, target: str) -> None:
             raise UsageError(f"{path} cannot be written: {error.strerror or error}.", "Check the path.") from error
         total = len(mirror.infos())
     app.output.document({"mirror": str(path), "snapshots": total})
-    app.output.say(f"Copied {_counted(total)} to {path} ({path.stat().st_size:,} bytes).", colour="green")
-
-
-def _counted(number: int) -> str:
-    return f"{number:,} snapshot{'' if number == 1 else 's'}"
+    app.output.say(f"Copied {many(total, 'snapshot')} to {path} ({path.stat().st_size:,} bytes).", colour="green")
 
 
 COMMANDS = (verify, mirror_group)

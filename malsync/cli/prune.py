@@ -8,6 +8,7 @@ from malsync.cli.app import App, local_time
 from malsync.cli.backup import WAIT
 from malsync.cli.options import Command, pass_app
 from malsync.errors import Busy, MirrorError, UsageError
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -107,13 +108,9 @@ def _report(app: App, infos: "list[Info]", reasons: "Reasons", *, dry_run: bool)
         long="kept as",
     )
     did = "would be " if dry_run else ""
-    app.output.say(f"{len(reasons)} of {_counted(len(infos))} {did}kept.", colour="green")
+    app.output.say(f"{len(reasons)} of {many(len(infos), 'snapshot')} {did}kept.", colour="green")
     if removed:
-        app.output.say(f"{_counted(len(removed))} {did}removed: {_spans(removed)}")
-
-
-def _counted(number: int) -> str:
-    return f"{number:,} snapshot{'' if number == 1 else 's'}"
+        app.output.say(f"{many(len(removed), 'snapshot')} {did}removed: {_spans(removed)}")
 
 
 def _spans(numbers: "Iterable[int]") -> str:

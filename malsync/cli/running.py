@@ -23,6 +23,7 @@ from malsync.cli.job import Job, Task, described
 from malsync.cli.telling import progress, report, show
 from malsync.errors import Refused, UsageError
 from malsync.snapshot import Snapshot
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.intent import Intent
@@ -77,7 +78,8 @@ def go_on(job: Job, run: "Run") -> int:
     sent, left = foreseen(calls, live, force=intent.force)
     task = Task(intent, plan_of(sent, left), live, planner, {})
     job.app.output.note(
-        f"Run {run.number} ({run.kind}, begun {local_time(run.started_at)}): {len(calls)} writes have no outcome yet."
+        f"Run {run.number} ({run.kind}, begun {local_time(run.started_at)}): "
+        f"{many(len(calls), 'write has', 'writes have')} no outcome yet."
     )
     if flags.dry_run:
         return _go(job, task, lambda: None)

@@ -13,6 +13,7 @@ from malsync.cli.look import ONLY
 from malsync.cli.options import Command, pass_app
 from malsync.cli.suggest import REFERENCE
 from malsync.errors import UsageError
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.figures import Row
@@ -148,8 +149,7 @@ def _tell(app: App, document: dict[str, Any], chosen: "dict[str, Info]") -> None
         figures = document[name]
         mean = "" if figures["mean_score"] is None else f", mean score {figures['mean_score']:.2f}"
         which = "" if figures["snapshot"] is None else f"snapshot {figures['snapshot']}, "
-        entries = figures["entries"]
-        counted = f"{entries:,} {'entry' if entries == 1 else 'entries'}"
+        counted = many(figures["entries"], "entry", "entries")
         app.output.say(f"{name} of {visible(document['user'])}: {counted}{mean}", colour="cyan")
         app.output.say(f"  {which}{local_time(info.taken_at)}")
         for what, title in _NAMES.items():

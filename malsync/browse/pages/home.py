@@ -9,6 +9,7 @@ from malsync.browse.pages.figures import growth
 from malsync.browse.pages.library import progress, rows_sql, sorts
 from malsync.browse.pages.travel import suspects, told
 from malsync.medium import MEDIA, Medium
+from malsync.wording import ago
 
 _RECENT = 8
 _SNAPSHOTS = 400
@@ -30,7 +31,7 @@ async def page(asked: Asked) -> Any:
         lists=lists,
         is_bare=not any(row["fetched_at"] for found in lists.values() if found for row in found["recent"]),
         backup=backup,
-        age=_age(backup["taken_at"]) if backup else "",
+        age=ago(datetime.fromisoformat(backup["taken_at"]), datetime.now(UTC)) if backup else "",
         proof=await proof(asked, backup["id"]) if backup else None,
         suspects=acute,
         earlier=len(doubted) - len(acute),
@@ -89,12 +90,3 @@ async def proof(asked: Asked, snapshot: int) -> Row:
         # It may be another program that holds the file just now: that is asked again.
         browse.proven.pop(snapshot, None)
     return {"proves": True, "known": proving.done(), "problem": problem}
-
-
-def _age(taken_at: str) -> str:
-    minutes = int((datetime.now(UTC) - datetime.fromisoformat(taken_at)).total_seconds() // 60)
-    for unit, size in (("day", 24 * 60), ("hour", 60), ("minute", 1)):
-        count = minutes // size
-        if count >= (2 if unit == "day" else 1):
-            return f"{count:,} {unit}{'s' if count > 1 else ''} ago"
-    return "Just now"

@@ -9,9 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from malsync.cli.app import ago, local_time
+from malsync.cli.app import local_time
 from malsync.cli.health.patient import Check, Patient, ill, named, well
 from malsync.errors import Exit
+from malsync.wording import ago, many
 
 if TYPE_CHECKING:
     from malsync.mirror import Info
@@ -41,7 +42,7 @@ def mirror(patient: Patient) -> Iterator[Check]:
     infos = look.mirror.infos()
     for info in {info.user.key: info for info in infos}.values():
         look.mirror.load(info.number)  # or it raises
-    told = f"Whole, {len(infos):,} {'snapshot' if len(infos) == 1 else 'snapshots'}"
+    told = f"Whole, {many(len(infos), 'snapshot')}"
     if look.version < VERSION:
         yield well("mirror", f"{told}; its version is {look.version}, and the next command brings it to {VERSION}.")
     else:
