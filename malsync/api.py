@@ -12,14 +12,17 @@ from typing import Any, NamedTuple, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from malsync import API_URL
+from malsync.address import check_url, origin_of
 from malsync.answers import Category, Profile, Ranked, Title, Topic
 from malsync.clock import Clock
+from malsync.credentials import ClientId, Credentials, FixedToken
 from malsync.entry import Entry
 from malsync.errors import ApiError, NotFound, PrivateList, Rejected, UsageError
 from malsync.medium import SEASONS, Json, Kind, ListStatus, Medium
+from malsync.pace import Pace
 from malsync.pages import Pages, Thread
 from malsync.snapshot import User
-from malsync.transport import REACH, ClientId, Credentials, FixedToken, Pace, Transport, check_url, origin_of
+from malsync.transport import REACH, Transport
 from malsync.validation import problem
 from malsync.wording import many
 
@@ -43,7 +46,7 @@ class Options(TypedDict, total=False):
     """What a Client can be told beside the address and the credentials; each has a default (see Transport)."""
 
     user_agent: str
-    pace: Pace
+    pace: Pace | None
     clock: Clock
     jitter: Callable[[], float]
     log: Callable[[str], object]

@@ -110,8 +110,8 @@ def interrupt(malsync: Malsync, box: Sandbox, after: int, *command: str | Path) 
 
 def mine(box: Sandbox, lists: Lists, *, at: str = "2026-10-01T12:00:00Z", **named: Any) -> Snapshot:
     """A snapshot of these lists, which says that they are the sandbox's first user's."""
+    from malsync.address import origin_of
     from malsync.snapshot import User
-    from malsync.transport import origin_of
 
     user = User(origin_of(box.api_url), box.world.first.id, box.user)
     return snapshot(lists.get("anime"), lists.get("manga"), user=user, at=at, **named)

@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from malsync import Client, files
+from malsync.address import origin_of
 from malsync.auth import FileStore, StoredToken, TokenEndpoint
+from malsync.credentials import FixedToken
 from malsync.interchange import mal_reader, mal_writer, sheet
 from malsync.interchange.shelf import Latest
 from malsync.medium import ANIME, MEDIA
@@ -26,7 +28,6 @@ from malsync.mirror import FILE_NAME, Mirror
 from malsync.restore import Surroundings, fresh, is_stale
 from malsync.sandbox import Sandbox
 from malsync.snapshot import Snapshot, User
-from malsync.transport import FixedToken, origin_of
 from tests.broken import broken_installation
 from tests.harness import ROOT, Malsync, TestTime
 from tests.lists import moment, snapshot, watched

@@ -26,8 +26,9 @@ def login(app: App, no_browser: bool) -> None:
 
     Needs a client id of your own: register one at MAL (README, "Your client id") and set MALSYNC_CLIENT_ID.
     """
+    from malsync.address import check_url, origin_of
     from malsync.auth import authorization_request, store_of
-    from malsync.transport import FixedToken, check_url, origin_of
+    from malsync.credentials import FixedToken
 
     settings = app.settings
     if not settings.client_id:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from malsync.auth import TokenEndpoint
     from malsync.clock import Clock
     from malsync.config import Settings
+    from malsync.credentials import Credentials
     from malsync.interchange.anilist_client import AniList
     from malsync.interchange.mal_reader import Reading
     from malsync.mirror import Mirror
     from malsync.refs import Chosen, Sources
     from malsync.snapshot import Snapshot, User
-    from malsync.transport import Credentials
 
 LOCK_NAME = "malsync.lock"
 _OWN_NAMES = {"mirror", "tokens", "accounts", "config", "malsync", "fetch", "last-error"}
@@ -151,14 +151,14 @@ class App:
     @cached_property
     def api_url(self) -> str:
         """The API's address, fit to send a token to."""
-        from malsync.transport import check_url
+        from malsync.address import check_url
 
         return check_url(self.settings.api_url, "MALSYNC_API_URL")
 
     def token_endpoint(self) -> "TokenEndpoint":
         """MAL's token endpoint."""
+        from malsync.address import check_url
         from malsync.auth import TokenEndpoint
-        from malsync.transport import check_url
 
         settings = self.settings
         return TokenEndpoint(
@@ -172,18 +172,16 @@ class App:
     def client(self, credentials: "Credentials", clock: "Clock | None" = None) -> "Client":
         """A client of the API with these credentials; `clock` where its waits may be broken off."""
         from malsync.api import Client
-        from malsync.transport import Pace, is_loopback
+        from malsync.pace import Pace
 
         settings = self.settings
-        per_second = settings.requests_per_second
-        if per_second is None:
-            per_second = 0.0 if is_loopback(self.api_url) else 1.0
         clock = clock or self.world.clock
+        per_second = settings.requests_per_second
         client = Client(
             self.api_url,
             credentials,
             user_agent=settings.user_agent,
-            pace=Pace(per_second, clock),
+            pace=None if per_second is None else Pace(per_second, clock),
             clock=clock,
             jitter=self.world.jitter,
             log=self.output.log,
@@ -194,8 +192,8 @@ class App:
 
     def anilist(self) -> "AniList":
         """A client of AniList, which asks for no sign-in."""
+        from malsync.address import check_url
         from malsync.interchange.anilist_client import AniList
-        from malsync.transport import check_url
 
         client = AniList(
             check_url(self.settings.anilist_url, "MALSYNC_ANILIST_URL"),
@@ -218,8 +216,9 @@ class App:
 
     def credentials(self, account: str | None = None) -> "Credentials":
         """The token of `account`, of the one that is meant when that is None. Raises AuthError when not logged in."""
+        from malsync.address import origin_of
         from malsync.auth import StoredToken, store_of
-        from malsync.transport import FixedToken, origin_of
+        from malsync.credentials import FixedToken
 
         settings = self.settings
         if settings.access_token and account in {None, self.named_account}:
@@ -234,7 +233,7 @@ class App:
 
     def public_credentials(self) -> "Credentials":
         """What reads a public list: the client id alone, else whatever token there is."""
-        from malsync.transport import ClientId
+        from malsync.credentials import ClientId
 
         if self.settings.client_id:
             return ClientId(self.settings.client_id)
@@ -318,7 +317,7 @@ class App:
 
     @property
     def _origin(self) -> str:
-        from malsync.origin import origin_of
+        from malsync.address import origin_of
 
         return origin_of(self.settings.api_url)
 

@@ -17,11 +17,11 @@ from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.answers import Title
+    from malsync.credentials import Credentials
     from malsync.fetch import Details, Fetcher
     from malsync.mirror import Mirror
     from malsync.mirror.catalogue import Sweep, Wanted
     from malsync.snapshot import User
-    from malsync.transport import Credentials
 
 LOCK_NAME = "fetch.lock"
 _TYPES = tuple(dict.fromkeys(kind for medium in MEDIA.values() for kind in medium.ranking_types))

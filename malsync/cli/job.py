@@ -79,7 +79,7 @@ class Job:
         Raises AuthError where it is not signed in, or its token is another user's.
         """
         from malsync.accounts import check
-        from malsync.transport import FixedToken
+        from malsync.credentials import FixedToken
 
         credentials = self.app.credentials(account)
         self.client = self.app.client(credentials, self.interruption.clock)

@@ -30,12 +30,13 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
     """
     from malsync.api import Client
     from malsync.cli.telling import progress
+    from malsync.credentials import FixedToken
     from malsync.interchange.shelf import Latest
     from malsync.mirror import FILE_NAME, Mirror
+    from malsync.pace import Pace
     from malsync.reading import read_snapshot
     from malsync.restore import Surroundings, begin, carry_out
     from malsync.sandbox import Sandbox
-    from malsync.transport import FixedToken, Pace
 
     clock = job.app.world.clock
     with (

@@ -21,7 +21,7 @@ _REFUSALS = {400, 401, 403}
 
 def login(patient: Patient) -> Iterator[Check]:
     """Whether each account is signed in, until when, and as whom."""
-    from malsync.transport import FixedToken
+    from malsync.credentials import FixedToken
 
     accounts = patient.accounts
     if patient.settings.access_token:
@@ -49,8 +49,8 @@ def _nobody(patient: Patient, name: str, account: str) -> Check:
 
 
 def _signed_in(patient: Patient, name: str, account: str, user: "User | None", tokens: "Tokens") -> Check:
+    from malsync.address import origin_of
     from malsync.auth import REFRESH_TOKEN_SECONDS
-    from malsync.transport import origin_of
 
     again, now = command("login", account), patient.now
     issued, expires, dies = (

@@ -24,8 +24,8 @@ def python(_: Patient) -> Iterator[Check]:
 
 def settings(patient: Patient) -> Iterator[Check]:
     """Whether config.toml can be read; raises what is wrong with it."""
+    from malsync.address import check_url
     from malsync.config import FILE_NAME
-    from malsync.transport import check_url
 
     found = patient.app.settings
     check_url(found.api_url, "MALSYNC_API_URL")
