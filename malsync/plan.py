@@ -121,7 +121,7 @@ def plan(
     calls: list[Call] = []
     left: list[Left] = []
     for change in diff(live, wanted, fields=filters.fields, unknowns=False):
-        source, target = (_status_of(one, change.medium, change.id) for one in (wanted, live))
+        source, target = (one.list_status(change.medium, change.id) for one in (wanted, live))
         if change.op not in wanted_ops or not filters.takes(change.medium, change.id, source, target):
             continue
         if source is not None and target is not None and not _PREFERRED[prefer](change.medium, source, target):
@@ -141,11 +141,6 @@ _OPS: dict[Mode, frozenset[Op]] = {
 
 def _parts(change: Change) -> tuple[Op, Medium, int, str, FieldChanges]:
     return change.op, change.medium, change.id, change.title, change.fields
-
-
-def _status_of(snapshot: Snapshot, medium: Medium, id: int) -> ListStatus | None:
-    entry = snapshot.entries(medium).get(id)
-    return None if entry is None else entry.list_status
 
 
 # -- what a request can say
@@ -243,7 +238,7 @@ def in_order(calls: Iterable[Call], wanted: Snapshot) -> tuple[Call, ...]:
 
     def place(call: Call) -> tuple[bool, datetime, int, int]:
         removes = call.op == "remove"
-        when = _EARLIEST if removes else updated_at(_status_of(wanted, call.medium, call.id)) or _EARLIEST
+        when = _EARLIEST if removes else updated_at(wanted.list_status(call.medium, call.id)) or _EARLIEST
         return removes, when, places[call.medium.name], call.id
 
     return tuple(sorted(calls, key=place))
@@ -409,7 +404,7 @@ def remaining(calls: Iterable[Call], live: Snapshot) -> Plan:
     """What `calls` wanted and `live` does not show."""
     found = []
     for call in calls:
-        now = _status_of(live, call.medium, call.id)
+        now = live.list_status(call.medium, call.id)
         if call.op == "remove":
             if now is not None:
                 found.append(replace(call, expect=now))

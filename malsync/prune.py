@@ -100,7 +100,7 @@ def always(infos: "Sequence[Info]", runs: "Sequence[Run]") -> Reasons:
     newest = {run.user.key: run for run in sorted(runs, key=lambda run: run.number)}
     by_number = {run.number: run for run in runs}
     for run in runs:
-        if run.state == "unfinished":
+        if run.is_open:
             _add(reasons, ((number, [f"run {run.number} is unfinished"]) for number in _needs(run, by_number)))
         elif newest[run.user.key] is run:
             _add(reasons, ((number, [f"run {run.number}, the newest"]) for number in _around(run)))

@@ -38,6 +38,15 @@ class User:
         return self.origin, self.name.lower() if self.id is None else self.id
 
 
+def same_person(a: User, b: User) -> bool:
+    """Whether two MAL users are one: a public list, read by name, has no id to compare. A list that names nobody is anyone's."""
+    if any(one.id is None and not one.name for one in (a, b)):
+        return True
+    if a.id is None or b.id is None:
+        return a.origin == b.origin and a.name.lower() == b.name.lower()
+    return a.key == b.key
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Both lists of one user, by medium and id; None for a list that is not covered."""
@@ -69,6 +78,11 @@ class Snapshot:
     def entries(self, medium: Medium) -> TitleList:
         """The list of `medium`; empty where it is not covered."""
         return self.lists.get(medium.name) or {}
+
+    def list_status(self, medium: Medium, id: int) -> ListStatus | None:
+        """The user's data for one title; None where it is not on the list."""
+        entry = self.entries(medium).get(id)
+        return None if entry is None else entry.list_status
 
     def known_as(self, source: Source) -> "Snapshot":
         """The same lists with another account of where they came from."""

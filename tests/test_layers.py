@@ -54,6 +54,8 @@ LAYERS = {
     "refs": "services",
     "transfer": "services",
     "restore": "services",
+    "attempt": "services",
+    "settling": "services",
     "cli": "cli",
     "__main__": "cli",
     "sandbox": "sandbox",

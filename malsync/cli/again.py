@@ -118,8 +118,7 @@ def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[
     sent: list[Call] = []
     left: list[Left] = []
     for call in calls:
-        entry = live.entries(call.medium).get(call.id)
-        verdict = judge(call, None if entry is None else entry.list_status, force=force)
+        verdict = judge(call, live.list_status(call.medium, call.id), force=force)
         if verdict.state == "send":
             sent.append(replace(call, fields=verdict.fields))
         elif verdict.state == "skipped":

@@ -75,8 +75,8 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
 
 def _expecting(call: "Call", copied: "Snapshot") -> "Call":
     """`call`, expecting its entry as the copy shows it: which blank members are left out is each server's own way."""
-    entry = copied.entries(call.medium).get(call.id)
-    return call if entry is None else replace(call, expect=entry.list_status)
+    here = copied.list_status(call.medium, call.id)
+    return call if here is None else replace(call, expect=here)
 
 
 def _world(task: "Task") -> Any:

@@ -73,7 +73,7 @@ def go_on(job: Job, run: "Run") -> int:
         max_deletes=intent.max_deletes if flags.max_deletes is None else flags.max_deletes,
     )
     planner = planner_again(job, run, intent)
-    calls = [line.call for line in job.mirror.journal.lines(run.number) if line.state in ("planned", "sent")]
+    calls = [line.call for line in job.mirror.journal.lines(run.number) if line.is_open]
     live = job.read()
     sent, left = foreseen(calls, live, force=intent.force)
     task = Task(intent, plan_of(sent, left), live, planner, {})
@@ -88,7 +88,7 @@ def go_on(job: Job, run: "Run") -> int:
     show(job, task.plan)
     total = len(job.mirror.journal.lines(run.number))
     with progress(job, total) as told, job.writing(told, force=intent.force) as around:
-        if around.mirror.journal.run(run.number).state != "unfinished":
+        if not around.mirror.journal.run(run.number).is_open:
             raise UsageError(f"Another malsync has ended run {run.number}.", "Look at it: malsync runs")
         result = carry_out(around, run, fresh(around, live), planner)
         plan = plan_of([line.call for line in around.mirror.journal.lines(run.number)], result.left)
@@ -118,7 +118,7 @@ def take_back(job: Job, run: "Run") -> int:
     }
     task = Task(intent, planner(live), live, planner, lists, run, tuple(lines))
     code = _go(job, task, lambda: None)
-    if job.flags.writes and not task.plan.calls and run.state == "unfinished":
+    if job.flags.writes and not task.plan.calls and run.is_open:
         with job.app.at_work(None), job.app.mirror(write=True) as mirror:
             mirror.journal.ended(run.number, "undone", now=job.app.world.clock.now())
     return code

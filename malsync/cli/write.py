@@ -261,7 +261,7 @@ def _moment(
 
 
 def _check_owner(job: "Job", lists: "list[Chosen]", ref: str) -> None:
-    from malsync.restore import same_person
+    from malsync.snapshot import same_person
 
     for chosen in lists:
         theirs = chosen.snapshot.user
@@ -373,10 +373,10 @@ def _named_run(app: App, mirror: "Mirror", number: int | None) -> "Run":
 def _unfinished(app: App, mirror: "Mirror", number: int | None) -> "Run":
     if number is not None:
         run = _named_run(app, mirror, number)
-        if run.state != "unfinished":
+        if not run.is_open:
             raise UsageError(f"Run {number} is {run.state}: there is nothing to resume.", "List them: malsync runs")
         return run
-    runs = [run for run in mirror.journal.runs(_whose(app, mirror)) if run.state == "unfinished"]
+    runs = [run for run in mirror.journal.runs(_whose(app, mirror)) if run.is_open]
     if len(runs) == 1:
         return runs[0]
     if not runs:
@@ -453,7 +453,7 @@ def runs(app: App, abandon: int | None) -> None:
 def _abandon(app: App, number: int) -> None:
     with app.at_work(None), app.mirror(write=True) as mirror:
         run = _named_run(app, mirror, number)
-        if run.state != "unfinished":
+        if not run.is_open:
             raise UsageError(f"Run {number} is {run.state} already.", "List them: malsync runs")
         mirror.journal.ended(number, "abandoned", now=app.world.clock.now())
     app.output.note(f"Run {number} is given up. What it wrote stays; to take that back: malsync undo {number}")

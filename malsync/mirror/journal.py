@@ -63,6 +63,11 @@ class Run:
     started_at: datetime
     ended_at: datetime | None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was begun and neither finished, undone nor abandoned."""
+        return self.state == "unfinished"
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -77,6 +82,11 @@ class Line:
     http: int | None
     answer: ListStatus | None
     why: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has no outcome yet: planned, or sent and nobody knows."""
+        return self.state in ("planned", "sent")
 
 
 class Journal:

@@ -88,7 +88,7 @@ def runs(patient: Patient) -> Iterator[Check]:
     if patient.infos is None:
         yield well("runs", "Not looked at: the mirror cannot be read.")
         return
-    open_runs = [run for run in patient.look.mirror.journal.runs() if run.state == "unfinished"]
+    open_runs = [run for run in patient.look.mirror.journal.runs() if run.is_open]
     for run in open_runs:
         yield ill(
             "runs", Exit.REFUSED,
