@@ -105,7 +105,12 @@ def _stored(job: Job, run: "Run", number: int | None) -> Snapshot:
             return job.mirror.load(number)
     except KeyError:
         pass
-    raise UsageError(
+    raise nothing_to_undo_by(run)
+
+
+def nothing_to_undo_by(run: "Run") -> UsageError:
+    """The error for a run whose lists have been pruned."""
+    return UsageError(
         f"Run {run.number} cannot be undone: the snapshots around it are gone.",
         "Restore an older list instead: malsync snapshots",
     )

@@ -311,6 +311,10 @@ class App:
             f"There is no account and no MAL user {name!r} here.", f"Known: {_names(bound, users) or 'nobody yet'}"
         )
 
+    def named_user(self, mirror: "Mirror") -> "User | None":
+        """The MAL user whom --account names; None where it says nothing, and everybody is meant."""
+        return self.whose(None, mirror) if self.named_account else None
+
     @cached_property
     def _token_user(self) -> "User":
         return self.client(self.credentials()).me()

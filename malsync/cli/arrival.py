@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from malsync.cli.app import App
-from malsync.cli.backup import WAIT, info_document
-from malsync.cli.options import Command, pass_app
+from malsync.cli.backup import info_document
+from malsync.cli.options import WAIT, Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import UsageError
 from malsync.wording import many

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App, local_time
-from malsync.cli.options import Command, pass_app
+from malsync.cli.options import WAIT, Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
 from malsync.wording import ago, command
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from malsync.backup import Backup
     from malsync.mirror import Info, Mirror
     from malsync.snapshot import Snapshot, User
-
-WAIT = click.option(
-    "--wait", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for another malsync to end."
-)
 
 
 @click.command(
@@ -224,8 +220,7 @@ def snapshots(app: App) -> None:
     from malsync.render import visible
 
     with app.mirror() as mirror:
-        user = app.whose(None, mirror) if app.named_account else None
-        infos = mirror.infos(user)
+        infos = mirror.infos(app.named_user(mirror))
     names = {info.user.key: app.accounts.account_of(info.user) for info in infos}
     app.output.document(
         [{**info_document(info, names[info.user.key]), "covers": info.covers, "note": info.note} for info in infos]

@@ -9,7 +9,7 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.interruption import until_ended
-from malsync.cli.options import Command, pass_app
+from malsync.cli.options import PORT, Command, pass_app
 from malsync.errors import MalsyncError, UsageError
 
 if TYPE_CHECKING:
@@ -21,14 +21,7 @@ if TYPE_CHECKING:
     cls=Command,
     examples=["malsync browse", "malsync browse --open", "malsync browse --port 8001 --no-images"],
 )
-@click.option(
-    "--port",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    metavar="N",
-    help="The port; 0 picks a free one.",
-)
+@PORT
 @click.option("--open", "open_it", is_flag=True, help="Open the browser at once.")
 @click.option("--no-images", is_flag=True, help="Show no covers, and so ask no other host for anything.")
 @pass_app

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App, local_time
-from malsync.cli.backup import WAIT
-from malsync.cli.options import MEDIA_CHOICE, Command, Group, pass_app
+from malsync.cli.options import MEDIA_CHOICE, WAIT, Command, Group, pass_app
 from malsync.errors import AuthError, Exit, UsageError
 from malsync.medium import ANIME, MEDIA, SEASONS, Medium
 from malsync.wording import many

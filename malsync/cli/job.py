@@ -1,4 +1,4 @@
-"""One writing command: its flags, who is signed in, the lists that it was given, and what it is to do."""
+"""One writing command: who is signed in, the lists that it was given, and what it is to do."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -6,41 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from malsync.cli.app import App
+from malsync.cli.flags import Flags
 from malsync.cli.interruption import Interruption
 from malsync.errors import AuthError
 from malsync.snapshot import Snapshot, User
 
 if TYPE_CHECKING:
     from malsync.api import Client
-    from malsync.intent import Intent, Kind
+    from malsync.intent import Intent
     from malsync.mirror import Line, Mirror, Run
     from malsync.plan import Plan
     from malsync.refs import Chosen
     from malsync.restore import Planner, Surroundings
-
-
-@dataclass(frozen=True)
-class Flags:
-    """What every writing command takes."""
-
-    dry_run: bool
-    yes: bool
-    max_deletes: int | None
-    force: bool
-    round_dates: bool
-    plan_file: str | None
-    rehearse: bool
-
-    @property
-    def writes(self) -> bool:
-        """Whether anything is to be sent but GET."""
-        return not (self.dry_run or self.plan_file is not None or self.rehearse)
-
-    def intent(self, kind: "Kind", **more: Any) -> "Intent":
-        """What the command was asked for, these flags with it."""
-        from malsync.intent import Intent
-
-        return Intent(kind, force=self.force, round_dates=self.round_dates, max_deletes=self.max_deletes, **more)
 
 
 class Job:

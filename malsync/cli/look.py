@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App, local_time
-from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
+from malsync.cli.options import ONLY, Command, pass_app
 from malsync.cli.suggest import FIELD, REFERENCE
 from malsync.errors import Exit, UsageError
+from malsync.medium import MEDIA, STATUSES
 from malsync.wording import many
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from malsync.mirror import Mirror, Version
     from malsync.refs import Chosen
     from malsync.snapshot import Snapshot
-
-_STATUSES = ("watching", "reading", "completed", "on_hold", "dropped", "plan_to_watch", "plan_to_read")
-ONLY = click.option("--only", type=MEDIA_CHOICE, help="One of the two lists.")
 
 
 def _describe(chosen: "Chosen") -> dict[str, Any]:
@@ -41,9 +39,9 @@ def _describe(chosen: "Chosen") -> dict[str, Any]:
 @click.option(
     "--status",
     multiple=True,
-    type=click.Choice(_STATUSES),
+    type=click.Choice(STATUSES),
     metavar="STATUS",
-    help=f"Entries of this status (repeatable): {', '.join(_STATUSES)}.",
+    help=f"Entries of this status (repeatable): {', '.join(STATUSES)}.",
 )
 @click.option("--search", metavar="TEXT", default="", help="Entries whose title holds TEXT.")
 @pass_app
@@ -79,7 +77,6 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
 def _entries(
     snapshot: "Snapshot", only: str | None, statuses: Iterable[str], search: str
 ) -> "Iterable[tuple[Medium, Entry]]":
-    from malsync.medium import MEDIA
 
     wanted, text = set(statuses), search.casefold()
     for medium in MEDIA.values():
@@ -128,7 +125,6 @@ def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], ex
 
 def _check_fields(fields: Iterable[str], *snapshots: "Snapshot") -> None:
     """A misspelt field would be a field without changes, so it is refused."""
-    from malsync.medium import MEDIA
 
     known = {field.name for medium in MEDIA.values() for field in medium.writable}
     for name in set(fields) - known:
@@ -168,7 +164,6 @@ def history(app: App, title_or_id: str) -> None:
 
     TITLE is any part of a title; an id can be told by its medium, as in manga:2.
     """
-    from malsync.medium import MEDIA
     from malsync.render import visible
     from malsync.snapshot import timestamp
 
@@ -231,7 +226,7 @@ def _matches(mirror: "Mirror", medium: "Medium", text: str) -> list[tuple[int, s
     """The titles that `text` may mean: an id (with or without its medium), a whole title ("86"), else a part of a title."""
     titles = mirror.titles(medium)
     prefix, colon, rest = text.partition(":")
-    if colon and rest.isdecimal() and prefix in {"anime", "manga"}:
+    if colon and rest.isdecimal() and prefix in MEDIA:
         return [(id, title) for id, title in titles.items() if prefix == medium.name and str(id) == rest]
     wanted = text.casefold()
     found = sorted(titles.items(), key=lambda pair: (pair[1].casefold(), pair[0]))

@@ -46,6 +46,8 @@ _HOMES = {
         "revert": "Take back only what changed from GOOD to BAD.",
         "migrate": "Carry a list into another account.",
         "apply": "Carry out a reviewed plan file.",
+    },
+    "malsync.cli.runs": {
         "resume": "Finish an interrupted run.",
         "undo": "Take a run back.",
         "runs": "List the runs, or give one up.",

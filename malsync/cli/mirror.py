@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from malsync.cli.app import App
-from malsync.cli.backup import WAIT
-from malsync.cli.options import Command, Group, pass_app
+from malsync.cli.options import WAIT, Command, Group, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Damaged, Exit, UsageError
 from malsync.wording import many

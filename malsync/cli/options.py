@@ -1,4 +1,4 @@
-"""Options that every command takes, before its name or after it."""
+"""Options that every command takes, before its name or after it, and those that several have."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 MEDIA_CHOICE = click.Choice(["anime", "manga"])
+ONLY = click.option("--only", type=MEDIA_CHOICE, help="One of the two lists.")
+WAIT = click.option(
+    "--wait", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for another malsync to end."
+)
+PORT = click.option(
+    "--port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="The port; 0 picks a free one.",
+)
 
 
 def pass_app(function: Decorated) -> Decorated:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App, local_time
-from malsync.cli.backup import WAIT
-from malsync.cli.options import Command, pass_app
+from malsync.cli.options import WAIT, Command, pass_app
 from malsync.errors import Busy, MirrorError, UsageError
 from malsync.wording import many
 
@@ -77,8 +76,7 @@ def prune(app: App, dry_run: bool, wait: float, **given: Any) -> None:
 def _decided(app: App, mirror: "Mirror", policy: "Policy") -> "tuple[list[Info], Reasons]":
     from malsync.prune import kept
 
-    user = app.whose(None, mirror) if app.named_account else None
-    infos = mirror.infos(user)
+    infos = mirror.infos(app.named_user(mirror))
     return infos, kept(infos, mirror.journal.runs(), policy)
 
 

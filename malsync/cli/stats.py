@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App, local_time
-from malsync.cli.look import ONLY
-from malsync.cli.options import Command, pass_app
+from malsync.cli.options import ONLY, Command, pass_app
 from malsync.cli.suggest import REFERENCE
 from malsync.errors import UsageError
 from malsync.wording import many

@@ -232,14 +232,14 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "a dry run writes",
-        "cli/job.py",
+        "cli/flags.py",
         "return not (self.dry_run or self.plan_file is not None or self.rehearse)",
         "return not (self.plan_file is not None or self.rehearse)",
         "cli_restore::test_a_look_sends_nothing_but_get",
     ),
     mutant(
         "a rehearsal writes to the account",
-        "cli/job.py",
+        "cli/flags.py",
         "return not (self.dry_run or self.plan_file is not None or self.rehearse)",
         "return not (self.dry_run or self.plan_file is not None)",
         "cli_restore::test_a_look_sends_nothing_but_get",
