@@ -11,10 +11,10 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 from malsync.diff import Change, FieldChanges, Op, count, diff
-from malsync.entry import same, value
+from malsync.entry import has_status, same, value
 from malsync.errors import Refused
 from malsync.medium import MEDIA, Field, Json, Kind, ListStatus, Medium
-from malsync.snapshot import Snapshot
+from malsync.snapshot import LARGEST_EXACT, Snapshot
 from malsync.wording import many
 
 Mode = Literal["merge", "exact", "missing"]
@@ -29,7 +29,6 @@ FREE_DELETES = 10
 LONGEST_TEXT = 2**20
 """No text that is longer can be a field's: nobody's is (the longest comment in public exports has 686 characters)."""
 
-_MOST = 2**53 - 1  # what JSON carries exactly
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _PARTIAL = re.compile(r"\d{4}(-\d{2})?", re.ASCII)
 
@@ -95,7 +94,7 @@ class Filters:
         return (
             self.only in (None, medium.name)
             and (not self.ids or (medium.name, id) in self.ids)
-            and (not self.statuses or any(one is not None and one.get("status") in self.statuses for one in versions))
+            and (not self.statuses or any(one is not None and has_status(one, self.statuses) for one in versions))
         )
 
 
@@ -155,7 +154,13 @@ def sendable(call: Call, *, round_dates: bool) -> tuple[list[Call], list[Left]]:
     if call.op == "add" and "status" not in fields:
         cannot["status"] = "what is wanted does not say its status, and MAL takes no entry without one"
     left = [
-        Left(call.medium, call.id, call.title, f"{name}: {why}", {name: _pair(call.fields.get(name))})
+        Left(
+            call.medium,
+            call.id,
+            call.title,
+            f"{name}: {why}",
+            {name: from_to(call.fields[name]) if name in call.fields else {}},
+        )
         for name, why in cannot.items()
     ]
     if call.op == "add" and "status" in cannot:
@@ -166,8 +171,9 @@ def sendable(call: Call, *, round_dates: bool) -> tuple[list[Call], list[Left]]:
     return ([call] if fields else []), left
 
 
-def _pair(pair: tuple[Json, Json] | None) -> dict[str, Json]:
-    return {} if pair is None else {"from": pair[0], "to": pair[1]}
+def from_to(pair: tuple[Json, Json]) -> dict[str, Json]:
+    """A field's two values, as every document that tells of a change has them."""
+    return {"from": pair[0], "to": pair[1]}
 
 
 def unsayable(medium: Medium, name: str, to: Json) -> str | None:
@@ -182,7 +188,7 @@ def unsayable(medium: Medium, name: str, to: Json) -> str | None:
     if kind is Kind.NUMBER:
         if isinstance(to, bool) or not isinstance(to, int | float) or to != int(to):
             return "it is no whole number"
-        return None if 0 <= to <= _MOST else f"it is not between 0 and {_MOST}"
+        return None if 0 <= to <= LARGEST_EXACT else f"it is not between 0 and {LARGEST_EXACT}"
     if kind is Kind.FLAG:
         return None if isinstance(to, bool) else "it is neither true nor false"
     if kind is Kind.TAGS:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from malsync.backup import measure
 from malsync.medium import MEDIA
-from malsync.snapshot import AROUND_RUNS, Source
+from malsync.snapshot import AROUND_RUNS, BACKUPS, Source
 
 if TYPE_CHECKING:
     from malsync.mirror import Info, Run
@@ -29,8 +29,6 @@ PERIODS: Mapping[str, Callable[[datetime], object]] = {
     "yearly": lambda moment: moment.year,
 }
 """What two moments of the same day, week, month or year have in common."""
-
-_BACKUPS: frozenset[Source] = frozenset({"backup", "public"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ def _of_a_user(infos: "list[Info]") -> "Iterable[tuple[int, list[str]]]":
     """Of one user's snapshots, oldest first: each that is kept, and why."""
     good = [info for info in infos if _may_be_good(info)]
     yield (good or infos)[-1].number, ["newest good" if good else "newest"]
-    backups = [info for info in infos if info.source in _BACKUPS]
+    backups = [info for info in infos if info.source in BACKUPS]
     if backups:
         yield backups[-1].number, ["newest backup"]
     for found in _measures(infos):
@@ -176,7 +174,7 @@ def _complete(reasons: Reasons, runs: "Sequence[Run]", here: set[int]) -> None:
 
 
 def _group(source: Source) -> str:
-    return "backup" if source in _BACKUPS else "run" if source in AROUND_RUNS else source
+    return "backup" if source in BACKUPS else "run" if source in AROUND_RUNS else source
 
 
 def _add(reasons: Reasons, more: Iterable[tuple[int, list[str]]]) -> None:

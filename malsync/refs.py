@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from malsync.errors import UsageError
-from malsync.snapshot import AROUND_RUNS, Snapshot, User, timestamp
+from malsync.moments import timestamp
+from malsync.snapshot import AROUND_RUNS, BACKUPS, Snapshot, User
 from malsync.wording import many
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ EXAMPLES = "live, latest, latest~1, good, 12, 2026-11, yesterday, bob@latest, ./
 
 _LATEST = re.compile(r"latest(?:~(\d{1,9}))?")
 _PATH_ENDS = (".json", ".xml", ".gz")
-_BACKUPS = {"backup", "public"}
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _good(user: User, infos: "list[Info]") -> "Info":
 
 
 def _latest(user: User, infos: "list[Info]", back: int) -> "Info":
-    backups = [info for info in infos if info.source in _BACKUPS]
+    backups = [info for info in infos if info.source in BACKUPS]
     if not backups:
         raise UsageError(
             f"There is no backup of {user.name} yet, only {len(infos)} imported or made for a run.",

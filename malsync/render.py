@@ -9,8 +9,9 @@ import orjson
 from malsync.diff import Change, Op, count
 from malsync.entry import Entry
 from malsync.medium import Json, Kind, Medium
-from malsync.plan import Call, Left, Plan
-from malsync.snapshot import Snapshot, timestamp
+from malsync.moments import timestamp
+from malsync.plan import Call, Left, Plan, from_to
+from malsync.snapshot import Snapshot
 
 SIGNS = {"add": "+", "update": "~", "remove": "-"}
 _DONE = {"add": "added", "update": "updated", "remove": "removed"}
@@ -53,6 +54,11 @@ def clipped(text: str, longest: int = _LONGEST_VALUE) -> str:
         return text
     kept = longest - 8
     return f"{text[:kept]}... (+{len(text) - kept})" if kept > _CELL else f"{text[: longest - 3]}..."
+
+
+def quoted(item: Json) -> str:
+    """A value that stands in a file as an error shows it."""
+    return clipped(repr(item))
 
 
 def _json(item: Json) -> str:
@@ -114,10 +120,7 @@ def changes_document(changes: Iterable[Change]) -> list[dict[str, Any]]:
             "medium": change.medium.name,
             "id": change.id,
             "title": change.title,
-            "fields": {
-                name: {"from": change.fields[name][0], "to": change.fields[name][1]}
-                for name in change.medium.ordered(change.fields)
-            },
+            "fields": {name: from_to(change.fields[name]) for name in change.medium.ordered(change.fields)},
         }
         for change in changes
     ]

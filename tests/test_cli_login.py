@@ -381,7 +381,7 @@ def test_accounts_says_who_until_when_and_how_old_the_last_backup_is(malsync: Ma
 
     assert row["user"] == {"id": box.world.first.id, "name": box.user}
     assert row["origin"] == box.api_url.removesuffix("/v2")
-    from malsync.snapshot import parse_timestamp
+    from malsync.moments import parse_timestamp
 
     until = parse_timestamp(row["refresh_token_expires_at"]).timestamp()
     assert until - tokens.issued_at == 30 * 86400

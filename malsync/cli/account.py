@@ -129,7 +129,7 @@ def accounts(app: App) -> None:
     from datetime import UTC, datetime
 
     from malsync.auth import REFRESH_TOKEN_SECONDS, store_of
-    from malsync.snapshot import timestamp
+    from malsync.moments import maybe_timestamp
 
     store = store_of(app.home, app.settings.token_store)
     rows = []
@@ -146,8 +146,8 @@ def accounts(app: App) -> None:
                 "user": {"id": user.id, "name": user.name},
                 "origin": user.origin,
                 "logged_in": dies is not None,
-                "refresh_token_expires_at": None if dies is None else timestamp(dies),
-                "last_backup": None if last is None else timestamp(last),
+                "refresh_token_expires_at": maybe_timestamp(dies),
+                "last_backup": maybe_timestamp(last),
             }
             for name, user, dies, last in rows
         ]

@@ -118,7 +118,7 @@ def nothing_to_undo_by(run: "Run") -> UsageError:
 
 def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[list[Call], list[Left]]":
     """Which of `calls` would go out now, and which would be skipped."""
-    from malsync.plan import Left, judge
+    from malsync.plan import Left, from_to, judge
 
     sent: list[Call] = []
     left: list[Left] = []
@@ -127,7 +127,7 @@ def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[
         if verdict.state == "send":
             sent.append(replace(call, fields=verdict.fields))
         elif verdict.state == "skipped":
-            fields = {name: {"from": pair[0], "to": pair[1]} for name, pair in call.fields.items()}
+            fields = {name: from_to(pair) for name, pair in call.fields.items()}
             left.append(Left(call.medium, call.id, call.title, verdict.why, fields))
     return sent, left
 

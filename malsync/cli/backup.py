@@ -192,7 +192,7 @@ def _what_next(account: str | None, public: str | None) -> str:
 
 def info_document(info: "Info", account: str | None) -> dict[str, Any]:
     """What `backup`, `import` and `snapshots` say of a snapshot in JSON."""
-    from malsync.snapshot import timestamp
+    from malsync.moments import timestamp
 
     return {
         "snapshot": info.number,

@@ -1,6 +1,6 @@
 """show, diff, history: looking at lists. Nothing here writes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -75,14 +75,15 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
 
 
 def _entries(
-    snapshot: "Snapshot", only: str | None, statuses: Iterable[str], search: str
+    snapshot: "Snapshot", only: str | None, statuses: Sequence[str], search: str
 ) -> "Iterable[tuple[Medium, Entry]]":
+    from malsync.entry import has_status
 
-    wanted, text = set(statuses), search.casefold()
+    text = search.casefold()
     for medium in MEDIA.values():
         if only in {None, medium.name}:
             for entry in sorted(snapshot.entries(medium).values(), key=lambda one: (one.title.casefold(), one.id)):
-                fits = not wanted or entry.list_status.get("status") in wanted
+                fits = not statuses or has_status(entry.list_status, statuses)
                 if fits and text in entry.title.casefold():
                     yield medium, entry
 
@@ -164,8 +165,8 @@ def history(app: App, title_or_id: str) -> None:
 
     TITLE is any part of a title; an id can be told by its medium, as in manga:2.
     """
+    from malsync.moments import timestamp
     from malsync.render import visible
-    from malsync.snapshot import timestamp
 
     found = []
     with app.mirror() as mirror:

@@ -93,7 +93,7 @@ def _unfinished(app: App, mirror: "Mirror", number: int | None) -> "Run":
 @pass_app
 def runs(app: App, abandon: int | None) -> None:
     """List every restore, revert, migration, applied plan and undo: when, what came of it, and whether it ended."""
-    from malsync.snapshot import timestamp
+    from malsync.moments import maybe_timestamp, timestamp
 
     if abandon is not None:
         _abandon(app, abandon)
@@ -111,7 +111,7 @@ def runs(app: App, abandon: int | None) -> None:
                 "account": run.account,
                 "user": run.user.name,
                 "started_at": timestamp(run.started_at),
-                "ended_at": None if run.ended_at is None else timestamp(run.ended_at),
+                "ended_at": maybe_timestamp(run.ended_at),
                 "before": run.before,
                 "after": run.after,
                 "undoes": run.undoes,

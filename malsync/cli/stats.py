@@ -51,7 +51,7 @@ def stats(app: App, ref: str | None, only: str | None) -> None:
     has read.
     """
     from malsync.medium import MEDIA
-    from malsync.snapshot import timestamp
+    from malsync.moments import timestamp
 
     with ExitStack() as stack:
         mirror, infos, is_stored = _looked_at(app, stack, ref, only)
@@ -100,7 +100,7 @@ def _figures(mirror: "Mirror", medium: "Medium", info: "Info", now: datetime) ->
     """One list in figures as of `now`, under the names of the queries that counted them."""
     from malsync.browse.queries import sql
     from malsync.figures import every_month, mean_score, queries_of
-    from malsync.snapshot import timestamp
+    from malsync.moments import timestamp
 
     counted = {
         what: mirror.ask(sql(query), snapshot=info.number, rows=-1) for what, query in queries_of(medium).items()

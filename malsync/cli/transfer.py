@@ -103,10 +103,9 @@ def _promised(target: str | None) -> str | None:
 def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:
     from malsync.interchange import snapshot_file
     from malsync.render import list_document
-    from malsync.snapshot import encode
 
     if target == _STDOUT:
-        _print(encode(chosen.snapshot))
+        _print(snapshot_file.encode(chosen.snapshot))
         return
     path = app.target(target)
     snapshot_file.write(path, chosen.snapshot)

@@ -21,15 +21,15 @@ from malsync.interchange.mal_layout import (
     UPDATE,
     Code,
     Element,
+    Facts,
     Layout,
     media_type,
 )
 from malsync.interchange.shelf import safe_name
 from malsync.medium import Json, Kind, ListStatus, Medium
-from malsync.snapshot import Snapshot, timestamp
+from malsync.moments import timestamp
+from malsync.snapshot import Snapshot
 
-Facts = Mapping[int, Mapping[str, Any]]
-"""What the catalogue knows of titles: by id, the values of its columns."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _TOP = """<?xml version="1.0" encoding="UTF-8" ?>
 <!--

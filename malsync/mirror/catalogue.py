@@ -18,7 +18,8 @@ from malsync.mirror import users
 from malsync.mirror.database import File
 from malsync.mirror.paths import Spot, columns, members, root, spots, unknown, value
 from malsync.mirror.titles import asked, columns_of
-from malsync.snapshot import User, parse_timestamp, timestamp
+from malsync.moments import parse_timestamp, timestamp
+from malsync.snapshot import User
 
 GO_ON_WITHIN = timedelta(days=2)
 """A fetch of all details that was interrupted is gone on with for so long; after that its first answers are old."""

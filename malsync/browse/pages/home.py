@@ -9,6 +9,7 @@ from malsync.browse.pages.figures import growth
 from malsync.browse.pages.library import progress, rows_sql, sorts
 from malsync.browse.pages.travel import suspects, told
 from malsync.medium import MEDIA, Medium
+from malsync.snapshot import BACKUPS
 from malsync.wording import ago
 
 _RECENT = 8
@@ -22,7 +23,7 @@ async def page(asked: Asked) -> Any:
     """GET /."""
     lists = {name: await _list(asked, medium) for name, medium in MEDIA.items()}
     newest = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=_SNAPSHOTS)]
-    backup = next((row for row in newest if row["source"] in ("backup", "public")), newest[0] if newest else None)
+    backup = next((row for row in newest if row["source"] in BACKUPS), newest[0] if newest else None)
     doubted = await suspects(asked, 20)
     # What was taken back, or was followed by a backup that is as it should be, is history.
     acute = [row for row in doubted if not row["runs"] and row["id"] >= _clean(newest)]
@@ -44,7 +45,7 @@ async def page(asked: Asked) -> Any:
 
 def _clean(newest: list[Row]) -> int:
     """The newest backup with which nothing is wrong; 0 where there is none."""
-    return next((int(row["id"]) for row in newest if row["source"] == "backup" and not row["doubts"]), 0)
+    return next((int(row["id"]) for row in newest if row["source"] in BACKUPS and not row["doubts"]), 0)
 
 
 async def _has(asked: Asked, table: str) -> bool:

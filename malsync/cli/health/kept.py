@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from malsync.cli.app import local_time
 from malsync.cli.health.patient import Check, Patient, ill, named, well
 from malsync.errors import Exit
+from malsync.snapshot import BACKUPS
 from malsync.wording import ago, many
 
 if TYPE_CHECKING:
     from malsync.mirror import Info
     from malsync.snapshot import User
 
-_BACKUPS = {"backup", "public"}
 _SECONDS = 10
 _SLACK = timedelta(minutes=5)
 
@@ -78,7 +78,7 @@ def _last_whole(infos: "Sequence[Info]") -> "list[Info]":
     found = {
         info.user.key: info
         for info in infos
-        if info.source in _BACKUPS and not info.suspicious and None not in info.counts.values()
+        if info.source in BACKUPS and not info.suspicious and None not in info.counts.values()
     }
     return list(found.values())
 
@@ -110,7 +110,7 @@ def backup(patient: Patient) -> Iterator[Check]:
             yield _age(patient, named("backup", account, patient), user, infos)
         return
     # Nobody ever signed in here: then it is public lists that are backed up, or nothing yet.
-    users = {info.user.key: info.user for info in infos if info.source in _BACKUPS}
+    users = {info.user.key: info.user for info in infos if info.source in BACKUPS}
     if not users or patient.app.named_account is not None:
         yield _age(patient, "backup", None, infos)
     for user in users.values() if patient.app.named_account is None else ():
@@ -119,7 +119,7 @@ def backup(patient: Patient) -> Iterator[Check]:
 
 def _age(patient: Patient, name: str, user: "User | None", infos: "Sequence[Info]") -> Check:
     now = patient.now
-    every = [info for info in infos if info.source in _BACKUPS and user is not None and info.user.key == user.key]
+    every = [info for info in infos if info.source in BACKUPS and user is not None and info.user.key == user.key]
     # Made while a clock was wrong, one of a time to come would hide for years that there are no others.
     made = [info for info in every if info.taken_at <= now + _SLACK]
     good = [info for info in made if not info.suspicious]
