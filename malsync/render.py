@@ -14,7 +14,8 @@ from malsync.plan import Call, Left, Plan, from_to
 from malsync.snapshot import Snapshot
 
 SIGNS = {"add": "+", "update": "~", "remove": "-"}
-_DONE = {"add": "added", "update": "updated", "remove": "removed"}
+DONE = {"add": "added", "update": "updated", "remove": "removed"}
+"""What became of an entry, in a word."""
 _LONGEST_VALUE = 100
 # Harmless to a parser, able to rearrange what a person reads (Trojan Source, CVE-2021-42574).
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u2028\u2029\u061c")
@@ -82,7 +83,7 @@ def change_lines(change: Change) -> Iterator[str]:
 
 def summary(counts: Mapping[Any, int]) -> str:
     """What changed, in one line."""
-    return ", ".join(f"{counts[op]} {word}" for op, word in _DONE.items())
+    return ", ".join(f"{counts[op]} {word}" for op, word in DONE.items())
 
 
 def counted(counts: Mapping[str, int | None]) -> str:

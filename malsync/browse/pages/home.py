@@ -6,14 +6,14 @@ from typing import Any
 
 from malsync.browse.frame import Asked, Row
 from malsync.browse.pages.figures import growth
-from malsync.browse.pages.library import progress, rows_sql, sorts
+from malsync.browse.pages.library import by_status, progress, rows_sql, sorts
 from malsync.browse.pages.travel import suspects, told
+from malsync.figures import SNAPSHOTS
 from malsync.medium import MEDIA, Medium
 from malsync.snapshot import BACKUPS
 from malsync.wording import ago
 
 _RECENT = 8
-_SNAPSHOTS = 400
 _PATIENCE = 0.3
 """Seconds that the page waits for a proof; a long list takes longer, and the page says so and comes again."""
 _COUNTS = ("anime", "manga", "forum_topic", "season_title", "suggestion", "anime_ranking", "manga_ranking")
@@ -22,7 +22,7 @@ _COUNTS = ("anime", "manga", "forum_topic", "season_title", "suggestion", "anime
 async def page(asked: Asked) -> Any:
     """GET /."""
     lists = {name: await _list(asked, medium) for name, medium in MEDIA.items()}
-    newest = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=_SNAPSHOTS)]
+    newest = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=SNAPSHOTS)]
     backup = next((row for row in newest if row["source"] in BACKUPS), newest[0] if newest else None)
     doubted = await suspects(asked, 20)
     # What was taken back, or was followed by a backup that is as it should be, is history.
@@ -57,16 +57,14 @@ async def _list(asked: Asked, medium: Medium) -> Row | None:
     snapshot = await asked.newest(medium)
     if snapshot is None:
         return None
-    by_status = await asked.rows(f"{medium.name}_by_status", snapshot=snapshot["id"])
+    counted = await asked.rows(f"{medium.name}_by_status", snapshot=snapshot["id"])
     recent = await asked.mirror.found(
         rows_sql(medium, "snapshot.id = :snapshot", sorts(medium)["updated"]),
         snapshot=snapshot["id"], limit=_RECENT, offset=0,
     )  # fmt: skip
-    order = {status: place for place, status in enumerate(medium.statuses)}
-    by_status.sort(key=lambda row: order.get(row["name"], len(order)))
     return {
         "entries": snapshot[medium.name],
-        "by_status": by_status,
+        "by_status": by_status(medium, counted, "name"),
         "recent": [{**row, "progress": progress(medium, row).values()} for row in recent],
     }
 
@@ -75,19 +73,18 @@ async def proof(asked: Asked, snapshot: int) -> Row:
     """Whether a snapshot is whole: what is wrong with it (`problem`), and whether that is `known` yet and proven at all.
 
     It is rebuilt once, beside the pages; until that is done nobody waits for it for longer than a moment. What is wrong may
-    be another program that holds the file just now: that is asked again.
+    be another program that holds the file just now: once it was told, it is asked again.
     """
     browse = asked.browse
     if browse.prove is None:
         return {"proves": False, "known": True, "problem": None}
     proving = browse.proven.get(snapshot)
-    if proving is None or (proving.done() and proving.result() is not None):
+    if proving is None:
         loop = asyncio.get_running_loop()
         proving = browse.proven[snapshot] = loop.run_in_executor(None, browse.prove, snapshot)
     if not proving.done():
         await asyncio.wait([proving], timeout=_PATIENCE)
     problem = proving.result() if proving.done() else None
     if problem is not None:
-        # It may be another program that holds the file just now: that is asked again.
         browse.proven.pop(snapshot, None)
     return {"proves": True, "known": proving.done(), "problem": problem}
