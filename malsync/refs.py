@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from malsync.errors import UsageError
 from malsync.moments import timestamp
+from malsync.render import list_document
 from malsync.snapshot import AROUND_RUNS, BACKUPS, Snapshot, User
 from malsync.wording import many
 
@@ -47,6 +48,11 @@ class Chosen:
     reference: str
     snapshot: Snapshot
     number: int | None = None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What every document says of a list that was named."""
+        return list_document(self.reference, self.number, self.snapshot)
 
 
 @dataclass(frozen=True)

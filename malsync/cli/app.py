@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from malsync.credentials import Credentials
     from malsync.interchange.anilist_client import AniList
     from malsync.interchange.mal_reader import Reading
+    from malsync.interchange.shelf import Latest
     from malsync.mirror import Mirror
     from malsync.refs import Chosen, Sources
     from malsync.snapshot import Snapshot, User
 
 LOCK_NAME = "malsync.lock"
+_LATEST_NAME = "latest"
 _OWN_NAMES = {"mirror", "tokens", "accounts", "config", "malsync", "fetch", "last-error"}
 
 
@@ -89,9 +91,16 @@ class App:
         path = place(text)
         home, there = self.home.resolve(), path.resolve()
         is_own = there.parent == home and there.name.partition(".")[0] in _OWN_NAMES
-        if is_own or there.is_relative_to(home / "latest"):
+        if is_own or there.is_relative_to(home / _LATEST_NAME):
             raise UsageError(f"{path} is a place of malsync's own.", "Write to another file.")
         return path
+
+    @property
+    def shelf(self) -> "Latest":
+        """Where the newest list of each user stands as a file."""
+        from malsync.interchange.shelf import Latest
+
+        return Latest(self.home / _LATEST_NAME)
 
     # -- the mirror
 
@@ -101,6 +110,13 @@ class App:
         from malsync.mirror import FILE_NAME
 
         return self.settings.home / FILE_NAME
+
+    def mirror_to(self, what: str) -> Path:
+        """Where the mirror is, to be looked at and no more. Raises UsageError where there is none: nothing to `what`."""
+        path = self.mirror_path
+        if not path.exists() or not path.stat().st_size:
+            raise UsageError(f"There is nothing to {what}: no mirror at {path}.", "Make one: malsync backup")
+        return path
 
     def mirror(self, *, write: bool = False, wait: float = 5.0) -> "Mirror":
         """The mirror; one that is not there yet is an empty one to read, and is made to be written."""

@@ -80,11 +80,9 @@ def _backup(
                 meanwhile=lambda: opened.append(stack.enter_context(app.mirror(write=True, wait=wait))),
             )
         (mirror,) = opened
-        from malsync.interchange.shelf import Latest
-
         if account is not None:
             app.bind(account, user)
-        result = service.store(mirror, Latest(app.home / "latest"), snapshot, accept=accept)
+        result = service.store(mirror, app.shelf, snapshot, accept=accept)
         before = _one_before(mirror.infos(user), result.info)
     try:
         written = file_for(result.snapshot) if file_for else None

@@ -10,7 +10,7 @@ import click
 from malsync.cli.app import App
 from malsync.cli.interruption import until_ended
 from malsync.cli.options import PORT, Command, pass_app
-from malsync.errors import MalsyncError, UsageError
+from malsync.errors import MalsyncError
 
 if TYPE_CHECKING:
     from malsync.mirror import Mirror
@@ -35,9 +35,7 @@ def browse(app: App, port: int, open_it: bool, no_images: bool) -> None:
 
     from malsync.browse.server import Site
 
-    path = app.mirror_path
-    if not path.exists() or not path.stat().st_size:
-        raise UsageError(f"There is nothing to look at: no mirror at {path}.", "Make one: malsync backup")
+    path = app.mirror_to("look at")
     # Opened first, so that an older mirror is brought up to date and a damaged one named, and held open meanwhile.
     with app.mirror() as mirror:
         mirror.infos()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from malsync.credentials import Credentials
     from malsync.fetch import Details, Fetcher
     from malsync.mirror import Mirror
-    from malsync.mirror.catalogue import Sweep, Wanted
+    from malsync.mirror.catalogue import Fetch, Wanted
     from malsync.snapshot import User
 
 LOCK_NAME = "fetch.lock"
@@ -90,23 +90,23 @@ def details(app: App, missing: bool, everything: bool, max_age: float | None, on
         media = _media_on_lists(mirror, user, only)
     result = Details()
     with _fetching(app, wait) as fetcher:
-        now, sweep = fetcher.clock.now(), None
+        now, begun = fetcher.clock.now(), None
         if everything:
             with fetcher.storing() as mirror:
-                sweep = mirror.catalogue.sweep(user, f"details {only or ''}".strip(), now)
-        since = sweep.started_at if sweep else None if max_age is None else _before(now, max_age)
+                begun = mirror.catalogue.begin_fetch(user, f"details {only or ''}".strip(), now)
+        since = begun.started_at if begun else None if max_age is None else _before(now, max_age)
         with app.mirror() as mirror:
             wanted = [one for medium in media for one in mirror.catalogue.not_asked_for(user, medium, since)]
             total = sum(len(mirror.catalogue.not_asked_for(user, medium, _NEVER_YET)) for medium in media)
-        _say_plan(app, fetcher, len(wanted), total, sweep)
+        _say_plan(app, fetcher, len(wanted), total, begun)
         try:
             with app.output.counting(len(wanted), "fetching") as moved:
                 fetcher.details(wanted, result, moved)
         finally:
             _name_missed(app, result)
-        if sweep and not result.failed:
+        if begun and not result.failed:
             with fetcher.storing() as mirror:
-                mirror.catalogue.swept(sweep, fetcher.clock.now())
+                mirror.catalogue.end_fetch(begun, fetcher.clock.now())
     return _report(app, result)
 
 
@@ -128,12 +128,12 @@ def _before(now: datetime, days: float) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
 
 
-def _say_plan(app: App, fetcher: "Fetcher", number: int, total: int, sweep: "Sweep | None") -> None:
+def _say_plan(app: App, fetcher: "Fetcher", number: int, total: int, begun: "Fetch | None") -> None:
     from malsync.render import duration
 
-    if sweep and not sweep.is_new:
+    if begun and not begun.is_new:
         done = f"{total - number:,} of {total:,} done"
-        app.output.note(f"Going on with the fetch of {local_time(sweep.started_at)}, {done}.")
+        app.output.note(f"Going on with the fetch of {local_time(begun.started_at)}, {done}.")
     if not number:
         app.output.note("There is nothing to fetch.")
         return

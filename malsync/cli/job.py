@@ -94,7 +94,6 @@ class Job:
     @contextmanager
     def writing(self, told: Callable[["Line", int], object], *, force: bool) -> "Iterator[Surroundings]":
         """The right to write here, and what a run needs; then the mirror is open for reading again."""
-        from malsync.interchange.shelf import Latest
         from malsync.restore import Surroundings
 
         self._stack.close()
@@ -103,7 +102,7 @@ class Job:
             yield Surroundings(
                 self.client,
                 mirror,
-                Latest(self.app.home / "latest"),
+                self.app.shelf,
                 self.app.world.clock,
                 self.read,
                 told,
@@ -135,17 +134,11 @@ class Task:
     def head(self) -> dict[str, Any]:
         """What the journal keeps of this, so that another process can go on with it."""
         from malsync.intent import left_document
+        from malsync.render import list_document
 
         return {
             "intent": self.intent.document(),
             "lists": dict(self.lists),
-            "live": described("live", None, self.live),
+            "live": list_document("live", None, self.live),
             "left": [left_document(left) for left in self.plan.left],
         }
-
-
-def described(reference: str, number: int | None, snapshot: Snapshot) -> dict[str, Any]:
-    """What the journal, a plan file and a person are told of a list."""
-    from malsync.render import list_document
-
-    return list_document(reference, number, snapshot)

@@ -1,7 +1,7 @@
 """show, diff, history: looking at lists. Nothing here writes."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from malsync.mirror import Mirror, Version
     from malsync.refs import Chosen
     from malsync.snapshot import Snapshot
-
-
-def _describe(chosen: "Chosen") -> dict[str, Any]:
-    from malsync.render import list_document
-
-    return list_document(chosen.reference, chosen.number, chosen.snapshot)
 
 
 @click.command(
@@ -54,7 +48,7 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
     if only is not None and chosen.snapshot.lists.get(only) is None:
         raise UsageError(f"{ref} holds no {only} list.", "Show the other one, or name another snapshot.")
     found = list(_entries(chosen.snapshot, only, status, search))
-    app.output.document({"from": _describe(chosen), "entries": [entry_document(*pair) for pair in found]})
+    app.output.document({"from": chosen.document, "entries": [entry_document(*pair) for pair in found]})
     app.output.table(
         ["", "id", "title", "status", "score", "progress"],
         [
@@ -115,7 +109,7 @@ def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], ex
     _check_fields(fields, before.snapshot, after.snapshot)
     _check_comparable(before, after, only)
     changes = changes_of(before.snapshot, after.snapshot, media=[only] if only else [], fields=fields)
-    app.output.document(diff_document(_describe(before), _describe(after), changes))
+    app.output.document(diff_document(before.document, after.document, changes))
     for change in changes:
         app.output.changes(change_lines(change))
     _uncovered(app, before, after, only)

@@ -16,7 +16,7 @@ from malsync import __version__
 from malsync.cli.app import App
 from malsync.cli.options import LazyGroup, home_named
 from malsync.cli.output import Output, has_colour, writing
-from malsync.cli.world import World
+from malsync.cli.world import SECRET_VARIABLES, World
 from malsync.errors import Exit, MalsyncError
 
 _SECRETS = re.compile(
@@ -181,5 +181,4 @@ def _masked(text: str) -> str:
 
 
 def _known_secrets(world: World) -> list[str]:
-    names = ("MALSYNC_ACCESS_TOKEN", "MALSYNC_CLIENT_SECRET")
-    return [secret for name in names if (secret := world.environment.get(name, ""))]
+    return [secret for name in SECRET_VARIABLES if (secret := world.environment.get(name, ""))]

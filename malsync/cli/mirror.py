@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 @pass_app
 def verify(app: App) -> int:
     """Recompute every digest, check the database, and say what is whole. Exit code 6 when something is not."""
-    path = app.mirror_path
-    if not path.exists() or not path.stat().st_size:
-        raise UsageError(f"There is nothing to verify: no mirror at {path}.", "Make one: malsync backup")
+    app.mirror_to("verify")
     with app.mirror() as mirror:
         checked, database = mirror.verify()
     problems = [(number, problem) for number, problem in checked if problem is not None]
@@ -192,8 +190,7 @@ def _beside(path: Path) -> list[Path]:
 def copy(app: App, target: str) -> None:
     """Write a compact, whole copy of the mirror to PATH, safe while a backup runs."""
     path = app.target(target)
-    if not app.mirror_path.exists():
-        raise UsageError(f"There is nothing to copy: no mirror at {app.mirror_path}.", "Make one: malsync backup")
+    app.mirror_to("copy")
     if path.exists():
         raise UsageError(f"{path} exists already; malsync does not write over it.", "Name a file that is not there.")
     with app.mirror() as mirror:

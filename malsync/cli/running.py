@@ -19,7 +19,7 @@ from malsync.cli.again import (
     written_by,
 )
 from malsync.cli.app import local_time
-from malsync.cli.job import Job, Task, described
+from malsync.cli.job import Job, Task
 from malsync.cli.telling import progress, report, show
 from malsync.errors import Refused, UsageError
 from malsync.snapshot import Snapshot
@@ -40,7 +40,7 @@ def carry(job: Job, intent: "Intent") -> int:
     live = job.read()
     chosen = {role: job.lists[role].snapshot for role in intent.needs}
     _check_ids(intent, [*chosen.values(), live])
-    lists = {role: described(one.reference, one.number, one.snapshot) for role, one in job.lists.items()}
+    lists = {role: one.document for role, one in job.lists.items()}
 
     def planner(now: Snapshot) -> "Plan":
         return intent.plan(chosen, now)
@@ -97,6 +97,7 @@ def go_on(job: Job, run: "Run") -> int:
 
 def take_back(job: Job, run: "Run") -> int:
     """Take back what a run wrote: by the lists before and after it, and no more than it wrote."""
+    from malsync.render import list_document
     from malsync.restore import keep
 
     live = job.read()
@@ -113,8 +114,8 @@ def take_back(job: Job, run: "Run") -> int:
         return intent.plan({"good": good, "bad": bad}, now, written)
 
     lists = {
-        "good": described(f"before run {run.number}", run.before, good),
-        "bad": described(f"after run {run.number}", run.after, bad),
+        "good": list_document(f"before run {run.number}", run.before, good),
+        "bad": list_document(f"after run {run.number}", run.after, bad),
     }
     task = Task(intent, planner(live), live, planner, lists, run, tuple(lines))
     code = _go(job, task, lambda: None)
@@ -230,11 +231,12 @@ def _ask(job: Job, plan: "Plan") -> None:
 
 def _write_plan(job: Job, task: Task) -> str:
     from malsync.interchange import plan_file
+    from malsync.render import list_document
 
     path = job.app.target(str(job.flags.plan_file))
     roles = {role: _timeless(described) for role, described in task.lists.items()}
     wanted = roles.pop("wanted", None) or roles
-    live = _timeless(described("live", None, task.live))
+    live = _timeless(list_document("live", None, task.live))
     plan_file.write(path, plan_file.PlanFile(job.account, job.user, task.intent.name, wanted, live, task.plan))
     job.app.output.say(f"Wrote the plan to {path}. To carry it out: malsync apply {path}", colour="green")
     return str(path)

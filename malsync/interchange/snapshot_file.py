@@ -24,8 +24,7 @@ FORM = Form("snapshot", version=1, written_by="`malsync export`", remedy=_ANOTHE
 
 def write(path: Path, snapshot: Snapshot) -> None:
     """Write `snapshot` to `path`, gzipped when that ends in .gz. Raises UsageError, with `path` as it was."""
-    pieces = encode(snapshot)
-    files.write(path, [files.packed(pieces)] if path.suffix == ".gz" else pieces)
+    files.write(path, files.fit_for(path, encode(snapshot)))
 
 
 def encode(snapshot: Snapshot) -> Iterator[bytes]:

@@ -154,7 +154,7 @@ SECRETS: tuple[Mutant, ...] = (
     mutant(
         "a hook is given the token",
         "cli/hook.py",
-        "for name, text in app.world.environment.items() if name not in _SECRET_VARIABLES}",
+        "for name, text in app.world.environment.items() if name not in SECRET_VARIABLES}",
         "for name, text in app.world.environment.items()}",
         "cli_hook",
         "secrets",

@@ -231,7 +231,7 @@ STORING: tuple[Mutant, ...] = (
     mutant(
         "an export goes over the mirror",
         "cli/app.py",
-        'if is_own or there.is_relative_to(home / "latest"):',
+        "if is_own or there.is_relative_to(home / _LATEST_NAME):",
         'if there.is_relative_to(home / "latest"):',
         "safety",
     ),

@@ -52,9 +52,8 @@ def mirror(patient: Patient) -> Iterator[Check]:
 def latest(patient: Patient) -> Iterator[Check]:
     """Whether the newest good list of each user stands beside the mirror as a file that can be read."""
     from malsync.interchange import snapshot_file
-    from malsync.interchange.shelf import Latest
 
-    shelf = Latest(patient.app.home / "latest")
+    shelf = patient.app.shelf
     if patient.infos is None:
         paths = sorted(shelf.folder.glob("*.json.gz"))
         for path in paths:
