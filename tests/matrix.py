@@ -43,8 +43,8 @@ from tests.matrix_rows import (
     Command,
     Place,
 )
+from tests.servers import free_port
 from tests.signing import MONTH
-from tests.test_callback import free_port
 
 DOCUMENT = ROOT / "docs" / "faults.md"
 ONWARDS = "99999"

@@ -17,7 +17,7 @@ from malsync.validation import problem
 from tests.harness import Malsync
 from tests.lists import write
 from tests.signing import sign_in
-from tests.test_cli_restore import (
+from tests.writing import (
     absent,
     harm,
     ids,

@@ -18,10 +18,9 @@ from malsync.sandbox import Sandbox, World
 from malsync.sandbox.browser import answer_consent
 from malsync.validation import problem
 from tests.harness import Malsync
-from tests.servers import FarSide, Heard, Reply, told
+from tests.servers import FarSide, Heard, Reply, free_port, told
 from tests.signing import grants, kept, sign_in
 from tests.terminal import on_terminal
-from tests.test_callback import free_port
 
 SIGNS_IN = [sys.executable, "-m", "malsync.sandbox.browser", "%s"]
 

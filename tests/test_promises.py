@@ -34,8 +34,8 @@ from tests.lists import moment, snapshot, watched
 from tests.servers import FarSide, Heard, Reply, entry, mal, page
 from tests.signing import grants, sign_in
 from tests.strategies import HOSTILE_TEXTS
-from tests.test_cli_restore import harm, small
 from tests.witness import Witness
+from tests.writing import harm, small
 
 DOCUMENTS = ("promises.md", "security.md")
 NAMED = re.compile(r"`test_(\w+)(?:\.py)?(?:::(test_\w+))?`")
