@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 from malsync.diff import Change, FieldChanges, Op, count, diff
-from malsync.entry import has_status, same, value
+from malsync.entry import has_status, same
 from malsync.errors import Refused
 from malsync.medium import MEDIA, Field, Json, Kind, ListStatus, Medium
 from malsync.snapshot import LARGEST_EXACT, Snapshot
@@ -334,88 +334,3 @@ def guard_wanted(
             f"{name} holds no {' and no '.join(lost or empty)} at all. Nothing was sent.",
             "Check that it is the list you mean (malsync snapshots). If it is: --force",
         )
-
-
-# -- against a later reading
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What becomes of a call against a later reading: `send` its `fields`, or else it is `already` or `skipped`, and why."""
-
-    state: Literal["send", "already", "skipped"]
-    fields: FieldChanges
-    why: str = ""
-
-
-def judge(call: Call, now: ListStatus | None, *, force: bool = False) -> Verdict:
-    """Whether `call` may still go out, its entry being `now` in the live list (None: absent).
-
-    What others did since it was planned is not overwritten, unless `force`.
-    """
-    return _JUDGES[call.op](call, now, force)
-
-
-def _judge_add(call: Call, now: ListStatus | None, force: bool) -> Verdict:
-    if now is None:
-        return Verdict("send", call.fields)
-    missing = _unlike(call, now)
-    if not missing:
-        return Verdict("already", {})
-    # The title came onto the list meanwhile, with other data.
-    return Verdict("send", missing) if force else Verdict("skipped", {}, "moved: it is on the list again")
-
-
-def _judge_update(call: Call, now: ListStatus | None, force: bool) -> Verdict:
-    if now is None:
-        # Sending a few fields would make an entry of them alone.
-        whole: FieldChanges = {name: (None, to) for name, to in _whole(call).items()}
-        return Verdict("send", whole) if force else Verdict("skipped", {}, "moved: it is no longer on the list")
-    missing = _unlike(call, now)
-    if not missing:
-        return Verdict("already", {})
-    moved = [name for name, (is_now, _) in missing.items() if not same(is_now, call.fields[name][0])]
-    if moved and not force:
-        return Verdict("skipped", {}, f"moved: somebody changed {', '.join(call.medium.ordered(moved))}")
-    return Verdict("send", missing)
-
-
-def _judge_remove(call: Call, now: ListStatus | None, force: bool) -> Verdict:
-    if now is None:
-        return Verdict("already", {})
-    if now == call.expect or force:
-        return Verdict("send", call.fields)
-    return Verdict("skipped", {}, "moved: somebody changed it")
-
-
-_JUDGES = {"add": _judge_add, "update": _judge_update, "remove": _judge_remove}
-
-
-def _unlike(call: Call, now: ListStatus) -> FieldChanges:
-    """The fields of `call` that are not as it wants them, each from what it is now."""
-    fields = call.medium.by_name
-    pairs = {name: (value(fields[name], now), to) for name, (_, to) in call.fields.items()}
-    return {name: pair for name, pair in pairs.items() if not same(*pair)}
-
-
-def _whole(call: Call) -> dict[str, Json]:
-    """The entry that an update was to make: what it was, with the changes."""
-    expect = call.expect or {}
-    whole = {field.name: value(field, expect) for field in call.medium.writable}
-    whole |= {name: to for name, (_, to) in call.fields.items()}
-    return {name: to for name, to in whole.items() if not same(to, call.medium.by_name[name].kind.blank)}
-
-
-def remaining(calls: Iterable[Call], live: Snapshot) -> Plan:
-    """What `calls` wanted and `live` does not show."""
-    found = []
-    for call in calls:
-        now = live.list_status(call.medium, call.id)
-        if call.op == "remove":
-            if now is not None:
-                found.append(replace(call, expect=now))
-        elif now is None:
-            found.append(replace(call, op="add", expect=None))
-        elif missing := _unlike(call, now):
-            found.append(replace(call, op="update", fields=missing, expect=now))
-    return Plan(tuple(found))

@@ -17,8 +17,9 @@ from malsync.diff import FieldChanges
 from malsync.entry import Entry
 from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, MirrorError, NotFound, Rejected
 from malsync.intent import Kind
+from malsync.judging import judge
 from malsync.medium import ListStatus
-from malsync.plan import Call, Left, Plan, judge, sendable
+from malsync.plan import Call, Left, Plan, sendable
 from malsync.settling import settle
 from malsync.snapshot import Snapshot, Source
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from malsync.diff import FieldChanges
 from malsync.entry import same, value
 from malsync.intent import left_of
-from malsync.plan import Call, Key, Left, Plan, remaining
+from malsync.judging import remaining
+from malsync.plan import Call, Key, Left, Plan
 from malsync.snapshot import Snapshot
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from malsync.errors import Refused
+from malsync.judging import judge
 from malsync.medium import ANIME, MANGA, MEDIA, Json, Kind, Medium
-from malsync.plan import MODES, Call, Filters, Mode, Plan, Prefer, guard_deletes, guard_wanted, is_partial, judge, plan
+from malsync.plan import MODES, Call, Filters, Mode, Plan, Prefer, guard_deletes, guard_wanted, is_partial, plan
 from malsync.snapshot import Covers, Snapshot
 from tests.lists import many, snapshot, watched
 

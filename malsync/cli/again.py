@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def what_remains(calls: "Sequence[Call]", left: "Sequence[Left]") -> "Planner":
     """A planner that knows these calls alone: what of them the lists do not show yet."""
-    from malsync.plan import remaining
+    from malsync.judging import remaining
 
     return lambda now: replace(remaining(calls, now), left=tuple(left))
 
@@ -118,7 +118,8 @@ def nothing_to_undo_by(run: "Run") -> UsageError:
 
 def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[list[Call], list[Left]]":
     """Which of `calls` would go out now, and which would be skipped."""
-    from malsync.plan import Left, from_to, judge
+    from malsync.judging import judge
+    from malsync.plan import Left, from_to
 
     sent: list[Call] = []
     left: list[Left] = []

@@ -66,7 +66,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "an update overwrites what somebody changed since",
-        "plan.py",
+        "judging.py",
         "    if moved and not force:\n",
         "    if moved and not call.medium:\n",
         "plan",
@@ -74,7 +74,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "a deletion goes though somebody changed the entry",
-        "plan.py",
+        "judging.py",
         "if now == call.expect or force:",
         "if now is not None:",
         "plan",
@@ -82,7 +82,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "a deletion goes though the entry was touched and looks the same",
-        "plan.py",
+        "judging.py",
         "if now == call.expect or force:",
         'if {**now, "updated_at": 0} == {**(call.expect or {}), "updated_at": 0} or force:',
         "plan",
@@ -90,7 +90,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "an add overwrites an entry that came meanwhile",
-        "plan.py",
+        "judging.py",
         'return Verdict("send", missing) if force else Verdict("skipped", {}, "moved: it is on the list again")',
         'return Verdict("send", missing)',
         "plan",
@@ -98,7 +98,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "an update makes an entry of a few fields where it has gone",
-        "plan.py",
+        "judging.py",
         'return Verdict("send", whole) if force else Verdict',
         'return Verdict("send", call.fields) if not force else Verdict',
         "plan",
@@ -106,7 +106,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "a title that came onto the list as wanted is written again",
-        "plan.py",
+        "judging.py",
         '        return Verdict("send", call.fields)\n    missing = _unlike(call, now)\n    if not missing:\n'
         '        return Verdict("already", {})\n    # The title',
         '        return Verdict("send", call.fields)\n    missing = _unlike(call, now)\n    # The title',
