@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from malsync.api import Client
     from malsync.backup import Backup
     from malsync.mirror import Info, Mirror
-    from malsync.snapshot import Snapshot, User
+    from malsync.snapshot import Snapshot, Source, User
 
 
 @click.command(
@@ -73,7 +73,7 @@ def _backup(
             snapshot = _read(
                 client,
                 user,
-                public=public is not None,
+                "backup" if public is None else "public",
                 note=note,
                 clock=app.world.clock,
                 progress=progress,
@@ -87,9 +87,7 @@ def _backup(
     try:
         written = file_for(result.snapshot) if file_for else None
     except UsageError as error:
-        raise UsageError(
-            f"Snapshot {result.info.number} is stored in the mirror, but {error.message}", error.hint
-        ) from error
+        raise service.stored_all_the_same(result.info, error) from error
     for warning in result.warnings:
         app.output.warn(warning)
     _report(app, result, before, written, _what_next(account, public))
@@ -97,14 +95,14 @@ def _backup(
     return document, Exit.SUSPICIOUS if result.info.suspicious else Exit.OK
 
 
-def _read(client: "Client", user: "User", **named: Any) -> "Snapshot":
-    from malsync.backup import read
+def _read(client: "Client", user: "User", source: "Source", **named: Any) -> "Snapshot":
     from malsync.errors import NotFound
+    from malsync.reading import read_snapshot
 
     try:
-        return read(client, user, **named)
+        return read_snapshot(client, user, source, **named)
     except NotFound as error:
-        if not named["public"]:
+        if source != "public":
             raise
         raise UsageError(
             f"MAL knows no user {user.name!r}.", "Check the name: it is in the address of their profile."

@@ -155,10 +155,11 @@ def schedule(patient: Patient) -> Iterator[Check]:
 
 
 def _systemd(patient: Patient) -> str:
+    from malsync.schedule import config_folder, units_folder
     from malsync.schedule.systemd import UserManager
 
     environment = patient.app.world.environment
-    folder = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
+    folder = units_folder(config_folder(environment, Path.home()))
     units = sorted(path.name for path in folder.glob("malsync*.timer"))
     manager = UserManager(environment)
     running = [unit for unit in units if manager.is_enabled(unit)]
