@@ -87,6 +87,9 @@ def _may(action: int, first: str | None, second: str | None, *_: str | None) -> 
 class Browse(Datasette):
     """Datasette over the mirror at `path`. The arguments are those of `Site`."""
 
+    is_malsyncs = True
+    """What the plugin knows it by."""
+
     def __init__(
         self,
         path: Path,
