@@ -52,7 +52,7 @@ _HOMES = {
         "undo": "Take a run back.",
         "runs": "List the runs, or give one up.",
     },
-    "malsync.cli.transfer": {
+    "malsync.cli.export": {
         "export": "Write a list to a file.",
     },
     "malsync.cli.arrival": {
