@@ -537,6 +537,7 @@ HOSTILE: dict[str, tuple[Edit, str]] = {
     "50 MB of comments": (_field("comments", HUGE, ""), "50,000,000"),
     "2 MB of tags": (_field("tags", [LONG], ["x", "y"]), "2,000,000"),
     "2 MB of a status": (_field("status", LONG, "completed"), "2,000,000"),
+    "half a MB of a status": (_field("status", "x" * 500_000, "completed"), "cannot become"),
     "2 MB of a title": (_call("update", title=LONG), "2,000,000"),
     "2 MB of a name": (_field(LONG, 1), ""),
     "2 MB of an unknown member": (lambda document: document.update({LONG: 1}), ""),
