@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from malsync.api import Client
     from malsync.clock import Clock
+    from malsync.credentials import Credentials
     from malsync.entry import Entry
     from malsync.errors import (
         ApiError,
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from malsync.medium import ANIME, MANGA, SEASONS, Medium
+    from malsync.pace import Pace
     from malsync.pages import Pages, Thread
     from malsync.snapshot import User
-    from malsync.transport import Credentials, Pace
 
 __all__ = [
     "ANIME",
@@ -59,6 +60,7 @@ API_URL = "https://api.myanimelist.net/v2"
 _HOMES = {
     "api": ("Client",),
     "clock": ("Clock",),
+    "credentials": ("Credentials",),
     "entry": ("Entry",),
     "errors": (
         "ApiError",
@@ -72,9 +74,9 @@ _HOMES = {
         "UsageError",
     ),
     "medium": ("ANIME", "MANGA", "SEASONS", "Medium"),
+    "pace": ("Pace",),
     "pages": ("Pages", "Thread"),
     "snapshot": ("User",),
-    "transport": ("Credentials", "Pace"),
 }
 
 

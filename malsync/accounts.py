@@ -9,9 +9,9 @@ import orjson
 from malsync import files
 from malsync.errors import AuthError, UsageError
 from malsync.snapshot import User
+from malsync.wording import DEFAULT_ACCOUNT
 
 FILE_NAME = "accounts.json"
-DEFAULT = "default"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Accounts:
     def account_of(self, user: User) -> str | None:
         """The account that is bound to `user`: the default one before any other."""
         names = [name for name, bound in self.all().items() if bound.key == user.key]
-        return min(names, key=lambda name: (name != DEFAULT, name), default=None)
+        return min(names, key=lambda name: (name != DEFAULT_ACCOUNT, name), default=None)
 
     def bind(self, account: str, user: User) -> None:
         """Bind `account` to `user`. Raises AuthError when it is bound to another."""

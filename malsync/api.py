@@ -12,15 +12,19 @@ from typing import Any, NamedTuple, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from malsync import API_URL
+from malsync.address import check_url, origin_of
 from malsync.answers import Category, Profile, Ranked, Title, Topic
 from malsync.clock import Clock
+from malsync.credentials import ClientId, Credentials, FixedToken
 from malsync.entry import Entry
 from malsync.errors import ApiError, NotFound, PrivateList, Rejected, UsageError
 from malsync.medium import SEASONS, Json, Kind, ListStatus, Medium
+from malsync.pace import Pace
 from malsync.pages import Pages, Thread
 from malsync.snapshot import User
-from malsync.transport import REACH, ClientId, Credentials, FixedToken, Pace, Transport, check_url, origin_of
+from malsync.transport import REACH, Transport
 from malsync.validation import problem
+from malsync.wording import many
 
 MOST_PAGES = 1000
 """A list of a million entries is nobody's: by then the API names next pages without end."""
@@ -42,7 +46,7 @@ class Options(TypedDict, total=False):
     """What a Client can be told beside the address and the credentials; each has a default (see Transport)."""
 
     user_agent: str
-    pace: Pace
+    pace: Pace | None
     clock: Clock
     jitter: Callable[[], float]
     log: Callable[[str], object]
@@ -265,7 +269,9 @@ class Client:
             if not number:
                 raise
             # The first page was shown, so this is no private list; half a list must not pass for one.
-            raise ApiError(f"{error.message} It had shown {number} pages.", "Nothing was stored. " + REACH) from error
+            raise ApiError(
+                f"{error.message} It had shown {many(number, 'page')}.", "Nothing was stored. " + REACH
+            ) from error
         except Rejected as error:
             if "invalid q" not in error.message or "q" not in walk.query:
                 raise

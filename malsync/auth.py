@@ -9,7 +9,7 @@ import hmac
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,8 +21,9 @@ import requests
 from malsync import files
 from malsync.clock import Clock
 from malsync.errors import ApiError, AuthError, Busy, UsageError, WrongState
-from malsync.transport import cause
+from malsync.transport import cause, json_of, session_for
 from malsync.validation import problem
+from malsync.wording import command
 
 FILE_NAME = "tokens.json"
 EARLY_SECONDS = 60
@@ -68,7 +69,7 @@ class Store(Protocol):
     def load(self, account: str) -> Tokens | None: ...
     def save(self, account: str, tokens: Tokens) -> None: ...
     def forget(self, account: str) -> None: ...
-    def locked(self) -> Any: ...
+    def locked(self) -> AbstractContextManager[None]: ...
 
 
 def store_of(home: Path, kind: str) -> Store:
@@ -122,7 +123,7 @@ class FileStore:
         if kept.pop(account, None) is not None:
             self._write(kept)
 
-    def locked(self) -> Any:
+    def locked(self) -> AbstractContextManager[None]:
         """A context in which no other malsync refreshes or replaces tokens."""
         return _lock(self._home)
 
@@ -168,7 +169,7 @@ class KeyringStore:
         if self.load(account) is not None:
             self._call("delete_password", account)
 
-    def locked(self) -> Any:
+    def locked(self) -> AbstractContextManager[None]:
         """A context in which no other malsync refreshes or replaces tokens."""
         return _lock(self._home)
 
@@ -288,11 +289,7 @@ class TokenEndpoint:
         if self._client_secret and client_id == self._client_id:
             form["client_secret"] = self._client_secret
         try:
-            # A session of its own: one shared with anything else might add a login from ~/.netrc.
-            with requests.Session() as session:
-                session.trust_env = urlsplit(self._url).scheme == "https"
-                session.auth = _no_auth
-                session.headers["User-Agent"] = self._user_agent
+            with session_for(self._url, self._user_agent) as session:
                 response = session.post(self._url, data=form, timeout=_TIMEOUT, allow_redirects=False)
         except requests.RequestException as error:
             raise ApiError(
@@ -302,10 +299,7 @@ class TokenEndpoint:
         return self._understood(response, client_id, origin)
 
     def _understood(self, response: requests.Response, client_id: str, origin: str) -> Tokens:
-        try:
-            document = orjson.loads(response.content)
-        except orjson.JSONDecodeError:
-            document = None
+        document = json_of(response.content)
         if response.status_code == 200 and (document is None or problem(_ANSWER, document) is not None):
             raise ApiError(f"POST {self._url}: the answer holds no tokens.", "Check MALSYNC_AUTH_URL.")
         if response.status_code != 200:
@@ -332,15 +326,6 @@ class TokenEndpoint:
                 f"{_LOG_IN}. Check MALSYNC_CLIENT_ID (and MALSYNC_CLIENT_SECRET for a web app).",
             )
         return ApiError(what, "Try again later; your tokens are kept.")
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def command(name: str, account: str) -> str:
-    """The command line that does `name` for `account`."""
-    return f"malsync {name}" if account == "default" else f"malsync --account {account} {name}"
 
 
 # -- signing in

@@ -1,19 +1,16 @@
-"""The backup: read both lists, judge them beside the last good ones, store them whole."""
+"""The backup: lists that were read, judged beside the last good ones and stored whole."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from malsync.clock import Clock
 from malsync.errors import UsageError
 from malsync.medium import MEDIA, Medium
-from malsync.reading import Progress, read_snapshot, untold
-from malsync.snapshot import AROUND_RUNS, Snapshot, Source, User
+from malsync.snapshot import AROUND_RUNS, Snapshot, User
 from malsync.suspicion import doubt
 
 if TYPE_CHECKING:
-    from malsync.api import Client
     from malsync.mirror import Info, Mirror
 
 
@@ -33,21 +30,6 @@ class Backup:
     warnings: Sequence[str]
 
 
-def read(
-    client: "Client",
-    user: User,
-    *,
-    public: bool,
-    note: str,
-    clock: Clock,
-    progress: Progress = untold,
-    meanwhile: Callable[[], object] = bool,
-) -> Snapshot:
-    """The lists as `store` takes them. Nothing is stored until the last answer is in; `meanwhile` is done while MAL works."""
-    source: Source = "public" if public else "backup"
-    return read_snapshot(client, user, source, clock, progress, note=note, meanwhile=meanwhile)
-
-
 def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -> Backup:
     """Store `snapshot` in one transaction, then beside the mirror. A suspicious one is stored and marked, unless accepted."""
     reasons = () if accept else doubts(mirror, shelf, snapshot)
@@ -57,11 +39,16 @@ def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -
     try:
         shelf.put(snapshot)
     except UsageError as error:
-        raise UsageError(f"Snapshot {info.number} is stored in the mirror, but {error.message}", error.hint) from error
+        raise stored_all_the_same(info, error) from error
     private = [name for name in MEDIA if snapshot.lists.get(name) is None]
     return Backup(
         info, snapshot, [f"The {name} list of {snapshot.user.name} is private: left out." for name in private]
     )
+
+
+def stored_all_the_same(info: "Info", error: UsageError) -> UsageError:
+    """The error for a file beside the mirror that could not be written."""
+    return UsageError(f"Snapshot {info.number} is stored in the mirror, but {error.message}", error.hint)
 
 
 def doubts(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot) -> list[str]:

@@ -1,5 +1,6 @@
 """One title on a list, and when two values of a field are the same value."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from malsync.medium import Field, Json, ListStatus, Medium
@@ -21,6 +22,11 @@ def value(field: Field, list_status: ListStatus) -> Json:
     """The value of `field`, where absent, null and `""` are the field's blank: MAL leaves out what was never set."""
     found = list_status.get(field.name)
     return field.kind.blank if found is None or found == "" else found
+
+
+def has_status(list_status: ListStatus, statuses: Collection[str]) -> bool:
+    """Whether the status is one of these. A file may say that it is a list, so it is compared and never looked up."""
+    return any(list_status.get("status") == status for status in statuses)
 
 
 def unknown(medium: Medium, list_status: ListStatus) -> list[str]:

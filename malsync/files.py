@@ -30,6 +30,11 @@ def packed(pieces: Iterable[bytes]) -> bytes:
     return gzip.compress(b"".join(pieces), compresslevel=4, mtime=0)
 
 
+def fit_for(path: Path, pieces: Iterable[bytes]) -> Iterable[bytes]:
+    """`pieces` as a file of that name holds them: packed where it ends in .gz."""
+    return [packed(pieces)] if path.suffix == ".gz" else pieces
+
+
 def make_folder(path: Path) -> None:
     """Make a folder of malsync's own, its owner's alone, where there is none. Raises UsageError."""
     try:

@@ -1,17 +1,17 @@
 """What a writing command was asked for: enough to plan it, and to plan it again beside a later reading of the lists. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 from malsync.medium import MEDIA
+from malsync.moments import maybe_timestamp
 from malsync.plan import EVERYTHING, MODES, PREFERENCES, Filters, Left, Mode, Plan, Prefer, plan
+from malsync.readback import maybe, moment, one_of, typed
 from malsync.revert import ALWAYS, Window, Written, revert
-from malsync.snapshot import Snapshot, parse_timestamp, timestamp
+from malsync.snapshot import Snapshot
 
 Kind = Literal["restore", "revert", "migrate", "apply", "undo"]
-_T = TypeVar("_T")
 _THREE_WAY = {"revert", "undo"}
 
 
@@ -70,7 +70,7 @@ class Intent:
                 "statuses": sorted(self.filters.statuses),
                 "fields": sorted(self.filters.fields),
             },
-            "window": {side: _said(getattr(self.window, side)) for side in ("since", "until")},
+            "window": {side: maybe_timestamp(getattr(self.window, side)) for side in ("since", "until")},
         }
 
     @classmethod
@@ -78,41 +78,20 @@ class Intent:
         """What `document` wrote. Raises KeyError, TypeError or ValueError for anything else."""
         filters, window = document["filters"], document["window"]
         return cls(
-            kind=_one_of(get_args(Kind), document["kind"]),
-            mode=_one_of(MODES, document["mode"]),
-            prefer=_one_of(PREFERENCES, document["prefer"]),
+            kind=one_of(get_args(Kind), document["kind"]),
+            mode=one_of(MODES, document["mode"]),
+            prefer=one_of(PREFERENCES, document["prefer"]),
             filters=Filters(
-                _one_of((None, *MEDIA), filters["only"]),
-                frozenset((_one_of(tuple(MEDIA), name), _typed(int, id)) for name, id in filters["ids"]),
-                frozenset(_typed(str, status) for status in _typed(list, filters["statuses"])),
-                frozenset(_typed(str, name) for name in _typed(list, filters["fields"])),
+                one_of((None, *MEDIA), filters["only"]),
+                frozenset((one_of(tuple(MEDIA), name), typed(int, id)) for name, id in filters["ids"]),
+                frozenset(typed(str, status) for status in typed(list, filters["statuses"])),
+                frozenset(typed(str, name) for name in typed(list, filters["fields"])),
             ),
-            window=Window(*(_moment(window[side]) for side in ("since", "until"))),
-            force=_typed(bool, document["force"]),
-            round_dates=_typed(bool, document["round_dates"]),
-            max_deletes=None if document["max_deletes"] is None else _typed(int, document["max_deletes"]),
+            window=Window(*(moment(window[side]) for side in ("since", "until"))),
+            force=typed(bool, document["force"]),
+            round_dates=typed(bool, document["round_dates"]),
+            max_deletes=maybe(int, document["max_deletes"]),
         )
-
-
-def _one_of(words: Sequence[_T], found: object) -> _T:
-    for word in words:
-        if word == found:
-            return word
-    raise ValueError(f"{found!r:.40} is none of {', '.join(map(str, words))}")
-
-
-def _typed(kind: type[_T], found: object) -> _T:
-    if type(found) is not kind:
-        raise TypeError(f"{found!r:.40} is not of type {kind.__name__}")
-    return found
-
-
-def _said(moment: datetime | None) -> str | None:
-    return None if moment is None else timestamp(moment)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else parse_timestamp(text)
 
 
 def left_document(left: Left) -> dict[str, Any]:

@@ -201,3 +201,5 @@ MANGA = _medium(
 )
 MEDIA: dict[str, Medium] = {medium.name: medium for medium in (ANIME, MANGA)}
 """Both lists, in the order in which everything shows them."""
+STATUSES = tuple(dict.fromkeys(word for pair in zip(ANIME.statuses, MANGA.statuses, strict=True) for word in pair))
+"""Every status of either list, each of anime before what is the same of manga."""

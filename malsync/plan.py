@@ -11,10 +11,11 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 from malsync.diff import Change, FieldChanges, Op, count, diff
-from malsync.entry import same, value
+from malsync.entry import has_status, same
 from malsync.errors import Refused
 from malsync.medium import MEDIA, Field, Json, Kind, ListStatus, Medium
-from malsync.snapshot import Snapshot
+from malsync.snapshot import LARGEST_EXACT, Snapshot
+from malsync.wording import many
 
 Mode = Literal["merge", "exact", "missing"]
 MODES: tuple[Mode, ...] = ("merge", "exact", "missing")
@@ -28,7 +29,6 @@ FREE_DELETES = 10
 LONGEST_TEXT = 2**20
 """No text that is longer can be a field's: nobody's is (the longest comment in public exports has 686 characters)."""
 
-_MOST = 2**53 - 1  # what JSON carries exactly
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _PARTIAL = re.compile(r"\d{4}(-\d{2})?", re.ASCII)
 
@@ -94,7 +94,7 @@ class Filters:
         return (
             self.only in (None, medium.name)
             and (not self.ids or (medium.name, id) in self.ids)
-            and (not self.statuses or any(one is not None and one.get("status") in self.statuses for one in versions))
+            and (not self.statuses or any(one is not None and has_status(one, self.statuses) for one in versions))
         )
 
 
@@ -120,7 +120,7 @@ def plan(
     calls: list[Call] = []
     left: list[Left] = []
     for change in diff(live, wanted, fields=filters.fields, unknowns=False):
-        source, target = (_status_of(one, change.medium, change.id) for one in (wanted, live))
+        source, target = (one.list_status(change.medium, change.id) for one in (wanted, live))
         if change.op not in wanted_ops or not filters.takes(change.medium, change.id, source, target):
             continue
         if source is not None and target is not None and not _PREFERRED[prefer](change.medium, source, target):
@@ -142,11 +142,6 @@ def _parts(change: Change) -> tuple[Op, Medium, int, str, FieldChanges]:
     return change.op, change.medium, change.id, change.title, change.fields
 
 
-def _status_of(snapshot: Snapshot, medium: Medium, id: int) -> ListStatus | None:
-    entry = snapshot.entries(medium).get(id)
-    return None if entry is None else entry.list_status
-
-
 # -- what a request can say
 
 
@@ -159,7 +154,13 @@ def sendable(call: Call, *, round_dates: bool) -> tuple[list[Call], list[Left]]:
     if call.op == "add" and "status" not in fields:
         cannot["status"] = "what is wanted does not say its status, and MAL takes no entry without one"
     left = [
-        Left(call.medium, call.id, call.title, f"{name}: {why}", {name: _pair(call.fields.get(name))})
+        Left(
+            call.medium,
+            call.id,
+            call.title,
+            f"{name}: {why}",
+            {name: from_to(call.fields[name]) if name in call.fields else {}},
+        )
         for name, why in cannot.items()
     ]
     if call.op == "add" and "status" in cannot:
@@ -170,8 +171,9 @@ def sendable(call: Call, *, round_dates: bool) -> tuple[list[Call], list[Left]]:
     return ([call] if fields else []), left
 
 
-def _pair(pair: tuple[Json, Json] | None) -> dict[str, Json]:
-    return {} if pair is None else {"from": pair[0], "to": pair[1]}
+def from_to(pair: tuple[Json, Json]) -> dict[str, Json]:
+    """A field's two values, as every document that tells of a change has them."""
+    return {"from": pair[0], "to": pair[1]}
 
 
 def unsayable(medium: Medium, name: str, to: Json) -> str | None:
@@ -186,7 +188,7 @@ def unsayable(medium: Medium, name: str, to: Json) -> str | None:
     if kind is Kind.NUMBER:
         if isinstance(to, bool) or not isinstance(to, int | float) or to != int(to):
             return "it is no whole number"
-        return None if 0 <= to <= _MOST else f"it is not between 0 and {_MOST}"
+        return None if 0 <= to <= LARGEST_EXACT else f"it is not between 0 and {LARGEST_EXACT}"
     if kind is Kind.FLAG:
         return None if isinstance(to, bool) else "it is neither true nor false"
     if kind is Kind.TAGS:
@@ -242,7 +244,7 @@ def in_order(calls: Iterable[Call], wanted: Snapshot) -> tuple[Call, ...]:
 
     def place(call: Call) -> tuple[bool, datetime, int, int]:
         removes = call.op == "remove"
-        when = _EARLIEST if removes else updated_at(_status_of(wanted, call.medium, call.id)) or _EARLIEST
+        when = _EARLIEST if removes else updated_at(wanted.list_status(call.medium, call.id)) or _EARLIEST
         return removes, when, places[call.medium.name], call.id
 
     return tuple(sorted(calls, key=place))
@@ -303,7 +305,7 @@ def guard_deletes(plan: Plan, live: Snapshot, max_deletes: int | None) -> None:
     ]
     if max_deletes is None and plan.deletes <= FREE_DELETES and not emptied:
         return
-    what = f"every entry of the {' and the '.join(emptied)} list" if emptied else f"{plan.deletes} entries"
+    what = f"every entry of the {' and the '.join(emptied)} list" if emptied else many(plan.deletes, "entry", "entries")
     raise Refused(
         f"This would delete {what}. Nothing was sent.",
         f"Look at the plan (--dry-run). If that is what you want: --max-deletes {plan.deletes}",
@@ -332,88 +334,3 @@ def guard_wanted(
             f"{name} holds no {' and no '.join(lost or empty)} at all. Nothing was sent.",
             "Check that it is the list you mean (malsync snapshots). If it is: --force",
         )
-
-
-# -- against a later reading
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What becomes of a call against a later reading: `send` its `fields`, or else it is `already` or `skipped`, and why."""
-
-    state: Literal["send", "already", "skipped"]
-    fields: FieldChanges
-    why: str = ""
-
-
-def judge(call: Call, now: ListStatus | None, *, force: bool = False) -> Verdict:
-    """Whether `call` may still go out, its entry being `now` in the live list (None: absent).
-
-    What others did since it was planned is not overwritten, unless `force`.
-    """
-    return _JUDGES[call.op](call, now, force)
-
-
-def _judge_add(call: Call, now: ListStatus | None, force: bool) -> Verdict:
-    if now is None:
-        return Verdict("send", call.fields)
-    missing = _unlike(call, now)
-    if not missing:
-        return Verdict("already", {})
-    # The title came onto the list meanwhile, with other data.
-    return Verdict("send", missing) if force else Verdict("skipped", {}, "moved: it is on the list again")
-
-
-def _judge_update(call: Call, now: ListStatus | None, force: bool) -> Verdict:
-    if now is None:
-        # Sending a few fields would make an entry of them alone.
-        whole: FieldChanges = {name: (None, to) for name, to in _whole(call).items()}
-        return Verdict("send", whole) if force else Verdict("skipped", {}, "moved: it is no longer on the list")
-    missing = _unlike(call, now)
-    if not missing:
-        return Verdict("already", {})
-    moved = [name for name, (is_now, _) in missing.items() if not same(is_now, call.fields[name][0])]
-    if moved and not force:
-        return Verdict("skipped", {}, f"moved: somebody changed {', '.join(call.medium.ordered(moved))}")
-    return Verdict("send", missing)
-
-
-def _judge_remove(call: Call, now: ListStatus | None, force: bool) -> Verdict:
-    if now is None:
-        return Verdict("already", {})
-    if now == call.expect or force:
-        return Verdict("send", call.fields)
-    return Verdict("skipped", {}, "moved: somebody changed it")
-
-
-_JUDGES = {"add": _judge_add, "update": _judge_update, "remove": _judge_remove}
-
-
-def _unlike(call: Call, now: ListStatus) -> FieldChanges:
-    """The fields of `call` that are not as it wants them, each from what it is now."""
-    fields = call.medium.by_name
-    pairs = {name: (value(fields[name], now), to) for name, (_, to) in call.fields.items()}
-    return {name: pair for name, pair in pairs.items() if not same(*pair)}
-
-
-def _whole(call: Call) -> dict[str, Json]:
-    """The entry that an update was to make: what it was, with the changes."""
-    expect = call.expect or {}
-    whole = {field.name: value(field, expect) for field in call.medium.writable}
-    whole |= {name: to for name, (_, to) in call.fields.items()}
-    return {name: to for name, to in whole.items() if not same(to, call.medium.by_name[name].kind.blank)}
-
-
-def remaining(calls: Iterable[Call], live: Snapshot) -> Plan:
-    """What `calls` wanted and `live` does not show."""
-    found = []
-    for call in calls:
-        now = _status_of(live, call.medium, call.id)
-        if call.op == "remove":
-            if now is not None:
-                found.append(replace(call, expect=now))
-        elif now is None:
-            found.append(replace(call, op="add", expect=None))
-        elif missing := _unlike(call, now):
-            found.append(replace(call, op="update", fields=missing, expect=now))
-    return Plan(tuple(found))

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import orjson
 import requests
 import urllib3
 
 from malsync.errors import ApiError
-from malsync.transport import REACH, cause, is_loopback
+from malsync.transport import REACH, cause, json_of, session_for
 
 _TIMEOUT = (5.0, 10.0)
 _MOST = 65_536
@@ -31,14 +30,11 @@ def ask(api_url: str, headers: Mapping[str, str], user_agent: str, now: Callable
     Raises ApiError where there is no answer, or one that is not of the API.
     """
     try:
-        with requests.Session() as session:
-            # As in transport.py: a login from ~/.netrc would take the place of ours, and a proxy cannot reach this machine.
-            session.trust_env = not is_loopback(api_url)
-            session.auth = _as_it_is
+        with session_for(api_url, user_agent) as session:
             before = now()
             with session.get(
                 f"{api_url}/users/@me",
-                headers={**headers, "User-Agent": user_agent},
+                headers=headers,
                 timeout=_TIMEOUT,
                 allow_redirects=False,
                 stream=True,
@@ -47,7 +43,7 @@ def ask(api_url: str, headers: Mapping[str, str], user_agent: str, now: Callable
                 after = now()
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise ApiError(f"{api_url} does not answer ({cause(error)}).", REACH) from error
-    document = _json(body)
+    document = json_of(body)
     status = response.status_code
     if status == 429 or status >= 500 or 300 <= status < 400 or not isinstance(document, dict):
         raise ApiError(f"{api_url} answers {status}, which is no answer of the API.", REACH)
@@ -64,14 +60,3 @@ def _ahead(response: requests.Response, before: datetime, after: datetime) -> fl
     theirs = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
     # The header knows whole seconds, and was written at some moment between the two.
     return (theirs - before).total_seconds() / 2 + (theirs - after).total_seconds() / 2
-
-
-def _json(body: bytes) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request

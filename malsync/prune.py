@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from malsync.backup import measure
 from malsync.medium import MEDIA
-from malsync.snapshot import AROUND_RUNS, Source
+from malsync.snapshot import AROUND_RUNS, BACKUPS, Source
 
 if TYPE_CHECKING:
     from malsync.mirror import Info, Run
@@ -29,8 +29,6 @@ PERIODS: Mapping[str, Callable[[datetime], object]] = {
     "yearly": lambda moment: moment.year,
 }
 """What two moments of the same day, week, month or year have in common."""
-
-_BACKUPS: frozenset[Source] = frozenset({"backup", "public"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def always(infos: "Sequence[Info]", runs: "Sequence[Run]") -> Reasons:
     newest = {run.user.key: run for run in sorted(runs, key=lambda run: run.number)}
     by_number = {run.number: run for run in runs}
     for run in runs:
-        if run.state == "unfinished":
+        if run.is_open:
             _add(reasons, ((number, [f"run {run.number} is unfinished"]) for number in _needs(run, by_number)))
         elif newest[run.user.key] is run:
             _add(reasons, ((number, [f"run {run.number}, the newest"]) for number in _around(run)))
@@ -111,7 +109,7 @@ def _of_a_user(infos: "list[Info]") -> "Iterable[tuple[int, list[str]]]":
     """Of one user's snapshots, oldest first: each that is kept, and why."""
     good = [info for info in infos if _may_be_good(info)]
     yield (good or infos)[-1].number, ["newest good" if good else "newest"]
-    backups = [info for info in infos if info.source in _BACKUPS]
+    backups = [info for info in infos if info.source in BACKUPS]
     if backups:
         yield backups[-1].number, ["newest backup"]
     for found in _measures(infos):
@@ -176,7 +174,7 @@ def _complete(reasons: Reasons, runs: "Sequence[Run]", here: set[int]) -> None:
 
 
 def _group(source: Source) -> str:
-    return "backup" if source in _BACKUPS else "run" if source in AROUND_RUNS else source
+    return "backup" if source in BACKUPS else "run" if source in AROUND_RUNS else source
 
 
 def _add(reasons: Reasons, more: Iterable[tuple[int, list[str]]]) -> None:

@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from malsync.errors import UsageError
-from malsync.snapshot import AROUND_RUNS, Snapshot, User, timestamp
+from malsync.moments import timestamp
+from malsync.render import list_document
+from malsync.snapshot import AROUND_RUNS, BACKUPS, Snapshot, User
 
 if TYPE_CHECKING:
     from malsync.mirror import Info, Mirror
@@ -17,7 +19,6 @@ EXAMPLES = "live, latest, latest~1, good, 12, 2026-11, yesterday, bob@latest, ./
 
 _LATEST = re.compile(r"latest(?:~(\d{1,9}))?")
 _PATH_ENDS = (".json", ".xml", ".gz")
-_BACKUPS = {"backup", "public"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Chosen:
     reference: str
     snapshot: Snapshot
     number: int | None = None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What every document says of a list that was named."""
+        return list_document(self.reference, self.number, self.snapshot)
 
 
 @dataclass(frozen=True)
@@ -193,7 +199,7 @@ def _good(user: User, infos: "list[Info]") -> "Info":
 
 
 def _latest(user: User, infos: "list[Info]", back: int) -> "Info":
-    backups = [info for info in infos if info.source in _BACKUPS]
+    backups = [info for info in infos if info.source in BACKUPS]
     if not backups:
         raise UsageError(
             f"There is no backup of {user.name} yet, only {len(infos)} imported or made for a run.",

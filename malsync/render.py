@@ -9,11 +9,13 @@ import orjson
 from malsync.diff import Change, Op, count
 from malsync.entry import Entry
 from malsync.medium import Json, Kind, Medium
-from malsync.plan import Call, Left, Plan
-from malsync.snapshot import Snapshot, timestamp
+from malsync.moments import timestamp
+from malsync.plan import Call, Left, Plan, from_to
+from malsync.snapshot import Snapshot
 
 SIGNS = {"add": "+", "update": "~", "remove": "-"}
-_DONE = {"add": "added", "update": "updated", "remove": "removed"}
+DONE = {"add": "added", "update": "updated", "remove": "removed"}
+"""What became of an entry, in a word."""
 _LONGEST_VALUE = 100
 # Harmless to a parser, able to rearrange what a person reads (Trojan Source, CVE-2021-42574).
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u2028\u2029\u061c")
@@ -55,6 +57,11 @@ def clipped(text: str, longest: int = _LONGEST_VALUE) -> str:
     return f"{text[:kept]}... (+{len(text) - kept})" if kept > _CELL else f"{text[: longest - 3]}..."
 
 
+def quoted(item: Json) -> str:
+    """A value that stands in a file as an error shows it."""
+    return clipped(repr(item))
+
+
 def _json(item: Json) -> str:
     return orjson.dumps(item).decode()
 
@@ -76,7 +83,7 @@ def change_lines(change: Change) -> Iterator[str]:
 
 def summary(counts: Mapping[Any, int]) -> str:
     """What changed, in one line."""
-    return ", ".join(f"{counts[op]} {word}" for op, word in _DONE.items())
+    return ", ".join(f"{counts[op]} {word}" for op, word in DONE.items())
 
 
 def counted(counts: Mapping[str, int | None]) -> str:
@@ -120,10 +127,7 @@ def changes_document(changes: Iterable[Change]) -> list[dict[str, Any]]:
             "medium": change.medium.name,
             "id": change.id,
             "title": change.title,
-            "fields": {
-                name: {"from": change.fields[name][0], "to": change.fields[name][1]}
-                for name in change.medium.ordered(change.fields)
-            },
+            "fields": {name: from_to(change.fields[name]) for name in change.medium.ordered(change.fields)},
         }
         for change in changes
     ]

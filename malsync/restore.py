@@ -4,22 +4,24 @@ Each write is in the journal as `sent`, on disk, before it leaves; what MAL answ
 others did meanwhile is not overwritten; and at the end both lists are read again, for an answer is no proof.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from html import unescape
 from typing import TYPE_CHECKING, Any
 
+from malsync.attempt import Attempt, is_gone
 from malsync.backup import Shelf, doubts
 from malsync.clock import Clock
 from malsync.diff import FieldChanges
-from malsync.entry import Entry, same, value
+from malsync.entry import Entry
 from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, MirrorError, NotFound, Rejected
-from malsync.intent import Kind, left_of
-from malsync.medium import Json, ListStatus
-from malsync.plan import Call, Key, Left, Plan, is_partial, judge, remaining, sendable
-from malsync.snapshot import Snapshot, Source, User
+from malsync.intent import Kind
+from malsync.judging import judge
+from malsync.medium import ListStatus
+from malsync.plan import Call, Left, Plan, sendable
+from malsync.settling import settle
+from malsync.snapshot import Snapshot, Source
 
 if TYPE_CHECKING:
     from malsync.api import Client
@@ -141,7 +143,7 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
     try:
         final = writer.work_and_read()
         after = keep(around.mirror, around.shelf, final, "after-run")
-        left = _settle(around, run, planner(final), final)
+        left = settle(journal, run, planner(final), final, rounded=around.rounded, now=around.clock.now())
         journal.ended(run.number, "finished", now=around.clock.now(), after=after.number)
     except KeyboardInterrupt as stop:
         raise Interrupted(*_broken_off("Interrupted", journal, run)) from stop
@@ -157,8 +159,8 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
 
 def _broken_off(what: str, journal: "Journal", run: "Run") -> tuple[str, str]:
     lines = journal.lines(run.number)
-    ended = sum(line.state not in ("planned", "sent") for line in lines)
-    is_open = journal.run(run.number).state == "unfinished"
+    ended = sum(not line.is_open for line in lines)
+    is_open = journal.run(run.number).is_open
     return (
         f"{what.rstrip('.')}. Run {run.number}: {ended} of {len(lines)} writes are settled.",
         f"To go on: malsync resume {run.number}" if is_open else "It had come to its end. To look at it: malsync runs",
@@ -190,7 +192,7 @@ class _Writer:
 
     def _send_all(self) -> None:
         lines = self._journal.lines(self._number)
-        open_lines = [line for line in lines if line.state in ("planned", "sent")]
+        open_lines = [line for line in lines if line.is_open]
         for settled, line in enumerate(open_lines, start=len(lines) - len(open_lines) + 1):
             if is_stale(self._live, self._around.clock):
                 self._live = self._around.read()
@@ -198,7 +200,7 @@ class _Writer:
                 self._around.told(self._one(line), settled)
 
     def _one(self, line: "Line") -> "Line":
-        now = self._now(line.call)
+        now = self._live.list_status(line.call.medium, line.call.id)
         verdict = judge(self._around.rounded(line.call), now, force=self._around.force)
         if verdict.state != "send":
             return self._settled(line, verdict.state, tries=0, why=verdict.why)
@@ -215,12 +217,12 @@ class _Writer:
         return settled
 
     def _written(self, line: "Line", fields: FieldChanges, now: ListStatus | None) -> "Line":
-        attempt = _Attempt(self._client, line.call, fields, now)
+        attempt = Attempt(self._client, line.call, fields, now)
         try:
             attempt.make()
         except (NotFound, Rejected) as error:
-            state = "not_restorable" if _is_gone(error) else "failed"
-            why = "MAL has no such title now" if _is_gone(error) else error.message
+            state = "not_restorable" if is_gone(error) else "failed"
+            why = "MAL has no such title now" if is_gone(error) else error.message
             self._dead.clear()
             return self._settled(line, state, tries=attempt.tries, http=error.status, why=why)
         if attempt.meanwhile:
@@ -242,182 +244,6 @@ class _Writer:
         self._journal.answered(self._number, line.seq, state, now=now, tries=tries, why=why, **answer)
         return replace(line, state=state, why=why)
 
-    def _now(self, call: Call) -> ListStatus | None:
-        entry = self._live.entries(call.medium).get(call.id)
-        return None if entry is None else entry.list_status
-
-
-def _is_gone(error: NotFound | Rejected) -> bool:
-    return isinstance(error, NotFound) or error.code == "invalid_content"
-
-
-class _Attempt:
-    """One entry's write, and once more what did not arrive.
-
-    `why` says what could not be restored, `meanwhile` what somebody else did to the entry since it was read.
-    """
-
-    def __init__(self, client: "Client", call: Call, fields: FieldChanges, now: ListStatus | None) -> None:
-        self.answer: ListStatus | None = None
-        self.why = ""
-        self.meanwhile = ""
-        self._client = client
-        self._call = call
-        self._fields = fields
-        self._now = now or {}
-        self._begun_at = client.requests.total()
-
-    @property
-    def tries(self) -> int:
-        """Requests that this took."""
-        return self._client.requests.total() - self._begun_at
-
-    def make(self) -> None:
-        """Send it. Raises what the client raises."""
-        if self._call.op == "remove":
-            self._client.remove(self._call.medium, self._call.id)
-            return
-        wanted = {name: to for name, (_, to) in self._fields.items()}
-        refused = self._sent(wanted)
-        self.meanwhile = self._changed_meanwhile()
-        wrong = self._unlike({name: to for name, to in wanted.items() if name not in refused})
-        if wrong:
-            self.answer = self._update(self._once_more(wrong))
-            wrong = self._unlike(wrong)
-        reasons = [f"{name}: MAL refuses {wanted[name]}" for name in refused]
-        reasons += [f"{name}: wanted {wanted[name]!r}, MAL keeps {got!r}" for name, got in wrong.items()]
-        self.why = "; ".join(reasons)
-
-    def _sent(self, wanted: dict[str, Json]) -> list[str]:
-        """Send it all; where MAL takes no date without a day, the rest. Returns the names of those dates."""
-        by_name = self._call.medium.by_name
-        partial = [name for name, to in wanted.items() if is_partial(by_name[name], to)]
-        try:
-            self.answer = self._update(wanted)
-        except Rejected as error:
-            if not partial or _is_gone(error):
-                raise
-        else:
-            return []
-        rest = {name: to for name, to in wanted.items() if name not in partial}
-        if rest:
-            self.answer = self._update(rest)
-        return partial
-
-    def _once_more(self, wrong: dict[str, Json]) -> dict[str, Json]:
-        """What did not arrive, with status and progress: alone, progress was ignored at times (imau#2).
-
-        A day that MAL made of a month or a year is taken back: nobody entered it. Where there was a month or a year before,
-        MAL would make a day of that as well, so no date is left.
-        """
-        medium = self._call.medium
-        again: dict[str, Json] = {}
-        for name, got in wrong.items():
-            field, (was, to) = medium.by_name[name], self._fields[name]
-            if is_partial(field, to) and not same(got, was):
-                again[name] = None if is_partial(field, was) else was
-            else:
-                again[name] = _decoded(to, got)
-        for name in ("status", *medium.progress):
-            if name in self._fields and name not in again:
-                again[name] = self._fields[name][1]
-        answer = self.answer or {}
-        again.setdefault("status", answer.get("status"))
-        return {name: to for name, to in again.items() if name != "status" or to}
-
-    def _unlike(self, wanted: Iterable[str]) -> dict[str, Json]:
-        """Those of `wanted` that the answer shows otherwise, with what it shows."""
-        answer, by_name = self.answer or {}, self._call.medium.by_name
-        got = {name: value(by_name[name], answer) for name in wanted}
-        return {name: found for name, found in got.items() if not same(found, self._fields[name][1])}
-
-    def _changed_meanwhile(self) -> str:
-        """What the answer shows of fields that were not sent and are not as they were read: somebody else was here."""
-        if self.answer is None:
-            return ""
-        others = [field for field in self._call.medium.writable if field.name not in self._fields]
-        pairs = {field.name: (value(field, self._now), value(field, self.answer)) for field in others}
-        changed = [f"{name} {got!r}, which was {was!r}" for name, (was, got) in pairs.items() if not same(was, got)]
-        return f"changed meanwhile, and not by this run: {', '.join(changed)}" if changed else ""
-
-    def _update(self, values: dict[str, Json]) -> ListStatus:
-        return self._client.update(self._call.medium, self._call.id, values)
-
-
-def _decoded(to: Json, got: Json) -> Json:
-    """What to send so that `to` is shown. Where MAL encodes what it shows, it would encode what it has encoded before."""
-    is_encoded = isinstance(to, str) and isinstance(got, str) and unescape(got) == to
-    return unescape(str(to)) if is_encoded else to
-
-
-def _settle(around: Surroundings, run: "Run", open_plan: Plan, final: Snapshot) -> tuple[Left, ...]:
-    """What is left by the last reading, whose `open_plan` is; and each line's state set right by it.
-
-    A line is judged by what it was to write, for the plan made anew may be content with less: `missing` keeps what is there,
-    `newest` what was touched last, and to a revert what MAL made of our own write looks like somebody else's.
-    """
-    journal, now = around.mirror.journal, around.clock.now()
-    lines = journal.lines(run.number)
-    unlike = {call.key: call for call in remaining([around.rounded(line.call) for line in lines], final).calls}
-    still: dict[Key, Call] = {call.key: call for call in open_plan.calls}
-    conflicts = {one.key for one in open_plan.left}
-    left: list[Left] = []
-    ours: dict[Key, FieldChanges] = {}
-    for line in lines:
-        key = line.call.key
-        if key not in unlike:
-            if line.state in _MENDED:
-                journal.answered(run.number, line.seq, _MENDED[line.state], now=now, tries=0, why=_SHOWN)
-            continue
-        call = still.pop(key, None)
-        if call is None and key in conflicts and line.state != "not_restorable":
-            continue  # a conflict, which is told as one
-        if call is None and line.state in ("skipped", "already"):
-            # Somebody else has settled it, in a way that will do.
-            journal.answered(run.number, line.seq, "already", now=now, tries=0, why=_SHOWN)
-            continue
-        call = call or unlike[key]
-        why = line.why
-        if line.state not in _MENDED:
-            why = _NOT_SHOWN
-            journal.answered(run.number, line.seq, "failed", now=now, tries=0, why=why)
-        left.append(_left(call, why))
-        ours[key] = call.fields
-    left += [_left(call, "changed while the run was under way") for call in still.values()]
-    left += _without(open_plan.left, ours)
-    return (*left, *_unmended(run, final, {(one.key, name) for one in left for name in one.fields}))
-
-
-def _unmended(run: "Run", final: Snapshot, told: Container[tuple[Key, str]]) -> Iterator[Left]:
-    """What the first plan said that no write can mend, and nobody has: one made anew may be content with what is there."""
-    for one in map(left_of, run.head.get("left", ())):
-        entry = final.entries(one.medium).get(one.id)
-        now = {} if entry is None else entry.list_status
-        for name, sides in one.fields.items():
-            field = one.medium.by_name.get(name)
-            if field is None or "to" not in sides or (one.key, name) in told:
-                continue
-            if not same(value(field, now), sides["to"]):
-                yield replace(one, fields={name: sides})
-
-
-def _without(left: Iterable[Left], ours: Mapping[Key, FieldChanges]) -> Iterator[Left]:
-    """`left` without those fields that are told already as what became of a write."""
-    for one in left:
-        fields = {name: sides for name, sides in one.fields.items() if name not in ours.get(one.key, {})}
-        if fields or not one.fields:
-            yield replace(one, fields=fields)
-
-
-_MENDED: dict[str, Any] = {"failed": "done", "skipped": "already", "not_restorable": "done"}
-_SHOWN = "the last reading shows it as wanted"
-_NOT_SHOWN = "the last reading does not show it as wanted"
-
-
-def _left(call: Call, why: str) -> Left:
-    fields = {name: {"wanted": to, "live": is_now} for name, (is_now, to) in call.fields.items()}
-    return Left(call.medium, call.id, call.title, why, fields)
-
 
 def as_written(before: Snapshot, lines: "Iterable[Line]") -> Snapshot:
     """The lists as a run would have left them had nobody else been there: those before it, and over them its writes.
@@ -437,12 +263,3 @@ def as_written(before: Snapshot, lines: "Iterable[Line]") -> Snapshot:
         status = line.answer or {**({} if was is None else was.list_status), **sent}
         titles[call.id] = Entry(call.id, call.title, status)
     return replace(before, lists=lists)
-
-
-def same_person(a: User, b: User) -> bool:
-    """Whether two MAL users are one: a public list, read by name, has no id to compare. A list that names nobody is anyone's."""
-    if any(one.id is None and not one.name for one in (a, b)):
-        return True
-    if a.id is None or b.id is None:
-        return a.origin == b.origin and a.name.lower() == b.name.lower()
-    return a.key == b.key

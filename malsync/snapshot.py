@@ -1,24 +1,27 @@
 """A snapshot: both lists of one MAL user as they stood while they were read, and the digest that says it is whole."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
 import orjson
 
-from malsync.entry import Entry, TitleList
+from malsync.entry import TitleList
 from malsync.medium import MEDIA, Json, ListStatus, Medium
 
 Source = Literal["backup", "before-run", "after-run", "import", "public"]
 AROUND_RUNS: frozenset[Source] = frozenset({"before-run", "after-run"})
 """The sources of lists that were stored because a run was about to change them, or had. Nobody has called them good."""
+BACKUPS: frozenset[Source] = frozenset({"backup", "public"})
+"""The sources of lists that were read from MAL because somebody wanted them kept."""
 Covers = dict[str, tuple[str, ...] | None]
 """By medium, the names of the fields that a snapshot knows; None where it does not know the list at all."""
 
-_SAFE_INTEGER = 2**53 - 1
+LARGEST_EXACT = 2**53 - 1
+"""The largest integer that JSON carries exactly, whoever reads it."""
 _DEEPEST = 100  # what writes JSON for us stops at 254, and nothing that a list says is nested at all
 _PLAIN_TYPES = frozenset({str, bool, int, list, type(None)})
 _TEXT_ONLY = frozenset({str})
@@ -36,6 +39,15 @@ class User:
     def key(self) -> tuple[str, int | str]:
         """What makes two users the same one: names change and differ in case, ids do not."""
         return self.origin, self.name.lower() if self.id is None else self.id
+
+
+def same_person(a: User, b: User) -> bool:
+    """Whether two MAL users are one: a public list, read by name, has no id to compare. A list that names nobody is anyone's."""
+    if any(one.id is None and not one.name for one in (a, b)):
+        return True
+    if a.id is None or b.id is None:
+        return a.origin == b.origin and a.name.lower() == b.name.lower()
+    return a.key == b.key
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,11 @@ class Snapshot:
     def entries(self, medium: Medium) -> TitleList:
         """The list of `medium`; empty where it is not covered."""
         return self.lists.get(medium.name) or {}
+
+    def list_status(self, medium: Medium, id: int) -> ListStatus | None:
+        """The user's data for one title; None where it is not on the list."""
+        entry = self.entries(medium).get(id)
+        return None if entry is None else entry.list_status
 
     def known_as(self, source: Source) -> "Snapshot":
         """The same lists with another account of where they came from."""
@@ -130,62 +147,6 @@ def _as_doubles(item: Json, room: int = _DEEPEST) -> Json:
         return {name: _as_doubles(part, room - 1) for name, part in item.items()}
     if isinstance(item, list):
         return [_as_doubles(part, room - 1) for part in item]
-    if isinstance(item, int) and not -_SAFE_INTEGER <= item <= _SAFE_INTEGER:
+    if isinstance(item, int) and not -LARGEST_EXACT <= item <= LARGEST_EXACT:
         return float(item)
     return item
-
-
-def timestamp(moment: datetime) -> str:
-    """UTC with milliseconds and a Z: the one form in which malsync writes a time, and it sorts as text."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
-def parse_timestamp(text: str) -> datetime:
-    """The moment that `timestamp` wrote. Raises ValueError for anything that names no moment."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text} has no time zone")
-    return moment.astimezone(UTC)
-
-
-def encode(snapshot: Snapshot) -> Iterator[bytes]:
-    """The JSON snapshot, in pieces: entries by id, members by name, one entry a line: `git diff` of two of them reads well."""
-    head = {
-        "format": "malsync-snapshot",
-        "version": 1,
-        "user": {"id": snapshot.user.id, "name": snapshot.user.name},
-        "origin": snapshot.user.origin,
-        "taken_at": timestamp(snapshot.taken_at),
-        "source": snapshot.source,
-        "covers": snapshot.covers,
-        "digest": snapshot.digest,
-        "note": snapshot.note,
-    }
-    if snapshot.suspicious:
-        head["suspicious"] = snapshot.suspicious
-    yield b"{\n"
-    for name, item in head.items():
-        yield b'"%b": %b,\n' % (name.encode(), orjson.dumps(item))
-    for place, medium in enumerate(MEDIA.values()):
-        yield b'"%b": ' % medium.name.encode()
-        yield from _encode_list(snapshot.lists.get(medium.name))
-        yield b",\n" if place + 1 < len(MEDIA) else b"\n"
-    yield b"}\n"
-
-
-def _encode_list(titles: TitleList | None) -> Iterator[bytes]:
-    if titles is None:
-        yield b"null"
-        return
-    yield b"["
-    between = b"\n"
-    for entry in sorted(titles.values(), key=_by_id):
-        node = orjson.dumps({"id": entry.id, "title": entry.title})
-        data = orjson.dumps(entry.list_status, option=orjson.OPT_SORT_KEYS)
-        yield b'%b{"node":%b,"list_status":%b}' % (between, node, data)
-        between = b",\n"
-    yield b"\n]" if titles else b"]"
-
-
-def _by_id(entry: Entry) -> int:
-    return entry.id

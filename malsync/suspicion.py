@@ -3,6 +3,7 @@
 from malsync.diff import count, diff
 from malsync.medium import MEDIA, Medium
 from malsync.snapshot import Snapshot
+from malsync.wording import many
 
 LOST_AT_LEAST = 5
 LOST_SHARE = 0.5
@@ -26,7 +27,7 @@ def doubt(medium: Medium, good: Snapshot, now: Snapshot) -> str | None:
     if not had or now.lists.get(medium.name) is None:
         return None
     if not now.entries(medium):
-        return f"{medium.name}: the list is empty, and had {had} entries"
+        return f"{medium.name}: the list is empty, and had {many(had, 'entry', 'entries')}"
     changes = count(diff(good, now, media={medium.name}, unknowns=False))
     lost, touched = changes["remove"], changes["remove"] + changes["update"]
     if lost >= LOST_AT_LEAST and lost > had * LOST_SHARE:

@@ -1,4 +1,4 @@
-"""HTTP to the MAL API: who asks, how fast, how often again, and what an answer means.
+"""HTTP to the MAL API: how often a request is sent again, and what an answer means.
 
 How MAL tells its failures apart is stated where it is used; the sources are public clients' recorded replies, named there.
 """
@@ -8,10 +8,9 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -19,9 +18,11 @@ import requests
 import urllib3
 
 from malsync import __version__
+from malsync.address import is_loopback, origin_of
 from malsync.clock import Clock
+from malsync.credentials import Credentials
 from malsync.errors import ApiError, AuthError, Later, NotFound, PrivateList, Rejected, Transient, UsageError
-from malsync.origin import origin_of as origin_of  # part of what this module offers
+from malsync.pace import Pace
 
 TRIES = 5
 BUDGET_SECONDS = 300.0
@@ -31,146 +32,25 @@ _TIMEOUT = (10.0, 60.0)
 _MAX_ANSWER = 64 * 2**20
 _PIECE = 2**20
 _DELETED = (b"", b"null")  # what stands in the place of `[]` in the reference's sample, and where bodies get lost
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _ANOTHERS_LIST = re.compile(r"GET /users/(?!@me/)")
 _CHECK_URL = "Check that MALSYNC_API_URL is the address of the MAL API v2."
 REACH = "Check the network, and whether MyAnimeList is up; then run the same command again."
 
 
-class Credentials(Protocol):
-    """Who asks. `headers` may be called at any time; `renew` after MAL refused what it gave."""
+def session_for(url: str, user_agent: str) -> requests.Session:
+    """A session that sends what it is told and nothing else: it looks for no password in ~/.netrc, to send that instead.
 
-    def headers(self) -> dict[str, str]:
-        """The headers that prove it, fresh ones where the old are about to expire."""
-
-    def renew(self, refused: dict[str, str]) -> bool:
-        """Replace the refused headers. False when there is nothing to replace them with."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientId:
-    """No user at all: public reads with the client id (MAL allows them since 2021, myanimelist-api-v2#7)."""
-
-    client_id: str
-
-    def headers(self) -> dict[str, str]:
-        """The client id's header."""
-        return {"X-MAL-CLIENT-ID": self.client_id}
-
-    def renew(self, refused: dict[str, str]) -> bool:  # noqa: ARG002
-        """A client id cannot be renewed."""
-        return False
+    For this machine's own addresses it takes no proxy from the environment, which could only carry a token elsewhere.
+    """
+    session = requests.Session()
+    session.headers["User-Agent"] = user_agent
+    session.auth = _as_it_is
+    session.trust_env = not is_loopback(url)
+    return session
 
 
-@dataclass(frozen=True, slots=True)
-class FixedToken:
-    """A token from elsewhere: used as it is, never stored, never refreshed. `source` is what it was read from, if anything."""
-
-    access_token: str = field(repr=False)
-    source: str = ""
-
-    def headers(self) -> dict[str, str]:
-        """The token's header."""
-        return {"Authorization": f"Bearer {self.access_token}"}
-
-    def renew(self, refused: dict[str, str]) -> bool:  # noqa: ARG002
-        """It is not ours to refresh. Raises AuthError that names its source: logging in would not replace it."""
-        if self.source:
-            raise AuthError(
-                f"MAL refused the token in {self.source}.",
-                "Put a fresh one there, or unset it. Log in again: malsync login",
-            )
-        return False
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the address is this machine's own."""
-    return (urlsplit(url).hostname or "") in _LOOPBACK
-
-
-def check_url(url: str, name: str) -> str:
-    """`url` without its last slash. Raises UsageError unless it is https, or http on this machine."""
-    if "@" in url:
-        raise UsageError(
-            f"{name} holds a user name or a password.", "Take it out; malsync signs in with its own tokens."
-        )
-    if not _is_safe(url):
-        raise UsageError(
-            f"{name} is {url!r}: malsync sends tokens over https only (http on this machine's own addresses).",
-            f"Set {name} to an address that begins with https://",
-        )
-    return url.rstrip("/")
-
-
-def _is_safe(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        # A port that is none is found only when it is asked for.
-        is_address = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return is_address and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))
-
-
-class Pace:
-    """At most so many requests a second, shared by every thread; 0: no limit. It slows where MAL has had enough, and recovers."""
-
-    SLOWED = 0.5
-    LONGEST = 30.0
-    RECOVERY = 0.75
-
-    def __init__(self, per_second: float, clock: Clock | None = None) -> None:
-        self._usual = 1 / per_second if per_second else 0.0
-        self._gap = self._usual
-        self._clock = clock or Clock()
-        self._lock = threading.Lock()
-        self._next = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """The time from one request to the next, as it is now."""
-        return self._gap
-
-    def wait(self) -> None:
-        """Return when the next request may leave."""
-        with self._lock:
-            if not self._gap:
-                return
-            now = self._clock.monotonic()
-            turn = max(now, self._next)
-            self._next = turn + self._gap
-        if turn > now:
-            self._clock.sleep(turn - now)
-
-    def learn(self, enough: int) -> None:
-        """From a call: so many times MAL had `enough` (429, a block page, 5xx). Each halves the pace; none is a step back up."""
-        with self._lock:
-            if enough:
-                self._gap = min(max(self.LONGEST, self._usual), max(self.SLOWED, self._gap) * 2**enough)
-            else:
-                self._gap = self._recovered(self._gap)
-
-    def expected(self, requests: int) -> float:
-        """The seconds that so many requests take from now on, where MAL has enough of none of them."""
-        total, gap = 0.0, self._gap
-        while requests and gap > self._usual:
-            total, gap, requests = total + gap, self._recovered(gap), requests - 1
-        return total + requests * self._usual
-
-    def _recovered(self, gap: float) -> float:
-        faster = gap * self.RECOVERY
-        return faster if faster > max(self._usual, self.SLOWED / 10) else self._usual
-
-
-class _Bearer(requests.auth.AuthBase):
-    """Our headers as requests' `auth`: without one it would look for a password in ~/.netrc and send that instead."""
-
-    def __init__(self, headers: dict[str, str]) -> None:
-        self._headers = headers
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._headers)
-        return request
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 class Transport:
@@ -285,7 +165,7 @@ class Transport:
                 method,
                 address,
                 **content,
-                auth=_Bearer(headers),
+                headers=headers,
                 timeout=_TIMEOUT,
                 allow_redirects=False,
                 stream=True,
@@ -323,13 +203,10 @@ class Transport:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
+            session = self._local.session = session_for(self.api_url, self._user_agent)
             self._sessions.append(session)
-            session.headers["User-Agent"] = self._user_agent
             if is_loopback(self.api_url):
-                # A proxy from the environment would only carry the token elsewhere, and packing costs more than it saves.
-                session.trust_env = False
-                session.headers["Accept-Encoding"] = "identity"
+                session.headers["Accept-Encoding"] = "identity"  # packing costs more there than it saves
         return session
 
 

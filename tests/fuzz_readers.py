@@ -20,6 +20,7 @@ from malsync.api import Client
 from malsync.auth import FileStore, Request, TokenEndpoint, code_from
 from malsync.browse.show import harmless
 from malsync.callback import _Handler
+from malsync.credentials import FixedToken
 from malsync.errors import MalsyncError
 from malsync.interchange import list_file, mal_reader, plan_file, snapshot_file
 from malsync.interchange.shelf import Latest
@@ -31,7 +32,6 @@ from malsync.reading import read_list
 from malsync.refs import Sources, end_of, parse, resolve, start_of
 from malsync.sandbox import Sandbox, World
 from malsync.snapshot import Snapshot, User, whole
-from malsync.transport import FixedToken
 from tests import fuzz_elsewhere
 from tests.fuzz_ground import API, STATUSES, TIME, Canned, Read, Reader, file, folder, split
 from tests.harness import ROOT

@@ -22,12 +22,12 @@ from typing import Any
 
 import orjson
 
+from malsync.address import origin_of
 from malsync.auth import FILE_NAME as FILE_OF_TOKENS
 from malsync.auth import Tokens
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox, World
 from malsync.sandbox.browser import answer_consent
-from malsync.transport import origin_of
 from tests.harness import ROOT, Malsync, Result, TestTime
 from tests.matrix_rows import (
     COMMANDS,
@@ -43,8 +43,8 @@ from tests.matrix_rows import (
     Command,
     Place,
 )
+from tests.servers import free_port
 from tests.signing import MONTH
-from tests.test_callback import free_port
 
 DOCUMENT = ROOT / "docs" / "faults.md"
 ONWARDS = "99999"

@@ -1,6 +1,7 @@
 """Tiny far sides, for answers that the sandbox never gives and for addresses that must hear nothing."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,6 +11,13 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 JSON_TYPE = "application/json; charset=UTF-8"
+
+
+def free_port() -> int:
+    """A port at which nobody listens just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

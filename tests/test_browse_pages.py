@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
@@ -199,6 +200,26 @@ def test_home_says_what_is_wrong_with_the_last_backup_and_looks_again(archived: 
     second.says("Verified")
 
 
+def test_what_is_wrong_is_told_too_where_the_proof_takes_longer_than_a_page_waits(archived: Archive) -> None:
+    may_end, ended = Event(), Event()
+
+    def prove(number: int) -> str | None:
+        may_end.wait(10)
+        ended.set()
+        return f"snapshot {number} does not rebuild to what was stored"
+
+    with visiting(archived.path, prove=prove) as visit:
+        first = visit("/")
+        may_end.set()
+        assert ended.wait(10)
+        may_end.clear()  # one that was begun anew would come to no end
+        second = visit("/")
+        may_end.set()
+
+    assert "does not rebuild" not in first.text
+    second.says("does not rebuild to what was stored")
+
+
 def test_the_history_tells_of_the_day_on_which_too_much_changed_with_the_command_to_type(
     archived: Archive, visit: Visitor
 ) -> None:
@@ -353,9 +374,11 @@ def test_a_run_shows_each_call_and_what_came_of_it(archived: Archive, visit: Vis
 
     page = visit(f"/runs/{archived.run}")
     failed = visit(f"/runs/{archived.run}?state=failed")
+    beyond = visit(f"/runs/{archived.run}?page=99")
 
     page.says("Run 1: restore", "Finished", *(f"{state.replace('_', ' ')} {count}" for state, count in counts.items()))
     assert sum(one.tag == "tr" for one in failed.elements) == 1 + counts["failed"]
+    assert sum(one.tag == "tr" for one in beyond.elements) > 1  # the last page that there is
     (row,) = told(visit, "/mirror/runs?user=1")
     assert (row["calls"], row["done"], row["open"]) == (sum(counts.values()), counts["done"], counts["planned"])
 

@@ -12,12 +12,7 @@ import pytest
 from malsync.auth import Request, authorization_request, code_from
 from malsync.callback import Listener
 from malsync.errors import AuthError, MalsyncError, UsageError
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.servers import free_port
 
 
 class Waiting:

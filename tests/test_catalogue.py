@@ -542,13 +542,13 @@ def test_everything_anew_is_gone_on_with_for_two_days_and_until_it_is_done(mirro
     catalogue = mirror.catalogue
     mirror.add(snapshot(anime={1: watched()}))
     mirror.add(snapshot(anime={1: watched()}, user=THEO))
-    first = catalogue.sweep(MIKA, "details", NOW)
+    first = catalogue.begin_fetch(MIKA, "details", NOW)
 
-    again = catalogue.sweep(MIKA, "details", NOW + timedelta(days=2))
-    others = [catalogue.sweep(MIKA, "details anime", NOW), catalogue.sweep(THEO, "details", NOW)]
-    late = catalogue.sweep(MIKA, "details", NOW + timedelta(days=2, seconds=1))
-    catalogue.swept(late, NOW + timedelta(days=3))
-    after = catalogue.sweep(MIKA, "details", NOW + timedelta(days=3))
+    again = catalogue.begin_fetch(MIKA, "details", NOW + timedelta(days=2))
+    others = [catalogue.begin_fetch(MIKA, "details anime", NOW), catalogue.begin_fetch(THEO, "details", NOW)]
+    late = catalogue.begin_fetch(MIKA, "details", NOW + timedelta(days=2, seconds=1))
+    catalogue.end_fetch(late, NOW + timedelta(days=3))
+    after = catalogue.begin_fetch(MIKA, "details", NOW + timedelta(days=3))
 
     assert first.is_new
     assert (again.number, again.started_at, again.is_new) == (first.number, NOW, False)

@@ -17,7 +17,7 @@ from malsync.validation import problem
 from tests.harness import Malsync
 from tests.lists import write
 from tests.signing import sign_in
-from tests.test_cli_restore import (
+from tests.writing import (
     absent,
     harm,
     ids,
@@ -455,7 +455,8 @@ def _deep(depth: int) -> Any:
     return item
 
 
-LONG = "x" * 50_000_000
+HUGE = "x" * 50_000_000
+LONG = "x" * 2_000_000  # longer than any text may be, and written and read in a moment
 HOSTILE: dict[str, tuple[Edit, str]] = {
     "another format": (lambda document: document.update(format="malsync-snapshot"), "not a malsync plan"),
     "no format": (lambda document: document.pop("format"), "not a malsync plan"),
@@ -533,14 +534,15 @@ HOSTILE: dict[str, tuple[Edit, str]] = {
         ),
         "nested",
     ),
-    "50 MB of comments": (_field("comments", LONG, ""), "50,000,000"),
-    "50 MB of tags": (_field("tags", [LONG], ["x", "y"]), "50,000,000"),
-    "50 MB of a status": (_field("status", LONG, "completed"), "50,000,000"),
-    "50 MB of a title": (_call("update", title=LONG), "50,000,000"),
-    "50 MB of a name": (_field(LONG, 1), ""),
-    "50 MB of an unknown member": (lambda document: document.update({LONG: 1}), ""),
-    "50 MB in a wrong place": (lambda document: document.update(calls=LONG), "calls"),
-    "50 MB of a field's name and a wrong value": (
+    "50 MB of comments": (_field("comments", HUGE, ""), "50,000,000"),
+    "2 MB of tags": (_field("tags", [LONG], ["x", "y"]), "2,000,000"),
+    "2 MB of a status": (_field("status", LONG, "completed"), "2,000,000"),
+    "half a MB of a status": (_field("status", "x" * 500_000, "completed"), "cannot become"),
+    "2 MB of a title": (_call("update", title=LONG), "2,000,000"),
+    "2 MB of a name": (_field(LONG, 1), ""),
+    "2 MB of an unknown member": (lambda document: document.update({LONG: 1}), ""),
+    "2 MB in a wrong place": (lambda document: document.update(calls=LONG), "calls"),
+    "2 MB of a field's name and a wrong value": (
         lambda document: call(document, "update")["fields"].update({LONG: 1}),
         "calls",
     ),

@@ -11,7 +11,7 @@ from malsync.snapshot import User
 from tests.harness import Malsync
 from tests.lists import write
 from tests.signing import kept, sign_in
-from tests.test_cli_restore import (
+from tests.writing import (
     MEDIA,
     absent,
     empty,

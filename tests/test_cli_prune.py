@@ -21,9 +21,9 @@ from malsync.sandbox import Sandbox, World
 from malsync.snapshot import Source
 from tests.harness import Malsync
 from tests.lists import MIKA, THEO, many, moment, snapshot, titles, watched
-from tests.test_cli_restore import absent, ids, interrupt, lists, small
 from tests.test_mirror_file import in_a_process, small_files_only
 from tests.test_restore_kill import hanging
+from tests.writing import absent, ids, interrupt, lists, small
 
 RULES = ("--keep-daily", "2", "--keep-monthly", "3")
 

@@ -10,7 +10,7 @@ import pytest
 from malsync.sandbox import Sandbox, World
 from tests.harness import Malsync
 from tests.lists import write
-from tests.test_cli_restore import (
+from tests.writing import (
     MEDIA,
     absent,
     ids,

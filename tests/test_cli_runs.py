@@ -13,7 +13,7 @@ from malsync.sandbox import Sandbox, World
 from tests.harness import Malsync
 from tests.lists import write
 from tests.signing import sign_in
-from tests.test_cli_restore import (
+from tests.writing import (
     MEDIA,
     absent,
     harm,

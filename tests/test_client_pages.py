@@ -365,7 +365,7 @@ def test_a_list_that_is_refused_after_its_first_page_is_not_private(far: tuple[F
     refused = told({"message": "", "error": "not_permitted"}, 403)
     side.answer = lambda heard: refused if "offset=" in heard.target else first(heard)
 
-    with pytest.raises(ApiError, match="It had shown 1 pages"):
+    with pytest.raises(ApiError, match=r"It had shown 1 page\."):
         list(client.user_list(ANIME, "somebody"))
 
     side.answer = lambda heard: refused

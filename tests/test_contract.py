@@ -19,8 +19,8 @@ from malsync.medium import MEDIA
 from malsync.sandbox import Sandbox
 from malsync.sandbox.settings import SETTINGS
 from tests.harness import Malsync
+from tests.servers import free_port
 from tests.signing import grants
-from tests.test_callback import free_port
 from tests.test_cli_login import log_in
 from tests.test_openapi import REFERENCE
 from tests.witness import Contract, Exchange, Witness

@@ -93,6 +93,17 @@ def assert_whole(mirror: Mirror) -> None:
 # -- what is stored
 
 
+def assert_one_version_at_a_time(path: Path) -> None:
+    """No entry has two versions at once, looked at beside what `verify` says of it."""
+    spans: dict[tuple[Any, ...], list[tuple[int, float]]] = {}
+    for *entry, since, until in rows(path, VERSION_ROWS):
+        spans.setdefault(tuple(entry), []).append((since, float("inf") if until is None else until))
+    for intervals in spans.values():
+        intervals.sort()
+        assert all(since < until for since, until in intervals)
+        assert all(one[1] <= two[0] for one, two in pairwise(intervals))
+
+
 @given(histories(misfits=True))
 def test_every_snapshot_of_a_list_through_time_rebuilds_to_what_was_stored(history: list[Snapshot]) -> None:
     with fresh() as mirror:
@@ -118,6 +129,7 @@ def test_snapshots_of_any_time_and_source_in_any_order_rebuild_to_what_was_store
             {info.number: info.taken_at for info in infos}.values()
         )
         assert_whole(mirror)
+        assert_one_version_at_a_time(mirror.path)
 
 
 @given(st.data())
@@ -230,21 +242,6 @@ def test_a_day_costs_a_row_for_each_entry_that_came_or_changed(history: list[Sna
             assert {name: found_rows[f"{name}_version"] for name in MEDIA} == stored
         assert total(mirror.path)["snapshot"] == len(history)
         assert total(mirror.path)["mal_user"] == total(mirror.path)["series"] == 1
-
-
-@given(st.lists(snapshots(user=st.just(MIKA)), min_size=1, max_size=5))
-def test_no_entry_has_two_versions_at_once(made: list[Snapshot]) -> None:
-    with fresh() as mirror:
-        for one in made:
-            mirror.add(one)
-
-        spans: dict[tuple[Any, ...], list[tuple[int, float]]] = {}
-        for *entry, since, until in rows(mirror.path, VERSION_ROWS):
-            spans.setdefault(tuple(entry), []).append((since, float("inf") if until is None else until))
-        for intervals in spans.values():
-            intervals.sort()
-            assert all(since < until for since, until in intervals)
-            assert all(one[1] <= two[0] for one, two in pairwise(intervals))
 
 
 def test_the_same_snapshot_again_changes_nothing(path: Path) -> None:

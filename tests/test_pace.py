@@ -11,9 +11,11 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from malsync.credentials import FixedToken
 from malsync.errors import MalsyncError
+from malsync.pace import Pace
 from malsync.sandbox import Sandbox
-from malsync.transport import TRIES, FixedToken, Pace, Transport
+from malsync.transport import TRIES, Transport
 from tests.harness import Malsync, TestTime
 
 ENOUGH = ["429", "403", "500", "502", "503", "504"]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from malsync.errors import Refused
-from malsync.medium import ANIME, MANGA, MEDIA, Kind, Medium
-from malsync.plan import MODES, Call, Filters, Mode, Plan, Prefer, guard_deletes, guard_wanted, is_partial, judge, plan
+from malsync.judging import judge
+from malsync.medium import ANIME, MANGA, MEDIA, Json, Kind, Medium
+from malsync.plan import MODES, Call, Filters, Mode, Plan, Prefer, guard_deletes, guard_wanted, is_partial, plan
 from malsync.snapshot import Covers, Snapshot
 from tests.lists import many, snapshot, watched
 
@@ -626,10 +627,21 @@ def test_eleven_deletes_are_allowed_by_that_number_or_more(allowed: int) -> None
     guard_deletes(*deleting(11), allowed)
 
 
+@pytest.mark.parametrize("odd", [[], {}, None, 7])
+def test_a_status_that_is_no_word_passes_no_filter_of_statuses(odd: Json) -> None:
+    """A file is believed no more than any stranger's, and may say that a status is a list."""
+    filters = Filters(statuses=frozenset({"completed"}))
+
+    assert not filters.takes(ANIME, 1, {"status": odd}, None)
+    assert filters.takes(ANIME, 1, {"status": odd}, {"status": "completed"})
+
+
 def test_a_number_that_was_given_is_the_most_even_below_ten() -> None:
     with pytest.raises(Refused, match="8 entries"):
         guard_deletes(*deleting(8), 5)
     guard_deletes(*deleting(5), 5)
+    with pytest.raises(Refused, match=r"This would delete 1 entry\. "):
+        guard_deletes(*deleting(1), 0)
 
 
 @pytest.mark.parametrize("number", [1, 9])

@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from malsync import Client, files
+from malsync.address import origin_of
 from malsync.auth import FileStore, StoredToken, TokenEndpoint
+from malsync.credentials import FixedToken
 from malsync.interchange import mal_reader, mal_writer, sheet
 from malsync.interchange.shelf import Latest
 from malsync.medium import ANIME, MEDIA
@@ -26,15 +28,14 @@ from malsync.mirror import FILE_NAME, Mirror
 from malsync.restore import Surroundings, fresh, is_stale
 from malsync.sandbox import Sandbox
 from malsync.snapshot import Snapshot, User
-from malsync.transport import FixedToken, origin_of
 from tests.broken import broken_installation
 from tests.harness import ROOT, Malsync, TestTime
 from tests.lists import moment, snapshot, watched
 from tests.servers import FarSide, Heard, Reply, entry, mal, page
 from tests.signing import grants, sign_in
 from tests.strategies import HOSTILE_TEXTS
-from tests.test_cli_restore import harm, small
 from tests.witness import Witness
+from tests.writing import harm, small
 
 DOCUMENTS = ("promises.md", "security.md")
 NAMED = re.compile(r"`test_(\w+)(?:\.py)?(?:::(test_\w+))?`")

@@ -18,7 +18,7 @@ from malsync.sandbox import Sandbox
 from tests.harness import Malsync, until
 from tests.servers import FarSide, entry, mal, page
 from tests.signing import sign_in
-from tests.test_cli_restore import MEDIA, absent, empty, harm, ids, interrupt, lists, outcomes, small, writes
+from tests.writing import MEDIA, absent, empty, harm, ids, interrupt, lists, outcomes, small, writes
 
 
 @pytest.fixture(autouse=True)

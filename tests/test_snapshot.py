@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from malsync.entry import Entry
 from malsync.interchange import snapshot_file
+from malsync.interchange.snapshot_file import encode
 from malsync.medium import ANIME, MEDIA, Medium
-from malsync.snapshot import Snapshot, canonical, digest_of, encode, member, parse_timestamp, timestamp, whole
+from malsync.moments import parse_timestamp, timestamp
+from malsync.snapshot import Snapshot, canonical, digest_of, member, whole
 from malsync.validation import problem
 from tests.lists import moment, snapshot, watched
 from tests.strategies import exact, json_values, list_statuses, means, snapshots

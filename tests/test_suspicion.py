@@ -77,9 +77,9 @@ def test_entries_that_came_do_not_count() -> None:
     assert suspicious(made(10), made(4, added=500)) == ["anime: 6 of 10 entries are gone"]
 
 
-@pytest.mark.parametrize("had", [1, 4, 5, 300])
-def test_a_list_that_had_entries_and_is_empty_now_is_suspicious(had: int) -> None:
-    assert suspicious(made(had), made(0)) == [f"anime: the list is empty, and had {had} entries"]
+@pytest.mark.parametrize(("had", "said"), [(1, "1 entry"), (4, "4 entries"), (5, "5 entries"), (300, "300 entries")])
+def test_a_list_that_had_entries_and_is_empty_now_is_suspicious(had: int, said: str) -> None:
+    assert suspicious(made(had), made(0)) == [f"anime: the list is empty, and had {said}"]
 
 
 def test_a_list_that_was_empty_may_be_anything() -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 
 from malsync.errors import UsageError
+from malsync.interchange.snapshot_file import encode
 from malsync.medium import ANIME, MANGA
-from malsync.snapshot import Snapshot, User, encode
+from malsync.snapshot import Snapshot, User
 from malsync.transfer import as_one
 from tests.harness import Malsync
 from tests.lists import MIKA, THEO, many, snapshot, watched, write

@@ -139,7 +139,7 @@ def test_the_catalogue_in_a_mirror_of_an_older_version_is_searched_and_goes_on(m
     with Mirror.open(path, write=True) as opened:
         mika = opened.info(1).user
         missing = [one.id for one in opened.catalogue.not_asked_for(mika, ANIME)]
-        sweep = opened.catalogue.sweep(mika, "details", now)
+        sweep = opened.catalogue.begin_fetch(mika, "details", now)
         before = record(path, "anime", 1)
         opened.catalogue.keep("search", {}, now, titles=[(ANIME, told)])
         assert opened.verify()[1] == "ok"

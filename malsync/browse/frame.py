@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from datasette.utils.asgi import Base400, NotFound, Response
 
+from malsync import wording
 from malsync.browse import queries
 from malsync.browse.guard import policy
 from malsync.medium import MEDIA, Medium
@@ -80,6 +81,18 @@ class Asked:
         sql = queries.sql(query)
         return await self.mirror.found(sql, **{**dict.fromkeys(_PARAMETER.findall(sql), ""), **values})
 
+    def leaf(self, entries: int, size: int) -> tuple[int, int]:
+        """Which page the address asks for where each has `size` of so many entries, and how many pages there are."""
+        pages = max(1, -(-entries // size))
+        return min(max(1, self.number("page", 1)), pages), pages
+
+    async def leafed(self, query: str, size: int, **values: Any) -> Row:
+        """The page that the address asks for of a query's rows, which nobody has counted: `rows`, `page`, and if there are
+        `more`."""
+        page = max(1, self.number("page", 1))
+        rows = await self.rows(query, **values, rows=size + 1, skip=(page - 1) * size)
+        return {"rows": rows[:size], "page": page, "more": len(rows) > size}
+
     async def newest(self, medium: Medium) -> Row | None:
         """The newest snapshot of the user that covers `medium`."""
         return await self.mirror.first(_NEWEST.format(medium.name), user=self.user_id)
@@ -117,8 +130,8 @@ class Asked:
 
     def typed(self, command: str) -> str:
         """The command line that does `command` for the user who is looked at."""
-        account = "default" if self.user is None else self.browse.accounts.get(_user(self.user).key, "default")
-        return f"malsync {command}" if account == "default" else f"malsync --account {account} {command}"
+        account = None if self.user is None else self.browse.accounts.get(_user(self.user).key)
+        return wording.command(command, account or wording.DEFAULT_ACCOUNT)
 
     async def page(self, template: str, **context: Any) -> Any:
         """A page of ours, under the strict policy."""

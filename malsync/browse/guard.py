@@ -30,9 +30,11 @@ def policy(pictures: str = "") -> str:
     return f"{STRICT}; img-src 'self' {pictures}".rstrip()
 
 
-_DATASETTES = policy() + "; script-src 'self'; connect-src 'self'"
 # Datasette colours its headings by style attributes; its scripts come from files, its inline ones are left out.
-_DATASETTES = _DATASETTES.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+_DATASETTES = (
+    f"default-src 'none'; style-src 'self' 'unsafe-inline'; {_COMMON}; img-src 'self';"
+    " script-src 'self'; connect-src 'self'"
+)
 
 _ENTER = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>malsync</title></head>

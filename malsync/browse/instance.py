@@ -13,6 +13,7 @@ from datasette.plugins import pm
 
 from malsync.browse import plugin, queries
 from malsync.snapshot import User
+from malsync.wording import DEFAULT_ACCOUNT
 
 NAME = "mirror"
 """The database's name in every address."""
@@ -86,6 +87,9 @@ def _may(action: int, first: str | None, second: str | None, *_: str | None) -> 
 class Browse(Datasette):
     """Datasette over the mirror at `path`. The arguments are those of `Site`."""
 
+    is_malsyncs = True
+    """What the plugin knows it by."""
+
     def __init__(
         self,
         path: Path,
@@ -98,8 +102,8 @@ class Browse(Datasette):
         _plug_in()
         self.pictures = _PICTURE_HOSTS if pictures else ()
         self.begins_with = user
-        # The account to name for a MAL user's lists; `default`, which needs no name, where it is one of several.
-        named = sorted(accounts, key=lambda name: name == "default")
+        # The account to name for a MAL user's lists; the one that needs no name, where it is one of several.
+        named = sorted(accounts, key=lambda name: name == DEFAULT_ACCOUNT)
         self.accounts = {accounts[name].key: name for name in named}
         self.prove = prove
         self.proven: dict[int, Future[str | None]] = {}

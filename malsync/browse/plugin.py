@@ -22,10 +22,15 @@ _UNDER = {"/days": "/snapshots", "/changes": "/snapshots", "/gone": "/snapshots"
 """Pages that are reached from another one of the navigation."""
 
 
+def _is_ours(datasette: Any) -> bool:
+    """Whether this is the Datasette over the mirror: a plugin hangs in every other one of the process too."""
+    return bool(getattr(datasette, "is_malsyncs", False))
+
+
 @hookimpl
-def register_routes() -> list[Any]:
+def register_routes(datasette: Any) -> list[Any]:
     """Our pages, in front of Datasette's."""
-    return pages.ROUTES
+    return pages.ROUTES if _is_ours(datasette) else []
 
 
 @hookimpl
@@ -40,6 +45,8 @@ def extra_template_vars(datasette: Any, request: Any) -> Any:
     """What every page shows: where one is, from where covers may come, and for a query of ours what there is to choose."""
 
     async def found() -> dict[str, Any]:
+        if not _is_ours(datasette):
+            return {}
         path = request.path if request is not None else "/"
         try:
             sources, choices = await pictures(datasette), await _choices(datasette, path)
@@ -74,8 +81,10 @@ def _query_at(path: str) -> queries.Query | None:
 
 
 @hookimpl
-def render_cell(row: Any, value: Any, column: str, table: str | None) -> Any:
+def render_cell(row: Any, value: Any, column: str, table: str | None, datasette: Any) -> Any:
     """Titles lead to their pages and statuses have their colours in Datasette's tables, too; of queries, see query.html."""
+    if not _is_ours(datasette):
+        return None
     return show.cell(row, column, value, next((name for name in MEDIA if table in (name, f"{name}_list")), ""))
 
 

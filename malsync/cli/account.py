@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from malsync.cli.app import App, ago, local_time
+from malsync.cli.app import App, local_time
 from malsync.cli.options import Command, pass_app
 from malsync.errors import UsageError
+from malsync.wording import ago, command
 
 if TYPE_CHECKING:
     from malsync.auth import Request
@@ -25,8 +26,9 @@ def login(app: App, no_browser: bool) -> None:
 
     Needs a client id of your own: register one at MAL (README, "Your client id") and set MALSYNC_CLIENT_ID.
     """
-    from malsync.auth import authorization_request, command, store_of
-    from malsync.transport import FixedToken, check_url, origin_of
+    from malsync.address import check_url, origin_of
+    from malsync.auth import authorization_request, store_of
+    from malsync.credentials import FixedToken
 
     settings = app.settings
     if not settings.client_id:
@@ -127,7 +129,7 @@ def accounts(app: App) -> None:
     from datetime import UTC, datetime
 
     from malsync.auth import REFRESH_TOKEN_SECONDS, store_of
-    from malsync.snapshot import timestamp
+    from malsync.moments import maybe_timestamp
 
     store = store_of(app.home, app.settings.token_store)
     rows = []
@@ -144,8 +146,8 @@ def accounts(app: App) -> None:
                 "user": {"id": user.id, "name": user.name},
                 "origin": user.origin,
                 "logged_in": dies is not None,
-                "refresh_token_expires_at": None if dies is None else timestamp(dies),
-                "last_backup": None if last is None else timestamp(last),
+                "refresh_token_expires_at": maybe_timestamp(dies),
+                "last_backup": maybe_timestamp(last),
             }
             for name, user, dies, last in rows
         ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def what_remains(calls: "Sequence[Call]", left: "Sequence[Left]") -> "Planner":
     """A planner that knows these calls alone: what of them the lists do not show yet."""
-    from malsync.plan import remaining
+    from malsync.judging import remaining
 
     return lambda now: replace(remaining(calls, now), left=tuple(left))
 
@@ -105,7 +105,12 @@ def _stored(job: Job, run: "Run", number: int | None) -> Snapshot:
             return job.mirror.load(number)
     except KeyError:
         pass
-    raise UsageError(
+    raise nothing_to_undo_by(run)
+
+
+def nothing_to_undo_by(run: "Run") -> UsageError:
+    """The error for a run whose lists have been pruned."""
+    return UsageError(
         f"Run {run.number} cannot be undone: the snapshots around it are gone.",
         "Restore an older list instead: malsync snapshots",
     )
@@ -113,17 +118,17 @@ def _stored(job: Job, run: "Run", number: int | None) -> Snapshot:
 
 def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[list[Call], list[Left]]":
     """Which of `calls` would go out now, and which would be skipped."""
-    from malsync.plan import Left, judge
+    from malsync.judging import judge
+    from malsync.plan import Left, from_to
 
     sent: list[Call] = []
     left: list[Left] = []
     for call in calls:
-        entry = live.entries(call.medium).get(call.id)
-        verdict = judge(call, None if entry is None else entry.list_status, force=force)
+        verdict = judge(call, live.list_status(call.medium, call.id), force=force)
         if verdict.state == "send":
             sent.append(replace(call, fields=verdict.fields))
         elif verdict.state == "skipped":
-            fields = {name: {"from": pair[0], "to": pair[1]} for name, pair in call.fields.items()}
+            fields = {name: from_to(pair) for name, pair in call.fields.items()}
             left.append(Left(call.medium, call.id, call.title, verdict.why, fields))
     return sent, left
 

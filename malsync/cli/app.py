@@ -10,21 +10,26 @@ from typing import TYPE_CHECKING, Any
 from malsync.cli.output import Output
 from malsync.cli.world import World
 from malsync.errors import AuthError, Busy, UsageError
+from malsync.wording import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from malsync.accounts import Accounts
     from malsync.api import Client
     from malsync.auth import TokenEndpoint
     from malsync.clock import Clock
     from malsync.config import Settings
+    from malsync.credentials import Credentials
     from malsync.interchange.anilist_client import AniList
     from malsync.interchange.mal_reader import Reading
+    from malsync.interchange.shelf import Latest
     from malsync.mirror import Mirror
     from malsync.refs import Chosen, Sources
     from malsync.snapshot import Snapshot, User
-    from malsync.transport import Credentials
 
 LOCK_NAME = "malsync.lock"
+_LATEST_NAME = "latest"
 _OWN_NAMES = {"mirror", "tokens", "accounts", "config", "malsync", "fetch", "last-error"}
 
 
@@ -43,7 +48,7 @@ class App:
     @property
     def account(self) -> str:
         """The account that is meant."""
-        return self.named_account or "default"
+        return self.named_account or DEFAULT_ACCOUNT
 
     @cached_property
     def home(self) -> Path:
@@ -86,9 +91,16 @@ class App:
         path = place(text)
         home, there = self.home.resolve(), path.resolve()
         is_own = there.parent == home and there.name.partition(".")[0] in _OWN_NAMES
-        if is_own or there.is_relative_to(home / "latest"):
+        if is_own or there.is_relative_to(home / _LATEST_NAME):
             raise UsageError(f"{path} is a place of malsync's own.", "Write to another file.")
         return path
+
+    @property
+    def shelf(self) -> "Latest":
+        """Where the newest list of each user stands as a file."""
+        from malsync.interchange.shelf import Latest
+
+        return Latest(self.home / _LATEST_NAME)
 
     # -- the mirror
 
@@ -98,6 +110,13 @@ class App:
         from malsync.mirror import FILE_NAME
 
         return self.settings.home / FILE_NAME
+
+    def mirror_to(self, what: str) -> Path:
+        """Where the mirror is, to be looked at and no more. Raises UsageError where there is none: nothing to `what`."""
+        path = self.mirror_path
+        if not path.exists() or not path.stat().st_size:
+            raise UsageError(f"There is nothing to {what}: no mirror at {path}.", "Make one: malsync backup")
+        return path
 
     def mirror(self, *, write: bool = False, wait: float = 5.0) -> "Mirror":
         """The mirror; one that is not there yet is an empty one to read, and is made to be written."""
@@ -148,14 +167,14 @@ class App:
     @cached_property
     def api_url(self) -> str:
         """The API's address, fit to send a token to."""
-        from malsync.transport import check_url
+        from malsync.address import check_url
 
         return check_url(self.settings.api_url, "MALSYNC_API_URL")
 
     def token_endpoint(self) -> "TokenEndpoint":
         """MAL's token endpoint."""
+        from malsync.address import check_url
         from malsync.auth import TokenEndpoint
-        from malsync.transport import check_url
 
         settings = self.settings
         return TokenEndpoint(
@@ -169,18 +188,16 @@ class App:
     def client(self, credentials: "Credentials", clock: "Clock | None" = None) -> "Client":
         """A client of the API with these credentials; `clock` where its waits may be broken off."""
         from malsync.api import Client
-        from malsync.transport import Pace, is_loopback
+        from malsync.pace import Pace
 
         settings = self.settings
-        per_second = settings.requests_per_second
-        if per_second is None:
-            per_second = 0.0 if is_loopback(self.api_url) else 1.0
         clock = clock or self.world.clock
+        per_second = settings.requests_per_second
         client = Client(
             self.api_url,
             credentials,
             user_agent=settings.user_agent,
-            pace=Pace(per_second, clock),
+            pace=None if per_second is None else Pace(per_second, clock),
             clock=clock,
             jitter=self.world.jitter,
             log=self.output.log,
@@ -191,8 +208,8 @@ class App:
 
     def anilist(self) -> "AniList":
         """A client of AniList, which asks for no sign-in."""
+        from malsync.address import check_url
         from malsync.interchange.anilist_client import AniList
-        from malsync.transport import check_url
 
         client = AniList(
             check_url(self.settings.anilist_url, "MALSYNC_ANILIST_URL"),
@@ -215,8 +232,9 @@ class App:
 
     def credentials(self, account: str | None = None) -> "Credentials":
         """The token of `account`, of the one that is meant when that is None. Raises AuthError when not logged in."""
+        from malsync.address import origin_of
         from malsync.auth import StoredToken, store_of
-        from malsync.transport import FixedToken, origin_of
+        from malsync.credentials import FixedToken
 
         settings = self.settings
         if settings.access_token and account in {None, self.named_account}:
@@ -231,7 +249,7 @@ class App:
 
     def public_credentials(self) -> "Credentials":
         """What reads a public list: the client id alone, else whatever token there is."""
-        from malsync.transport import ClientId
+        from malsync.credentials import ClientId
 
         if self.settings.client_id:
             return ClientId(self.settings.client_id)
@@ -309,13 +327,17 @@ class App:
             f"There is no account and no MAL user {name!r} here.", f"Known: {_names(bound, users) or 'nobody yet'}"
         )
 
+    def named_user(self, mirror: "Mirror") -> "User | None":
+        """The MAL user whom --account names; None where it says nothing, and everybody is meant."""
+        return self.whose(None, mirror) if self.named_account else None
+
     @cached_property
     def _token_user(self) -> "User":
         return self.client(self.credentials()).me()
 
     @property
     def _origin(self) -> str:
-        from malsync.origin import origin_of
+        from malsync.address import origin_of
 
         return origin_of(self.settings.api_url)
 
@@ -374,17 +396,7 @@ def _names(bound: "dict[str, User]", users: "list[User]") -> str:
     return ", ".join(dict.fromkeys([*bound, *(user.name for user in users)]))
 
 
-def local_time(moment: Any) -> str:
+def local_time(moment: "datetime") -> str:
     """A moment as a person here says it."""
     local = moment.astimezone()
     return f"{local:%Y-%m-%d %H:%M}"
-
-
-def ago(moment: Any, now: Any) -> str:
-    """How long ago `moment` was, in one unit."""
-    seconds = max(0, int((now - moment).total_seconds()))
-    for size, unit in ((86400 * 2, "day"), (3600 * 2, "hour"), (120, "minute")):
-        if seconds >= size:
-            one = {"day": 86400, "hour": 3600, "minute": 60}[unit]
-            return f"{seconds // one} {unit}s ago"
-    return "just now" if seconds < 60 else "a minute ago"

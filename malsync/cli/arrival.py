@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from malsync.cli.app import App
-from malsync.cli.backup import WAIT, info_document
-from malsync.cli.options import Command, pass_app
+from malsync.cli.backup import info_document
+from malsync.cli.options import WAIT, Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import UsageError
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.interchange.anilist import Taken
@@ -120,9 +121,11 @@ def _tell_imported(app: App, info: "Info", whose: str, *, is_new: bool) -> None:
 
 
 def _tell_repairs(app: App, read: "list[tuple[str, Reading]]") -> None:
+    from malsync.render import visible
+
     for file, reading in read:
         for repair in reading.repairs[:_TOLD]:
-            app.output.warn(f"{file}, line {repair.line}: {_visible(repair.what)}.")
+            app.output.warn(f"{file}, line {repair.line}: {visible(repair.what)}.")
         if len(reading.repairs) > _TOLD:
             app.output.warn(f"{file}: and {len(reading.repairs) - _TOLD:,} more of the kind.")
 
@@ -183,19 +186,15 @@ def _write_report(app: App, taken: "Taken", path: Path | None, user: str) -> Pat
 
 
 def _tell_left_out(app: App, taken: "Taken", path: Path) -> None:
-    many = len(taken.left_out)
-    app.output.warn(f"{many:,} {'entry was' if many == 1 else 'entries were'} left out:")
-    for one in taken.left_out[:_TOLD]:
-        app.output.warn(f"  {one.medium.name} {_visible(one.title)}: {_visible(one.why)}", colour=None)
-    if many > _TOLD:
-        app.output.warn(f"  and {many - _TOLD:,} more", colour=None)
-    app.output.warn(f"All of it, with scores and notes, is in {path}")
-
-
-def _visible(text: str) -> str:
     from malsync.render import visible
 
-    return visible(text)
+    count = len(taken.left_out)
+    app.output.warn(f"{many(count, 'entry was', 'entries were')} left out:")
+    for one in taken.left_out[:_TOLD]:
+        app.output.warn(f"  {one.medium.name} {visible(one.title)}: {visible(one.why)}", colour=None)
+    if count > _TOLD:
+        app.output.warn(f"  and {count - _TOLD:,} more", colour=None)
+    app.output.warn(f"All of it, with scores and notes, is in {path}")
 
 
 COMMANDS = (import_,)

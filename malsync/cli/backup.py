@@ -7,25 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from malsync.cli.app import App, ago, local_time
-from malsync.cli.options import Amount, Command, pass_app
+from malsync.cli.app import App, local_time
+from malsync.cli.options import WAIT, Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
+from malsync.wording import ago, command
 
 if TYPE_CHECKING:
     from malsync.api import Client
     from malsync.backup import Backup
     from malsync.mirror import Info, Mirror
-    from malsync.snapshot import Snapshot, User
-
-WAIT = click.option(
-    "--wait",
-    type=Amount(),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for another malsync to end.",
-)
+    from malsync.snapshot import Snapshot, Source, User
 
 
 @click.command(
@@ -81,25 +73,21 @@ def _backup(
             snapshot = _read(
                 client,
                 user,
-                public=public is not None,
+                "backup" if public is None else "public",
                 note=note,
                 clock=app.world.clock,
                 progress=progress,
                 meanwhile=lambda: opened.append(stack.enter_context(app.mirror(write=True, wait=wait))),
             )
         (mirror,) = opened
-        from malsync.interchange.shelf import Latest
-
         if account is not None:
             app.bind(account, user)
-        result = service.store(mirror, Latest(app.home / "latest"), snapshot, accept=accept)
+        result = service.store(mirror, app.shelf, snapshot, accept=accept)
         before = _one_before(mirror.infos(user), result.info)
     try:
         written = file_for(result.snapshot) if file_for else None
     except UsageError as error:
-        raise UsageError(
-            f"Snapshot {result.info.number} is stored in the mirror, but {error.message}", error.hint
-        ) from error
+        raise service.stored_all_the_same(result.info, error) from error
     for warning in result.warnings:
         app.output.warn(warning)
     _report(app, result, before, written, _what_next(account, public))
@@ -107,14 +95,14 @@ def _backup(
     return document, Exit.SUSPICIOUS if result.info.suspicious else Exit.OK
 
 
-def _read(client: "Client", user: "User", **named: Any) -> "Snapshot":
-    from malsync.backup import read
+def _read(client: "Client", user: "User", source: "Source", **named: Any) -> "Snapshot":
     from malsync.errors import NotFound
+    from malsync.reading import read_snapshot
 
     try:
-        return read(client, user, **named)
+        return read_snapshot(client, user, source, **named)
     except NotFound as error:
-        if not named["public"]:
+        if source != "public":
             raise
         raise UsageError(
             f"MAL knows no user {user.name!r}.", "Check the name: it is in the address of their profile."
@@ -191,8 +179,6 @@ def _report(app: App, result: "Backup", before: "Info | None", written: Path | N
 
 def _what_next(account: str | None, public: str | None) -> str:
     """What to type about these very lists when they look suspicious."""
-    from malsync.auth import command
-
     if account is None:
         look, accept = f"malsync diff {public}@good {public}@latest", f"malsync backup --user {public} --accept"
     else:
@@ -202,7 +188,7 @@ def _what_next(account: str | None, public: str | None) -> str:
 
 def info_document(info: "Info", account: str | None) -> dict[str, Any]:
     """What `backup`, `import` and `snapshots` say of a snapshot in JSON."""
-    from malsync.snapshot import timestamp
+    from malsync.moments import timestamp
 
     return {
         "snapshot": info.number,
@@ -230,8 +216,7 @@ def snapshots(app: App) -> None:
     from malsync.render import visible
 
     with app.mirror() as mirror:
-        user = app.whose(None, mirror) if app.named_account else None
-        infos = mirror.infos(user)
+        infos = mirror.infos(app.named_user(mirror))
     names = {info.user.key: app.accounts.account_of(info.user) for info in infos}
     app.output.document(
         [{**info_document(info, names[info.user.key]), "covers": info.covers, "note": info.note} for info in infos]

@@ -9,8 +9,8 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.interruption import until_ended
-from malsync.cli.options import Command, pass_app
-from malsync.errors import MalsyncError, UsageError
+from malsync.cli.options import PORT, Command, pass_app
+from malsync.errors import MalsyncError
 
 if TYPE_CHECKING:
     from malsync.mirror import Mirror
@@ -21,14 +21,7 @@ if TYPE_CHECKING:
     cls=Command,
     examples=["malsync browse", "malsync browse --open", "malsync browse --port 8001 --no-images"],
 )
-@click.option(
-    "--port",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    metavar="N",
-    help="The port; 0 picks a free one.",
-)
+@PORT
 @click.option("--open", "open_it", is_flag=True, help="Open the browser at once.")
 @click.option("--no-images", is_flag=True, help="Show no covers, and so ask no other host for anything.")
 @pass_app
@@ -42,9 +35,7 @@ def browse(app: App, port: int, open_it: bool, no_images: bool) -> None:
 
     from malsync.browse.server import Site
 
-    path = app.mirror_path
-    if not path.exists() or not path.stat().st_size:
-        raise UsageError(f"There is nothing to look at: no mirror at {path}.", "Make one: malsync backup")
+    path = app.mirror_to("look at")
     # Opened first, so that an older mirror is brought up to date and a damaged one named, and held open meanwhile.
     with app.mirror() as mirror:
         mirror.infos()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from malsync.cli.app import App
+from malsync.cli.world import SECRET_VARIABLES
 from malsync.errors import Exit
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class _Story:
             # Plays the person who clicks "Allow".
             "BROWSER": shlex.join(browser),
         }
-        for name in ("MALSYNC_ACCESS_TOKEN", "MALSYNC_CLIENT_SECRET"):
+        for name in SECRET_VARIABLES:
             self._environment.pop(name, None)
 
     def serve(self, *arguments: str) -> None:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App, local_time
-from malsync.cli.backup import WAIT
-from malsync.cli.options import MEDIA_CHOICE, Amount, Command, Group, pass_app
+from malsync.cli.options import MEDIA_CHOICE, WAIT, Amount, Command, Group, pass_app
 from malsync.errors import AuthError, Exit, UsageError
 from malsync.medium import ANIME, MEDIA, SEASONS, Medium
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.answers import Title
+    from malsync.credentials import Credentials
     from malsync.fetch import Details, Fetcher
     from malsync.mirror import Mirror
-    from malsync.mirror.catalogue import Sweep, Wanted
+    from malsync.mirror.catalogue import Fetch, Wanted
     from malsync.snapshot import User
-    from malsync.transport import Credentials
 
 LOCK_NAME = "fetch.lock"
 _TYPES = tuple(dict.fromkeys(kind for medium in MEDIA.values() for kind in medium.ranking_types))
@@ -88,23 +88,23 @@ def details(app: App, missing: bool, everything: bool, max_age: float | None, on
         media = _media_on_lists(mirror, user, only)
     result = Details()
     with _fetching(app, wait) as fetcher:
-        now, sweep = fetcher.clock.now(), None
+        now, begun = fetcher.clock.now(), None
         if everything:
             with fetcher.storing() as mirror:
-                sweep = mirror.catalogue.sweep(user, f"details {only or ''}".strip(), now)
-        since = sweep.started_at if sweep else None if max_age is None else _before(now, max_age)
+                begun = mirror.catalogue.begin_fetch(user, f"details {only or ''}".strip(), now)
+        since = begun.started_at if begun else None if max_age is None else _before(now, max_age)
         with app.mirror() as mirror:
             wanted = [one for medium in media for one in mirror.catalogue.not_asked_for(user, medium, since)]
             total = sum(len(mirror.catalogue.not_asked_for(user, medium, _NEVER_YET)) for medium in media)
-        _say_plan(app, fetcher, len(wanted), total, sweep)
+        _say_plan(app, fetcher, len(wanted), total, begun)
         try:
             with app.output.counting(len(wanted), "fetching") as moved:
                 fetcher.details(wanted, result, moved)
         finally:
             _name_missed(app, result)
-        if sweep and not result.failed:
+        if begun and not result.failed:
             with fetcher.storing() as mirror:
-                mirror.catalogue.swept(sweep, fetcher.clock.now())
+                mirror.catalogue.end_fetch(begun, fetcher.clock.now())
     return _report(app, result)
 
 
@@ -126,22 +126,18 @@ def _before(now: datetime, days: float) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
 
 
-def _say_plan(app: App, fetcher: "Fetcher", number: int, total: int, sweep: "Sweep | None") -> None:
+def _say_plan(app: App, fetcher: "Fetcher", number: int, total: int, begun: "Fetch | None") -> None:
     from malsync.render import duration
 
-    if sweep and not sweep.is_new:
+    if begun and not begun.is_new:
         done = f"{total - number:,} of {total:,} done"
-        app.output.note(f"Going on with the fetch of {local_time(sweep.started_at)}, {done}.")
+        app.output.note(f"Going on with the fetch of {local_time(begun.started_at)}, {done}.")
     if not number:
         app.output.note("There is nothing to fetch.")
         return
     pace = fetcher.client.transport.pace
-    often = f" at {_counted(1 / pace.seconds, 'request')} a second" if pace.seconds else ""
-    app.output.note(f"{_counted(number, 'title')}, one request each: {duration(pace.expected(number))}{often}.")
-
-
-def _counted(number: float, what: str) -> str:
-    return f"{number:,g} {what}{'' if number == 1 else 's'}"
+    often = f" at {many(1 / pace.seconds, 'request')} a second" if pace.seconds else ""
+    app.output.note(f"{many(number, 'title')}, one request each: {duration(pace.expected(number))}{often}.")
 
 
 def _name_missed(app: App, result: "Details") -> None:
@@ -171,7 +167,7 @@ def _report(app: App, result: "Details") -> int:
     app.output.say(f"Fetched the details of {fetched}{gone}.", colour="green")
     if not result.failed:
         return Exit.OK
-    app.output.warn(f"{_counted(len(result.failed), 'title')} could not be read. To try again: the same command.")
+    app.output.warn(f"{many(len(result.failed), 'title')} could not be read. To try again: the same command.")
     return Exit.API
 
 
@@ -249,7 +245,7 @@ def _show_titles(app: App, what: str, found: Sequence[Mapping[str, Any]], **aske
     for name in MEDIA:
         paths = ("#:rank " if what == "ranking" else "") + _TITLES.format(name)
         _table(app, {name: [title for title in found if title["medium"] == name]}, name, paths, long=name)
-    app.output.say(f"Fetched {_counted(len(found), 'title')}.", colour="green")
+    app.output.say(f"Fetched {many(len(found), 'title')}.", colour="green")
 
 
 # -- the forum
@@ -297,7 +293,7 @@ def topics(
         found = fetcher.topics(board, subboard, search, user, limit)
     _document(app, "topics", topics=found)
     _table(app, {"data": found}, "data", _TOPICS, long="title")
-    app.output.say(f"Fetched {_counted(len(found), 'topic')}.", colour="green")
+    app.output.say(f"Fetched {many(len(found), 'topic')}.", colour="green")
 
 
 @_command(forum, "A topic with all its posts.", "malsync fetch forum topic 481")
@@ -312,7 +308,7 @@ def topic(app: App, id: int, wait: float) -> None:
         app.output.say(found["poll"].get("question", ""))
         _table(app, found, "poll.options", _OPTIONS, long="option")
     _table(app, found, "posts", _POSTS, long="post")
-    app.output.say(f"Fetched {_counted(len(found['posts']), 'post')}.", colour="green")
+    app.output.say(f"Fetched {many(len(found['posts']), 'post')}.", colour="green")
 
 
 # -- what all of them share

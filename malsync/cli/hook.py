@@ -7,15 +7,14 @@ from typing import Any
 
 from malsync.cli.app import App
 from malsync.cli.output import as_json
-
-_SECRET_VARIABLES = ("MALSYNC_ACCESS_TOKEN", "MALSYNC_CLIENT_SECRET")
+from malsync.cli.world import SECRET_VARIABLES
 
 
 def run_hook(app: App, command: str, document: dict[str, Any]) -> None:
     """Run `command` without a shell, the result as JSON on its standard input. That it fails is said, and changes nothing."""
     if not command:
         return
-    kept = {name: text for name, text in app.world.environment.items() if name not in _SECRET_VARIABLES}
+    kept = {name: text for name, text in app.world.environment.items() if name not in SECRET_VARIABLES}
     try:
         # Its own output goes to stderr: stdout belongs to the result.
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""One writing command: its flags, who is signed in, the lists that it was given, and what it is to do."""
+"""One writing command: who is signed in, the lists that it was given, and what it is to do."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -6,41 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from malsync.cli.app import App
+from malsync.cli.flags import Flags
 from malsync.cli.interruption import Interruption
 from malsync.errors import AuthError
 from malsync.snapshot import Snapshot, User
 
 if TYPE_CHECKING:
     from malsync.api import Client
-    from malsync.intent import Intent, Kind
+    from malsync.intent import Intent
     from malsync.mirror import Line, Mirror, Run
     from malsync.plan import Plan
     from malsync.refs import Chosen
     from malsync.restore import Planner, Surroundings
-
-
-@dataclass(frozen=True)
-class Flags:
-    """What every writing command takes."""
-
-    dry_run: bool
-    yes: bool
-    max_deletes: int | None
-    force: bool
-    round_dates: bool
-    plan_file: str | None
-    rehearse: bool
-
-    @property
-    def writes(self) -> bool:
-        """Whether anything is to be sent but GET."""
-        return not (self.dry_run or self.plan_file is not None or self.rehearse)
-
-    def intent(self, kind: "Kind", **more: Any) -> "Intent":
-        """What the command was asked for, these flags with it."""
-        from malsync.intent import Intent
-
-        return Intent(kind, force=self.force, round_dates=self.round_dates, max_deletes=self.max_deletes, **more)
 
 
 class Job:
@@ -79,7 +56,7 @@ class Job:
         Raises AuthError where it is not signed in, or its token is another user's.
         """
         from malsync.accounts import check
-        from malsync.transport import FixedToken
+        from malsync.credentials import FixedToken
 
         credentials = self.app.credentials(account)
         self.client = self.app.client(credentials, self.interruption.clock)
@@ -117,7 +94,6 @@ class Job:
     @contextmanager
     def writing(self, told: Callable[["Line", int], object], *, force: bool) -> "Iterator[Surroundings]":
         """The right to write here, and what a run needs; then the mirror is open for reading again."""
-        from malsync.interchange.shelf import Latest
         from malsync.restore import Surroundings
 
         self._stack.close()
@@ -126,7 +102,7 @@ class Job:
             yield Surroundings(
                 self.client,
                 mirror,
-                Latest(self.app.home / "latest"),
+                self.app.shelf,
                 self.app.world.clock,
                 self.read,
                 told,
@@ -158,17 +134,11 @@ class Task:
     def head(self) -> dict[str, Any]:
         """What the journal keeps of this, so that another process can go on with it."""
         from malsync.intent import left_document
+        from malsync.render import list_document
 
         return {
             "intent": self.intent.document(),
             "lists": dict(self.lists),
-            "live": described("live", None, self.live),
+            "live": list_document("live", None, self.live),
             "left": [left_document(left) for left in self.plan.left],
         }
-
-
-def described(reference: str, number: int | None, snapshot: Snapshot) -> dict[str, Any]:
-    """What the journal, a plan file and a person are told of a list."""
-    from malsync.render import list_document
-
-    return list_document(reference, number, snapshot)

@@ -1,14 +1,16 @@
 """show, diff, history: looking at lists. Nothing here writes."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from malsync.cli.app import App, local_time
-from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
+from malsync.cli.options import ONLY, Command, pass_app
 from malsync.cli.suggest import FIELD, REFERENCE
 from malsync.errors import Exit, UsageError
+from malsync.medium import MEDIA, STATUSES
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.entry import Entry
@@ -17,15 +19,8 @@ if TYPE_CHECKING:
     from malsync.refs import Chosen
     from malsync.snapshot import Snapshot
 
-_STATUSES = ("watching", "reading", "completed", "on_hold", "dropped", "plan_to_watch", "plan_to_read")
+
 _TITLES = "Titles are as MAL has them: mostly Japanese, in Latin letters."
-ONLY = click.option("--only", type=MEDIA_CHOICE, help="One of the two lists.")
-
-
-def _describe(chosen: "Chosen") -> dict[str, Any]:
-    from malsync.render import list_document
-
-    return list_document(chosen.reference, chosen.number, chosen.snapshot)
 
 
 @click.command(
@@ -41,9 +36,9 @@ def _describe(chosen: "Chosen") -> dict[str, Any]:
 @click.option(
     "--status",
     multiple=True,
-    type=click.Choice(_STATUSES),
+    type=click.Choice(STATUSES),
     metavar="STATUS",
-    help=f"Entries of this status (repeatable): {', '.join(_STATUSES)}.",
+    help=f"Entries of this status (repeatable): {', '.join(STATUSES)}.",
 )
 @click.option("--search", metavar="TEXT", default="", help="Entries whose title holds TEXT.")
 @pass_app
@@ -56,7 +51,7 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
     if only is not None and chosen.snapshot.lists.get(only) is None:
         raise UsageError(f"{ref} holds no {only} list.", "Show the other one, or name another snapshot.")
     found = list(_entries(chosen.snapshot, only, status, search))
-    app.output.document({"from": _describe(chosen), "entries": [entry_document(*pair) for pair in found]})
+    app.output.document({"from": chosen.document, "entries": [entry_document(*pair) for pair in found]})
     if not found:
         app.output.note("Nothing on that list fits." if status or search else "Nothing is on that list.")
         if search:
@@ -78,19 +73,19 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
         right=["id", "score", "progress"],
         long="title",
     )
-    app.output.note(f"{len(found):,} {'entry' if len(found) == 1 else 'entries'}")
+    app.output.note(many(len(found), "entry", "entries"))
 
 
 def _entries(
-    snapshot: "Snapshot", only: str | None, statuses: Iterable[str], search: str
+    snapshot: "Snapshot", only: str | None, statuses: Sequence[str], search: str
 ) -> "Iterable[tuple[Medium, Entry]]":
-    from malsync.medium import MEDIA
+    from malsync.entry import has_status
 
-    wanted, text = set(statuses), search.casefold()
+    text = search.casefold()
     for medium in MEDIA.values():
         if only in {None, medium.name}:
             for entry in sorted(snapshot.entries(medium).values(), key=lambda one: (one.title.casefold(), one.id)):
-                fits = not wanted or entry.list_status.get("status") in wanted
+                fits = not statuses or has_status(entry.list_status, statuses)
                 if fits and text in entry.title.casefold():
                     yield medium, entry
 
@@ -122,7 +117,7 @@ def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], ex
     _check_fields(fields, before.snapshot, after.snapshot)
     _check_comparable(before, after, only)
     changes = changes_of(before.snapshot, after.snapshot, media=[only] if only else [], fields=fields)
-    app.output.document(diff_document(_describe(before), _describe(after), changes))
+    app.output.document(diff_document(before.document, after.document, changes))
     for change in changes:
         app.output.changes(change_lines(change))
     _uncovered(app, before, after, only)
@@ -133,7 +128,6 @@ def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], ex
 
 def _check_fields(fields: Iterable[str], *snapshots: "Snapshot") -> None:
     """A misspelt field would be a field without changes, so it is refused."""
-    from malsync.medium import MEDIA
 
     known = {field.name for medium in MEDIA.values() for field in medium.writable}
     for name in set(fields) - known:
@@ -177,9 +171,8 @@ def history(app: App, title_or_id: str) -> None:
         raise UsageError(
             "An empty title is in all of them.", "Name a part of a title, or an id: malsync history naruto"
         )
-    from malsync.medium import MEDIA
+    from malsync.moments import timestamp
     from malsync.render import visible
-    from malsync.snapshot import timestamp
 
     found = []
     with app.mirror() as mirror:
@@ -241,7 +234,7 @@ def _matches(mirror: "Mirror", medium: "Medium", text: str) -> list[tuple[int, s
     """The titles that `text` may mean: an id (with or without its medium), a whole title ("86"), else a part of a title."""
     titles = mirror.titles(medium)
     prefix, colon, rest = text.partition(":")
-    if colon and rest.isdecimal() and prefix in {"anime", "manga"}:
+    if colon and rest.isdecimal() and prefix in MEDIA:
         return [(id, title) for id, title in titles.items() if prefix == medium.name and str(id) == rest]
     wanted = text.casefold()
     found = sorted(titles.items(), key=lambda pair: (pair[1].casefold(), pair[0]))

@@ -17,7 +17,7 @@ from malsync import __version__
 from malsync.cli.app import App
 from malsync.cli.options import LazyGroup, home_named
 from malsync.cli.output import Output, has_colour, writing
-from malsync.cli.world import World
+from malsync.cli.world import SECRET_VARIABLES, World
 from malsync.errors import Exit, MalsyncError
 
 _SECRETS = re.compile(
@@ -57,11 +57,13 @@ _HOMES = {
         "revert": "Take back only what changed from GOOD to BAD.",
         "migrate": "Carry a list into another account.",
         "apply": "Carry out a reviewed plan file.",
+    },
+    "malsync.cli.runs": {
         "resume": "Finish an interrupted run.",
         "undo": "Take a run back.",
         "runs": "List the runs, or give one up.",
     },
-    "malsync.cli.transfer": {
+    "malsync.cli.export": {
         "export": "Write a list to a file.",
     },
     "malsync.cli.arrival": {
@@ -216,5 +218,4 @@ def _masked(text: str) -> str:
 
 
 def _known_secrets(world: World) -> list[str]:
-    names = ("MALSYNC_ACCESS_TOKEN", "MALSYNC_CLIENT_SECRET")
-    return [secret for name in names if (secret := world.environment.get(name, ""))]
+    return [secret for name in SECRET_VARIABLES if (secret := world.environment.get(name, ""))]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from malsync.cli.app import App
-from malsync.cli.backup import WAIT
-from malsync.cli.options import Command, Group, pass_app
+from malsync.cli.options import WAIT, Command, Group, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Damaged, Exit, UsageError
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.snapshot import Snapshot
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 @pass_app
 def verify(app: App) -> int:
     """Recompute every digest, check the database, and say what is whole. Exit code 6 when something is not."""
-    path = app.mirror_path
-    if not path.exists() or not path.stat().st_size:
-        raise UsageError(f"There is nothing to verify: no mirror at {path}.", "Make one: malsync backup")
+    app.mirror_to("verify")
     with app.mirror() as mirror:
         checked, database = mirror.verify()
     problems = [(number, problem) for number, problem in checked if problem is not None]
@@ -88,7 +86,7 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
             total, saved, aside = _replace(app, sources, wait)
     path = app.mirror_path
     app.output.document({"mirror": str(path), "snapshots": total, "set_aside": None if aside is None else str(aside)})
-    app.output.say(f"{path} holds {_counted(total)}.", colour="green")
+    app.output.say(f"{path} holds {many(total, 'snapshot')}.", colour="green")
     if aside is not None:
         app.output.say(f"  {saved} of them were still whole in the damaged one, which is now {aside}")
 
@@ -198,8 +196,7 @@ def _beside(path: Path) -> list[Path]:
 def copy(app: App, target: str) -> None:
     """Write a compact, whole copy of the mirror to PATH, safe while a backup runs."""
     path = app.target(target)
-    if not app.mirror_path.exists():
-        raise UsageError(f"There is nothing to copy: no mirror at {app.mirror_path}.", "Make one: malsync backup")
+    app.mirror_to("copy")
     if path.exists():
         raise UsageError(f"{path} exists already; malsync does not write over it.", "Name a file that is not there.")
     with app.mirror() as mirror:
@@ -209,11 +206,7 @@ def copy(app: App, target: str) -> None:
             raise UsageError(f"{path} cannot be written: {error.strerror or error}.", "Check the path.") from error
         total = len(mirror.infos())
     app.output.document({"mirror": str(path), "snapshots": total})
-    app.output.say(f"Copied {_counted(total)} to {path} ({path.stat().st_size:,} bytes).", colour="green")
-
-
-def _counted(number: int) -> str:
-    return f"{number:,} snapshot{'' if number == 1 else 's'}"
+    app.output.say(f"Copied {many(total, 'snapshot')} to {path} ({path.stat().st_size:,} bytes).", colour="green")
 
 
 COMMANDS = (verify, mirror_group)

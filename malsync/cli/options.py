@@ -1,4 +1,4 @@
-"""Options that every command takes, before its name or after it."""
+"""Options that every command takes, before its name or after it, and those that several have."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 MEDIA_CHOICE = click.Choice(["anime", "manga"])
+ONLY = click.option("--only", type=MEDIA_CHOICE, help="One of the two lists.")
+PORT = click.option(
+    "--port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="The port; 0 picks a free one.",
+)
 
 
 class Amount(click.FloatRange):
@@ -33,6 +42,16 @@ class Amount(click.FloatRange):
         if not math.isfinite(amount):
             self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
         return amount
+
+
+WAIT = click.option(
+    "--wait",
+    type=Amount(),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another malsync to end.",
+)
 
 
 def pass_app(function: Decorated) -> Decorated:

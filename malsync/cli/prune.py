@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App, local_time
-from malsync.cli.backup import WAIT
-from malsync.cli.options import Command, pass_app
+from malsync.cli.options import WAIT, Command, pass_app
 from malsync.errors import Busy, MirrorError, UsageError
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -76,8 +76,7 @@ def prune(app: App, dry_run: bool, wait: float, **given: Any) -> None:
 def _decided(app: App, mirror: "Mirror", policy: "Policy") -> "tuple[list[Info], Reasons]":
     from malsync.prune import kept
 
-    user = app.whose(None, mirror) if app.named_account else None
-    infos = mirror.infos(user)
+    infos = mirror.infos(app.named_user(mirror))
     return infos, kept(infos, mirror.journal.runs(), policy)
 
 
@@ -107,13 +106,9 @@ def _report(app: App, infos: "list[Info]", reasons: "Reasons", *, dry_run: bool)
         long="kept as",
     )
     did = "would be " if dry_run else ""
-    app.output.say(f"{len(reasons)} of {_counted(len(infos))} {did}kept.", colour="green")
+    app.output.say(f"{len(reasons)} of {many(len(infos), 'snapshot')} {did}kept.", colour="green")
     if removed:
-        app.output.say(f"{_counted(len(removed))} {did}removed: {_spans(removed)}")
-
-
-def _counted(number: int) -> str:
-    return f"{number:,} snapshot{'' if number == 1 else 's'}"
+        app.output.say(f"{many(len(removed), 'snapshot')} {did}removed: {_spans(removed)}")
 
 
 def _spans(numbers: "Iterable[int]") -> str:

@@ -30,12 +30,13 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
     """
     from malsync.api import Client
     from malsync.cli.telling import progress
+    from malsync.credentials import FixedToken
     from malsync.interchange.shelf import Latest
     from malsync.mirror import FILE_NAME, Mirror
+    from malsync.pace import Pace
     from malsync.reading import read_snapshot
     from malsync.restore import Surroundings, begin, carry_out
     from malsync.sandbox import Sandbox
-    from malsync.transport import FixedToken, Pace
 
     clock = job.app.world.clock
     with (
@@ -74,8 +75,8 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
 
 def _expecting(call: "Call", copied: "Snapshot") -> "Call":
     """`call`, expecting its entry as the copy shows it: which blank members are left out is each server's own way."""
-    entry = copied.entries(call.medium).get(call.id)
-    return call if entry is None else replace(call, expect=entry.list_status)
+    here = copied.list_status(call.medium, call.id)
+    return call if here is None else replace(call, expect=here)
 
 
 def _world(task: "Task") -> Any:

@@ -19,10 +19,11 @@ from malsync.cli.again import (
     written_by,
 )
 from malsync.cli.app import local_time
-from malsync.cli.job import Job, Task, described
+from malsync.cli.job import Job, Task
 from malsync.cli.telling import progress, report, show
 from malsync.errors import Refused, UsageError
 from malsync.snapshot import Snapshot
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.intent import Intent
@@ -39,7 +40,7 @@ def carry(job: Job, intent: "Intent") -> int:
     live = job.read()
     chosen = {role: job.lists[role].snapshot for role in intent.needs}
     _check_ids(intent, [*chosen.values(), live])
-    lists = {role: described(one.reference, one.number, one.snapshot) for role, one in job.lists.items()}
+    lists = {role: one.document for role, one in job.lists.items()}
 
     def planner(now: Snapshot) -> "Plan":
         return intent.plan(chosen, now)
@@ -72,12 +73,13 @@ def go_on(job: Job, run: "Run") -> int:
         max_deletes=intent.max_deletes if flags.max_deletes is None else flags.max_deletes,
     )
     planner = planner_again(job, run, intent)
-    calls = [line.call for line in job.mirror.journal.lines(run.number) if line.state in ("planned", "sent")]
+    calls = [line.call for line in job.mirror.journal.lines(run.number) if line.is_open]
     live = job.read()
     sent, left = foreseen(calls, live, force=intent.force)
     task = Task(intent, plan_of(sent, left), live, planner, {})
     job.app.output.note(
-        f"Run {run.number} ({run.kind}, begun {local_time(run.started_at)}): {len(calls)} writes have no outcome yet."
+        f"Run {run.number} ({run.kind}, begun {local_time(run.started_at)}): "
+        f"{many(len(calls), 'write has', 'writes have')} no outcome yet."
     )
     if flags.dry_run:
         return _go(job, task, lambda: None)
@@ -86,7 +88,7 @@ def go_on(job: Job, run: "Run") -> int:
     show(job, task.plan)
     total = len(job.mirror.journal.lines(run.number))
     with progress(job, total) as told, job.writing(told, force=intent.force) as around:
-        if around.mirror.journal.run(run.number).state != "unfinished":
+        if not around.mirror.journal.run(run.number).is_open:
             raise UsageError(f"Another malsync has ended run {run.number}.", "Look at it: malsync runs")
         result = carry_out(around, run, fresh(around, live), planner)
         plan = plan_of([line.call for line in around.mirror.journal.lines(run.number)], result.left)
@@ -95,6 +97,7 @@ def go_on(job: Job, run: "Run") -> int:
 
 def take_back(job: Job, run: "Run") -> int:
     """Take back what a run wrote: by the lists before and after it, and no more than it wrote."""
+    from malsync.render import list_document
     from malsync.restore import keep
 
     live = job.read()
@@ -111,12 +114,12 @@ def take_back(job: Job, run: "Run") -> int:
         return intent.plan({"good": good, "bad": bad}, now, written)
 
     lists = {
-        "good": described(f"before run {run.number}", run.before, good),
-        "bad": described(f"after run {run.number}", run.after, bad),
+        "good": list_document(f"before run {run.number}", run.before, good),
+        "bad": list_document(f"after run {run.number}", run.after, bad),
     }
     task = Task(intent, planner(live), live, planner, lists, run, tuple(lines))
     code = _go(job, task, lambda: None)
-    if job.flags.writes and not task.plan.calls and run.state == "unfinished":
+    if job.flags.writes and not task.plan.calls and run.is_open:
         with job.app.at_work(None), job.app.mirror(write=True) as mirror:
             mirror.journal.ended(run.number, "undone", now=job.app.world.clock.now())
     return code
@@ -228,11 +231,12 @@ def _ask(job: Job, plan: "Plan") -> None:
 
 def _write_plan(job: Job, task: Task) -> str:
     from malsync.interchange import plan_file
+    from malsync.render import list_document
 
     path = job.app.target(str(job.flags.plan_file))
     roles = {role: _timeless(described) for role, described in task.lists.items()}
     wanted = roles.pop("wanted", None) or roles
-    live = _timeless(described("live", None, task.live))
+    live = _timeless(list_document("live", None, task.live))
     plan_file.write(path, plan_file.PlanFile(job.account, job.user, task.intent.name, wanted, live, task.plan))
     job.app.output.say(f"Wrote the plan to {path}. To carry it out: malsync apply {path}", colour="green")
     return str(path)

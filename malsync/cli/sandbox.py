@@ -8,7 +8,7 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.interruption import until_ended
-from malsync.cli.options import Command, pass_app
+from malsync.cli.options import PORT, Command, pass_app
 from malsync.errors import UsageError
 
 
@@ -21,14 +21,7 @@ from malsync.errors import UsageError
         "malsync sandbox --set default_limit=100 --state sandbox.json",
     ],
 )
-@click.option(
-    "--port",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    metavar="N",
-    help="The port; 0 picks a free one.",
-)
+@PORT
 @click.option("--state", type=click.Path(path_type=Path), metavar="FILE", help="Keep the accounts in FILE.")
 @click.option("--entries", type=click.IntRange(0), metavar="N", help="Invent lists of N entries together.")
 @click.option("--seed", default=1, show_default=True, metavar="N", help="The same number, the same lists.")

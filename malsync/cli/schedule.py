@@ -60,7 +60,7 @@ def schedule(app: App, kind: "Kind | None", at: str | None, install: bool, unins
 
 
 def _wanted(app: App, at: str | None) -> "Wanted":
-    from malsync.schedule import Wanted, command_of, daily_time, name_of, time_of
+    from malsync.schedule import Wanted, command_of, config_folder, daily_time, name_of, time_of
 
     home = app.named_home
     hour, minute = daily_time(f"{platform.node()}\0{app.home.absolute()}") if at is None else time_of(at)
@@ -70,7 +70,7 @@ def _wanted(app: App, at: str | None) -> "Wanted":
         name_of(home, app.named_account),
         hour,
         minute,
-        Path(environment.get("XDG_CONFIG_HOME") or folder / ".config"),
+        config_folder(environment, folder),
         folder,
         _user(app),
     )

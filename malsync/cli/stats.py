@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App, local_time
-from malsync.cli.look import ONLY
-from malsync.cli.options import Command, pass_app
+from malsync.cli.options import ONLY, Command, pass_app
 from malsync.cli.suggest import REFERENCE
 from malsync.errors import UsageError
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.figures import Row
@@ -51,7 +51,7 @@ def stats(app: App, ref: str | None, only: str | None) -> None:
     has read.
     """
     from malsync.medium import MEDIA
-    from malsync.snapshot import timestamp
+    from malsync.moments import timestamp
 
     with ExitStack() as stack:
         mirror, infos, is_stored = _looked_at(app, stack, ref, only)
@@ -100,7 +100,7 @@ def _figures(mirror: "Mirror", medium: "Medium", info: "Info", now: datetime) ->
     """One list in figures as of `now`, under the names of the queries that counted them."""
     from malsync.browse.queries import sql
     from malsync.figures import every_month, mean_score, queries_of
-    from malsync.snapshot import timestamp
+    from malsync.moments import timestamp
 
     counted = {
         what: mirror.ask(sql(query), snapshot=info.number, rows=-1) for what, query in queries_of(medium).items()
@@ -148,8 +148,7 @@ def _tell(app: App, document: dict[str, Any], chosen: "dict[str, Info]") -> None
         figures = document[name]
         mean = "" if figures["mean_score"] is None else f", mean score {figures['mean_score']:.2f}"
         which = "" if figures["snapshot"] is None else f"snapshot {figures['snapshot']}, "
-        entries = figures["entries"]
-        counted = f"{entries:,} {'entry' if entries == 1 else 'entries'}"
+        counted = many(figures["entries"], "entry", "entries")
         app.output.say(f"{name} of {visible(document['user'])}: {counted}{mean}", colour="cyan")
         app.output.say(f"  {which}{local_time(info.taken_at)}")
         for what, title in _NAMES.items():

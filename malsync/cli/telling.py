@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from malsync.errors import Exit
+from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.cli.job import Job
@@ -27,7 +28,7 @@ def show(job: "Job", plan: "Plan") -> None:
         seconds = job.client.transport.pace.expected(writes)
         output.say(
             f"Plan for the lists of {visible(job.user.name)}: {plan_summary(plan)} "
-            f"({writes:,} {'write' if writes == 1 else 'writes'}, {duration(seconds)}).",
+            f"({many(writes, 'write')}, {duration(seconds)}).",
             colour="cyan",
         )
         output.say("MAL itself sets updated_at; the order in which entries were updated is kept.")

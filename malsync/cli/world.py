@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from malsync.clock import Clock
 
+SECRET_VARIABLES = ("MALSYNC_ACCESS_TOKEN", "MALSYNC_CLIENT_SECRET")
+"""What of the environment is told to nobody."""
+
 
 def _environment() -> dict[str, str]:
     return dict(os.environ)

@@ -17,14 +17,14 @@ from malsync.errors import ApiError
 from malsync.interchange.anilist_client import MOST, Listed, Lists
 from malsync.interchange.form import Form
 from malsync.medium import MEDIA, Kind, ListStatus, Medium
-from malsync.snapshot import Covers, Snapshot, User, timestamp
+from malsync.moments import timestamp, to_the_millisecond
+from malsync.snapshot import LARGEST_EXACT, Covers, Snapshot, User
 
 KEPT = "anilist_"
 """What the name of a member begins with that only AniList has."""
 FORM = Form("left-out", version=1, written_by="`malsync import --from anilist`", remedy="Import the list again.")
 _STATUSES = ("CURRENT", "COMPLETED", "PAUSED", "DROPPED", "PLANNING")  # in the order of `Medium.statuses`
 _AGAIN = "REPEATING"
-_MOST = 2**53 - 1
 _COVERED = {"status", "score", "start_date", "finish_date", "comments", "updated_at"}
 
 # What the best score of each of AniList's forms is, and the score in MAL's ten points for one of them. A smiley has the
@@ -73,9 +73,8 @@ def convert(found: Lists, *, origin: str, taken_at: datetime, custom_lists_as_ta
         lists[medium.name] = making.titles(found.entries[medium.name])
         covers[medium.name] = making.covers
         left_out += making.left_out
-    taken_at = taken_at.replace(microsecond=taken_at.microsecond // 1000 * 1000)
     note = f"{found.user} on AniList"
-    snapshot = Snapshot(User(origin, None, ""), taken_at, "import", covers, lists, note)
+    snapshot = Snapshot(User(origin, None, ""), to_the_millisecond(taken_at), "import", covers, lists, note)
     remarks = [
         f"AniList tells at most {MOST:,} entries of a list, those updated last: older {name} may be missing."
         for name, entries in found.entries.items()
@@ -126,7 +125,7 @@ class _Making:
                 self._leave(
                     entry, title, f"AniList calls its status {entry['status']}, which MAL does not have", status
                 )
-            elif not id or not 0 < id <= _MOST:
+            elif not id or not 0 < id <= LARGEST_EXACT:
                 self._leave(entry, title, "AniList knows no MAL id of it", status)
             elif id in titles:
                 why = f"MAL has one title ({id}) for it and {titles[id].title}, which was updated later"

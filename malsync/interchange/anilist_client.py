@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 import requests
 
+from malsync.credentials import Credentials
 from malsync.errors import ApiError, NotFound, PrivateList, Transient, Unsteady, UsageError
 from malsync.medium import MEDIA, Medium
-from malsync.transport import Credentials, Pace, Transport, content_type, json_of, retry_after
+from malsync.pace import Pace
+from malsync.transport import Transport, content_type, json_of, retry_after
 from malsync.validation import problem
 
 PER_MINUTE = 30

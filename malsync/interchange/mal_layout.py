@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import orjson
 
@@ -24,6 +25,8 @@ UPDATE = "update_on_import"
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """The characters that no XML 1.0 document may hold, however they are written (XML 1.0, production 2)."""
 
+Facts = Mapping[int, Mapping[str, Any]]
+"""What is known of titles: by id, the values of the catalogue's columns."""
 _NUMBER = re.compile(r"-?[0-9]{1,20}")
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 

@@ -17,8 +17,9 @@ from malsync.entry import Entry, TitleList
 from malsync.errors import UsageError
 from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, ROOT, TYPES, Element, Layout, fact
 from malsync.medium import MEDIA, ListStatus, Medium
-from malsync.render import clipped
-from malsync.snapshot import Covers, Snapshot, User, parse_timestamp
+from malsync.moments import has_local_time, parse_timestamp, to_the_millisecond
+from malsync.render import clipped, quoted
+from malsync.snapshot import LARGEST_EXACT, Covers, Snapshot, User
 
 if TYPE_CHECKING:
     from malsync.interchange.mal_repair import Repair
@@ -27,7 +28,6 @@ _ANOTHER = "Use another copy of the file, or export it anew: https://myanimelist
 _REPAIR = "Use another copy, or have what XML forbids stripped and the rest imported: malsync import --repair FILE"
 _MEND = "Mend that line in the file; nothing was stored."
 _DEEPEST = 3  # the export, an entry, an element of it
-_MOST = 2**53 - 1
 _WRITTEN = re.compile(r"\btaken at (\S{1,40}Z)\b")
 _EPOCH = re.compile(r"(?:anime|manga)list_(\d{9,11})_")
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00")
@@ -120,9 +120,7 @@ def _moment(comment: str, name: str, written: datetime) -> datetime:
         moment = parse_timestamp(said[1]) if said else datetime.fromtimestamp(int(epoch[1]), UTC) if epoch else written
     except (ValueError, OverflowError, OSError):
         moment = written
-    # Beyond that, no local time can be made of it.
-    moment = moment if 1970 <= moment.year < 9000 else written
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    return to_the_millisecond(moment if has_local_time(moment) else written)
 
 
 class _Export:
@@ -189,7 +187,7 @@ class _Export:
     def _enter(self, tag: str) -> None:
         """What is no element of an entry begins: the export, an entry, or something that has no place there."""
         if self._depth == 1 and tag != ROOT:
-            raise self.error(f"it is XML, but no MAL export: it begins with {_quoted(tag)}", _ANOTHER)
+            raise self.error(f"it is XML, but no MAL export: it begins with {quoted(tag)}", _ANOTHER)
         if self._depth == 2:
             self._of, self._layout, self._line = tag, LAYOUTS.get(tag), self.place.CurrentLineNumber
             self._found, self._status = {}, {}
@@ -197,7 +195,7 @@ class _Export:
             if self._layout is None and tag != INFO:
                 self._strange.setdefault(tag, self._line)
         if self._depth > _DEEPEST and self._of not in self._strange:
-            raise self.error(f"an element {_quoted(tag)} stands where there should be text")
+            raise self.error(f"an element {quoted(tag)} stands where there should be text")
 
     def _leave(self) -> None:
         if self._layout is not None:
@@ -217,7 +215,7 @@ class _Export:
         try:
             told = _told(element, text)
         except ValueError as error:
-            raise self.error(f"{tag} is {_quoted(text)}; {error}") from error
+            raise self.error(f"{tag} is {quoted(text)}; {error}") from error
         if not element.code.cdata or not text:
             self._told[tag, text] = told
         return told
@@ -225,11 +223,11 @@ class _Export:
     def _finish(self, layout: Layout) -> None:
         medium, title = layout.medium.name, self._found.get(layout.title, "").strip()
         said = self._found.get(layout.id, "").strip()
-        if not (said.isascii() and said.isdecimal() and len(said) <= 16 and 0 < int(said) <= _MOST):
+        id = _id(said)
+        if id is None:
             which = f" ({clipped(title)})" if title else ""
-            what = f"the id {_quoted(said)}" if said else "no id"
+            what = f"the id {quoted(said)}" if said else "no id"
             raise self.error(f"the {medium}{which} has {what} in {layout.id}", line=self._line)
-        id = int(said)
         if (medium, id) in self._lines:
             raise self.error(
                 f"{medium} {id} ({clipped(title)}) stands on line {self._lines[medium, id]} already", line=self._line
@@ -274,9 +272,7 @@ class _Export:
         return Reading(snapshot, remarks=tuple(remarks), facts=self._facts)
 
     def _user(self, origin: str) -> User:
-        id = self._info.get("user_id", "")
-        known = id.isascii() and id.isdecimal() and len(id) <= 16 and 0 < int(id) <= _MOST
-        return User(origin, int(id) if known else None, self._info.get("user_name", ""))
+        return User(origin, _id(self._info.get("user_id", "")), self._info.get("user_name", ""))
 
     def _covered(self, medium: Medium) -> tuple[str, ...]:
         """The fields that every entry says something of: what one leaves out, as older layouts do, nobody cleared."""
@@ -300,5 +296,7 @@ def _told(element: Element, text: str) -> ListStatus:
     return told
 
 
-def _quoted(text: str) -> str:
-    return clipped(repr(text))
+def _id(text: str) -> int | None:
+    """The id that a text says; None where it is none that anything at MAL can have."""
+    is_one = text.isascii() and text.isdecimal() and len(text) <= 16 and 0 < int(text) <= LARGEST_EXACT
+    return int(text) if is_one else None

@@ -21,15 +21,14 @@ from malsync.interchange.mal_layout import (
     UPDATE,
     Code,
     Element,
+    Facts,
     Layout,
     media_type,
 )
-from malsync.interchange.shelf import safe_name
 from malsync.medium import Json, Kind, ListStatus, Medium
-from malsync.snapshot import Snapshot, timestamp
+from malsync.moments import timestamp
+from malsync.snapshot import Snapshot
 
-Facts = Mapping[int, Mapping[str, Any]]
-"""What the catalogue knows of titles: by id, the values of its columns."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _TOP = """<?xml version="1.0" encoding="UTF-8" ?>
 <!--
@@ -39,12 +38,6 @@ _TOP = """<?xml version="1.0" encoding="UTF-8" ?>
 -->
 
 """
-
-
-def file_name(snapshot: Snapshot, medium: Medium, ending: str) -> str:
-    """The name that MAL gives an export: `animelist_1700000000_-_4711.xml.gz`, the time in seconds and the user's id."""
-    whose = snapshot.user.id or safe_name(snapshot.user.name)
-    return f"{medium.list_endpoint}_{int(snapshot.taken_at.timestamp())}_-_{whose}{ending}"
 
 
 def encode(snapshot: Snapshot, medium: Medium, facts: Facts) -> tuple[list[bytes], list[str]]:

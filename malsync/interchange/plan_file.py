@@ -14,8 +14,8 @@ from malsync.errors import UsageError
 from malsync.intent import left_document, left_of
 from malsync.interchange.form import Form
 from malsync.medium import MEDIA, Json, ListStatus, Medium
-from malsync.plan import LONGEST_TEXT, Call, Key, Plan, unsayable
-from malsync.render import clipped
+from malsync.plan import LONGEST_TEXT, Call, Key, Plan, from_to, unsayable
+from malsync.render import quoted
 from malsync.snapshot import User
 
 _MAKE_ANOTHER = "Mend it, or make a new one with --plan."
@@ -66,9 +66,7 @@ def _encoded(made: PlanFile) -> Iterator[bytes]:
 def _call(call: Call) -> bytes:
     """One call in three lines: what, the fields to look at, and the whole entry as it was."""
     what = {"op": call.op, "medium": call.medium.name, "id": call.id, "title": call.title}
-    fields = {
-        name: {"from": call.fields[name][0], "to": call.fields[name][1]} for name in call.medium.ordered(call.fields)
-    }
+    fields = {name: from_to(call.fields[name]) for name in call.medium.ordered(call.fields)}
     expect = None if call.expect is None else call.medium.arranged(call.expect)
     return b'%b,\n "fields":%b,\n "expect":%b}' % (orjson.dumps(what)[:-1], orjson.dumps(fields), orjson.dumps(expect))
 
@@ -126,23 +124,17 @@ def _checked(item: dict[str, Any], where: str) -> Call:
     for name, (was, to) in fields.items():
         field = medium.by_name.get(name)
         if field is None or field.server_owned:
-            raise UsageError(f"{where}: {_quoted(name)} is no field that can be written.", _MAKE_ANOTHER)
+            raise UsageError(f"{where}: {quoted(name)} is no field that can be written.", _MAKE_ANOTHER)
         if item["op"] == "remove":
             continue
         why = unsayable(medium, name, to)
         if why is not None:
-            raise UsageError(f"{where}: {name} cannot become {_quoted(to)}: {why}.", _MAKE_ANOTHER)
+            raise UsageError(f"{where}: {name} cannot become {quoted(to)}: {why}.", _MAKE_ANOTHER)
         expected = None if expect is None else value(field, expect)
         if not same(was, expected):
-            raise UsageError(
-                f"{where}: {name} says from {_quoted(was)}, and expects {_quoted(expected)}.", _MAKE_ANOTHER
-            )
+            raise UsageError(f"{where}: {name} says from {quoted(was)}, and expects {quoted(expected)}.", _MAKE_ANOTHER)
     if item["op"] == "add" and "status" not in fields:
         raise UsageError(f"{where}: an add needs a status.", _MAKE_ANOTHER)
     if item["op"] == "update" and not fields:
         raise UsageError(f"{where}: an update needs a field.", _MAKE_ANOTHER)
     return Call(item["op"], medium, int(item["id"]), item["title"], fields, expect)
-
-
-def _quoted(item: Json) -> str:
-    return clipped(repr(item))

@@ -10,14 +10,8 @@ from malsync.entry import unknown
 from malsync.medium import Json, Medium
 from malsync.snapshot import Snapshot
 
-_FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-)  # what a cell begins with that a spreadsheet computes (OWASP, CSV injection)
+# What a cell begins with that a spreadsheet computes (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PIECE = 1000
 
 

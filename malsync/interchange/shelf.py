@@ -60,6 +60,12 @@ def _is_less(snapshot: Snapshot, path: Path) -> bool:
     return any(snapshot.lists.get(name) is None and names is not None for name, names in covered.items())
 
 
+def export_name(what: str, snapshot: Snapshot, ending: str) -> str:
+    """The name that MAL gives an export: `animelist_1700000000_-_4711.xml.gz`, the time in seconds and the user's id."""
+    whose = snapshot.user.id or safe_name(snapshot.user.name)
+    return f"{what}_{int(snapshot.taken_at.timestamp())}_-_{whose}{ending}"
+
+
 def safe_name(name: str) -> str:
     """`name` as part of a file's name: what an API says must not lead out of the folder."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name) or "_"

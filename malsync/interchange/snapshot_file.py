@@ -2,6 +2,8 @@
 
 import gzip
 import zlib
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from malsync.entry import Entry, TitleList
 from malsync.errors import UsageError
 from malsync.interchange.form import Form
 from malsync.medium import MEDIA
-from malsync.snapshot import Covers, Snapshot, User, encode, parse_timestamp
+from malsync.moments import has_local_time, parse_timestamp, timestamp
+from malsync.snapshot import Covers, Snapshot, User
 
 SUSPICIOUS = ".suspicious.json.gz"
 """What the name of a file in `latest/` ends in when its list looked suspicious."""
@@ -23,8 +26,50 @@ FORM = Form("snapshot", version=1, written_by="`malsync export`", remedy=_ANOTHE
 
 def write(path: Path, snapshot: Snapshot) -> None:
     """Write `snapshot` to `path`, gzipped when that ends in .gz. Raises UsageError, with `path` as it was."""
-    pieces = encode(snapshot)
-    files.write(path, [files.packed(pieces)] if path.suffix == ".gz" else pieces)
+    files.write(path, files.fit_for(path, encode(snapshot)))
+
+
+def encode(snapshot: Snapshot) -> Iterator[bytes]:
+    """The JSON snapshot, in pieces: entries by id, members by name, one entry a line: `git diff` of two of them reads well."""
+    head = {
+        "format": FORM.format,
+        "version": FORM.version,
+        "user": {"id": snapshot.user.id, "name": snapshot.user.name},
+        "origin": snapshot.user.origin,
+        "taken_at": timestamp(snapshot.taken_at),
+        "source": snapshot.source,
+        "covers": snapshot.covers,
+        "digest": snapshot.digest,
+        "note": snapshot.note,
+    }
+    if snapshot.suspicious:
+        head["suspicious"] = snapshot.suspicious
+    yield b"{\n"
+    for name, item in head.items():
+        yield b'"%b": %b,\n' % (name.encode(), orjson.dumps(item))
+    for place, medium in enumerate(MEDIA.values()):
+        yield b'"%b": ' % medium.name.encode()
+        yield from _encode_list(snapshot.lists.get(medium.name))
+        yield b",\n" if place + 1 < len(MEDIA) else b"\n"
+    yield b"}\n"
+
+
+def _encode_list(titles: TitleList | None) -> Iterator[bytes]:
+    if titles is None:
+        yield b"null"
+        return
+    yield b"["
+    between = b"\n"
+    for entry in sorted(titles.values(), key=_by_id):
+        node = orjson.dumps({"id": entry.id, "title": entry.title})
+        data = orjson.dumps(entry.list_status, option=orjson.OPT_SORT_KEYS)
+        yield b'%b{"node":%b,"list_status":%b}' % (between, node, data)
+        between = b",\n"
+    yield b"\n]" if titles else b"]"
+
+
+def _by_id(entry: Entry) -> int:
+    return entry.id
 
 
 def read(path: Path) -> Snapshot:
@@ -95,13 +140,12 @@ def _covers(document: dict[str, Any], name: str) -> Covers:
     return covers
 
 
-def _moment(text: str, name: str) -> Any:
+def _moment(text: str, name: str) -> datetime:
     try:
         moment = parse_timestamp(text)
     except ValueError as error:
         raise UsageError(f"{name} is not a whole snapshot: taken_at: {error}.", _ANOTHER_COPY) from error
-    if not 1970 <= moment.year < 9000:
-        # Beyond that, no local time can be made of it.
+    if not has_local_time(moment):
         raise UsageError(f"{name} is not a whole snapshot: taken_at: nobody was there in {moment.year}.", _ANOTHER_COPY)
     return moment
 

@@ -14,9 +14,10 @@ import orjson
 
 from malsync import __version__
 from malsync.entry import Entry
-from malsync.interchange.mal_layout import LAYOUTS
+from malsync.interchange.mal_layout import LAYOUTS, Facts
 from malsync.medium import Field, Json, Kind, Medium
-from malsync.snapshot import Snapshot, timestamp
+from malsync.moments import timestamp
+from malsync.snapshot import Snapshot
 
 _PAGE = "https://myanimelist.net/{}/{}"
 _NUMBERS = {Kind.NUMBER, Kind.FLAG}
@@ -30,8 +31,6 @@ _SNAPSHOT = """
         suspicious TEXT NOT NULL, note TEXT NOT NULL, written_by TEXT NOT NULL
     )
 """
-Facts = Mapping[int, Mapping[str, Any]]
-"""What is known of titles: by id, the values of the catalogue's columns."""
 
 
 def encode(snapshot: Snapshot, media: Sequence[Medium], facts: Mapping[str, Facts], number: int | None = None) -> bytes:

@@ -18,7 +18,8 @@ from malsync.mirror import users
 from malsync.mirror.database import File
 from malsync.mirror.paths import Spot, columns, members, root, spots, unknown, value
 from malsync.mirror.titles import asked, columns_of
-from malsync.snapshot import User, parse_timestamp, timestamp
+from malsync.moments import parse_timestamp, timestamp
+from malsync.snapshot import User
 
 GO_ON_WITHIN = timedelta(days=2)
 """A fetch of all details that was interrupted is gone on with for so long; after that its first answers are old."""
@@ -129,7 +130,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class Fetch:
     """A fetch of every title's details, which goes on where it was interrupted. `is_new`: begun just now."""
 
     number: int
@@ -164,7 +165,7 @@ class Catalogue:
         rows += self._file.rows(_ON_A_LIST.format(medium.name), number, bound)
         return [Wanted(medium, id, title or "") for id, title, _ in rows]
 
-    def sweep(self, user: User, what: str, now: datetime) -> Sweep:
+    def begin_fetch(self, user: User, what: str, now: datetime) -> Fetch:
         """Begin to fetch everything anew, or go on where the same was begun and not ended within `GO_ON_WITHIN`."""
         number, earliest = users.find(self._file, user), timestamp(now - GO_ON_WITHIN)
         for begun, started_at in self._file.rows(
@@ -173,13 +174,13 @@ class Catalogue:
             *(number, what, earliest),
         ):
             with self._file.understood(f"fetch {begun}"):
-                return Sweep(begun, parse_timestamp(started_at), is_new=False)
+                return Fetch(begun, parse_timestamp(started_at), is_new=False)
         sql = "INSERT INTO fetch (user, what, started_at) VALUES (?, ?, ?)"
-        return Sweep(self._file.insert(sql, number, what, timestamp(now)), now, is_new=True)
+        return Fetch(self._file.insert(sql, number, what, timestamp(now)), now, is_new=True)
 
-    def swept(self, sweep: Sweep, now: datetime) -> None:
-        """Nothing of `sweep` is left to be fetched."""
-        self._file.change("UPDATE fetch SET ended_at = ? WHERE id = ?", timestamp(now), sweep.number)
+    def end_fetch(self, fetch: Fetch, now: datetime) -> None:
+        """Nothing of `fetch` is left to be fetched."""
+        self._file.change("UPDATE fetch SET ended_at = ? WHERE id = ?", timestamp(now), fetch.number)
 
     # -- what is known
 

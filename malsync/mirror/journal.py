@@ -7,7 +7,7 @@ out that the journal does not name. That a call was sent does not say that MAL d
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 import orjson
 
@@ -17,9 +17,11 @@ from malsync.intent import Kind
 from malsync.medium import MEDIA, Json, ListStatus, Medium
 from malsync.mirror import users
 from malsync.mirror.database import File
-from malsync.mirror.rows import Row, maybe, typed
+from malsync.mirror.rows import Row
+from malsync.moments import parse_timestamp, timestamp
 from malsync.plan import Call
-from malsync.snapshot import User, parse_timestamp, timestamp
+from malsync.readback import maybe, moment, one_of, typed
+from malsync.snapshot import User
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Ending = Literal["finished", "undone", "abandoned"]
@@ -31,7 +33,6 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 CallState = Literal["planned", "sent"] | Outcome
 CALL_STATES: tuple[CallState, ...] = ("planned", "sent", *OUTCOMES)
 
-_T = TypeVar("_T")
 _RUNS = (
     "SELECT run.id, origin, mal_id, name, account, kind, CAST(plan AS BLOB), before, after, undoes, state, started_at, ended_at"
     " FROM run LEFT JOIN mal_user ON mal_user.id = run.user"
@@ -63,6 +64,11 @@ class Run:
     started_at: datetime
     ended_at: datetime | None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was begun and neither finished, undone nor abandoned."""
+        return self.state == "unfinished"
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -77,6 +83,11 @@ class Line:
     http: int | None
     answer: ListStatus | None
     why: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has no outcome yet: planned, or sent and nobody knows."""
+        return self.state in ("planned", "sent")
 
 
 class Journal:
@@ -272,7 +283,7 @@ class Journal:
     def _counted(self, number: int) -> dict[CallState, int]:
         rows = self._file.rows("SELECT state, count(*) FROM run_call WHERE run = ? GROUP BY state", number)
         with self._file.understood(f"run {number}"):
-            return {_one_of(CALL_STATES, state): total for state, total in rows}
+            return {one_of(CALL_STATES, state): total for state, total in rows}
 
     def _make_way(self, user: User, undoes: int | None, now: datetime) -> None:
         """Close the unfinished run that is to be undone. Raises Refused for any other."""
@@ -311,34 +322,34 @@ def _run(row: Row) -> Run:
         number=number,
         user=users.read(origin, mal_id, name),
         account=typed(str, account),
-        kind=_one_of(KINDS, kind),
+        kind=one_of(KINDS, kind),
         head=_object(head),
         before=maybe(int, before),
         after=maybe(int, after),
         undoes=maybe(int, undoes),
-        state=_one_of(RUN_STATES, state),
+        state=one_of(RUN_STATES, state),
         started_at=parse_timestamp(typed(str, started_at)),
-        ended_at=_moment(ended_at),
+        ended_at=moment(ended_at),
     )
 
 
 def _line(row: Row) -> Line:
     seq, op, medium, media_id, title, expect, fields, state, tries, sent_at, answered_at, http, answer, why = row
-    of = MEDIA[_one_of(tuple(MEDIA), medium)]
+    of = MEDIA[one_of(tuple(MEDIA), medium)]
     return Line(
         seq=seq,
         call=Call(
-            op=_one_of(OPS, op),
+            op=one_of(OPS, op),
             medium=of,
             id=typed(int, media_id),
             title=typed(str, title),
             fields=_fields(of, fields),
             expect=None if expect is None else _object(expect),
         ),
-        state=_one_of(CALL_STATES, state),
+        state=one_of(CALL_STATES, state),
         tries=typed(int, tries),
-        sent_at=_moment(sent_at),
-        answered_at=_moment(answered_at),
+        sent_at=moment(sent_at),
+        answered_at=moment(answered_at),
         http=maybe(int, http),
         answer=None if answer is None else _object(answer),
         why=typed(str, why),
@@ -356,24 +367,13 @@ def _fields(medium: Medium, text: object) -> FieldChanges:
     found: FieldChanges = {}
     for name, pair in _object(text).items():
         if not isinstance(pair, list) or len(pair) != 2:
-            raise ValueError(f"{_one_of(medium.names, name)} has no two values")
-        found[_one_of(medium.names, name)] = pair[0], pair[1]
+            raise ValueError(f"{one_of(medium.names, name)} has no two values")
+        found[one_of(medium.names, name)] = pair[0], pair[1]
     return found
 
 
 def _object(text: object) -> dict[str, Json]:
     return typed(dict, orjson.loads(typed(bytes, text)))
-
-
-def _moment(text: object) -> datetime | None:
-    return None if text is None else parse_timestamp(typed(str, text))
-
-
-def _one_of(words: Sequence[_T], found: object) -> _T:
-    for word in words:
-        if word == found:
-            return word
-    raise ValueError(f"{found!r:.40} is none of {', '.join(map(str, words))}")
 
 
 def _text(item: object) -> str:

@@ -1,13 +1,12 @@
 """A `list_status` as a row of `anime_version` or `manga_version`, and back, losing nothing."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
 from malsync.medium import Json, Kind, ListStatus, Medium
 
 Row = tuple[Any, ...]
-_T = TypeVar("_T")
 
 _PYTHON_TYPES: dict[Kind, type] = {Kind.NUMBER: int, Kind.FLAG: bool, Kind.TAGS: list}
 _INTEGERS = range(-(2**63), 2**63)
@@ -70,15 +69,3 @@ def _column(item: Json, wanted: type) -> int | str | None:
         is_text = all(type(part) is str for part in item)  # type: ignore[union-attr]
         return (orjson.dumps(item).decode() if item else _NO_TAGS) if is_text else None
     return int(item) if item in _INTEGERS else None  # type: ignore[arg-type]
-
-
-def typed(kind: type[_T], found: object) -> _T:
-    """`found`, if it is of that very type. Raises TypeError: a column holds whatever was put there."""
-    if type(found) is not kind:
-        raise TypeError(f"{found!r:.40} is not of type {kind.__name__}")
-    return found
-
-
-def maybe(kind: type[_T], found: object) -> _T | None:
-    """As `typed`, or None."""
-    return None if found is None else typed(kind, found)

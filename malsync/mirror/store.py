@@ -19,9 +19,11 @@ from malsync.mirror import users
 from malsync.mirror.database import BUSY_SECONDS, File, connect, damaged, in_memory, translated
 from malsync.mirror.journal import Journal
 from malsync.mirror.pruning import compact, counted, remove
-from malsync.mirror.rows import Row, RowCodec, maybe, typed
+from malsync.mirror.rows import Row, RowCodec
 from malsync.mirror.sweep import Sweep
-from malsync.snapshot import Covers, Snapshot, Source, User, digest_of, member, parse_timestamp, timestamp
+from malsync.moments import parse_timestamp, timestamp
+from malsync.readback import maybe, typed
+from malsync.snapshot import Covers, Snapshot, Source, User, digest_of, member
 
 if TYPE_CHECKING:
     from malsync.mirror.catalogue import Catalogue

@@ -1,7 +1,7 @@
 """The MAL users that the mirror knows, and the number of each one's row."""
 
 from malsync.mirror.database import File
-from malsync.mirror.rows import maybe, typed
+from malsync.readback import maybe, typed
 from malsync.snapshot import User
 
 

@@ -23,6 +23,7 @@ STANDS_AT = date(2026, 11, 1)
 """The day on which the catalogue stands still: what runs then is running."""
 
 FIRST_INVENTED_ID = 1_000_001
+"""Titles that are made up have ids from here on: MAL is far from it."""
 SEASONS = ("winter", "spring", "summer", "fall")
 WEEKLY = frozenset({"tv", "ona"})
 

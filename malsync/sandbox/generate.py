@@ -14,9 +14,9 @@ from typing import Any
 
 from malsync.sandbox.catalogue import Catalogue, Title
 from malsync.sandbox.errors import SandboxError
+from malsync.sandbox.facts import FIRST_INVENTED_ID
 from malsync.sandbox.media import MEDIA, Kind, Medium, Status
 
-FIRST_INVENTED_ID = 1_000_001
 MOST = 1_000_000
 
 _FIRST_DAY = date(2012, 1, 1).toordinal()

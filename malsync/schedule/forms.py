@@ -68,8 +68,13 @@ def printed(kind: Kind, wanted: Wanted) -> Timer:
 # -- systemd
 
 
+def units_folder(config_folder: Path) -> Path:
+    """Where systemd's user manager looks for one's own units."""
+    return config_folder / "systemd" / "user"
+
+
 def _systemd(wanted: Wanted) -> Timer:
-    folder = wanted.config_folder / "systemd" / "user"
+    folder = units_folder(wanted.config_folder)
     service = (
         "[Unit]\n"
         "Description=Back up MyAnimeList lists with malsync\n"

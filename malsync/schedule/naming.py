@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from malsync.errors import UsageError
@@ -34,6 +35,11 @@ def command_of(executable: str, *, home: Path | None, account: str | None) -> tu
                 f"{word!r} holds a control character, and no timer can be told that.", "Give the folder another name."
             )
     return tuple(words)
+
+
+def config_folder(environment: Mapping[str, str], home_folder: Path) -> Path:
+    """Where a user's settings are (XDG base directories)."""
+    return Path(environment.get("XDG_CONFIG_HOME") or home_folder / ".config")
 
 
 def name_of(home: Path | None, account: str | None) -> str:

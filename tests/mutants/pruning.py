@@ -28,7 +28,7 @@ PRUNING: tuple[Mutant, ...] = (
     mutant(
         "the lists that an unfinished run needs are pruned",
         "prune.py",
-        '        if run.state == "unfinished":',
+        "        if run.is_open:",
         '        if run.state == "nothing":',
         "cli_prune::test_an_unfinished_run_is_resumed_after_a_prune",
         "cli_prune::test_an_unfinished_undo_is_resumed_after_a_prune",

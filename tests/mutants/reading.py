@@ -251,7 +251,7 @@ READING: tuple[Mutant, ...] = (
     mutant(
         "MAL is not told who asks",
         "transport.py",
-        '            session.headers["User-Agent"] = self._user_agent\n',
+        '    session.headers["User-Agent"] = user_agent\n',
         "",
         "api::test_every_request_names_malsync",
     ),

@@ -120,7 +120,7 @@ SECRETS: tuple[Mutant, ...] = (
     ),
     mutant(
         "tokens may go out unencrypted",
-        "transport.py",
+        "address.py",
         'return is_address and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))',
         'return is_address and parts.scheme in ("https", "http")',
         "api",
@@ -130,8 +130,8 @@ SECRETS: tuple[Mutant, ...] = (
     mutant(
         "a login from ~/.netrc goes out instead of the token",
         "transport.py",
-        "auth=_Bearer(headers)",
-        "headers=headers",
+        "    session.auth = _as_it_is\n",
+        "",
         "promises::test_a_login_of_netrc_never_goes_out_in_place_of_the_token",
     ),
     mutant(
@@ -154,7 +154,7 @@ SECRETS: tuple[Mutant, ...] = (
     mutant(
         "a hook is given the token",
         "cli/hook.py",
-        "for name, text in app.world.environment.items() if name not in _SECRET_VARIABLES}",
+        "for name, text in app.world.environment.items() if name not in SECRET_VARIABLES}",
         "for name, text in app.world.environment.items()}",
         "cli_hook",
         "secrets",

@@ -207,9 +207,9 @@ STORING: tuple[Mutant, ...] = (
     ),
     mutant(
         "`latest` may be a list that was kept around a run",
-        "refs.py",
-        '_BACKUPS = {"backup", "public"}',
-        '_BACKUPS = {"backup", "public", "before-run", "after-run"}',
+        "snapshot.py",
+        'BACKUPS: frozenset[Source] = frozenset({"backup", "public"})',
+        'BACKUPS: frozenset[Source] = frozenset({"backup", "public", "before-run", "after-run"})',
         "refs",
         "cli_restore",
     ),
@@ -231,7 +231,7 @@ STORING: tuple[Mutant, ...] = (
     mutant(
         "an export goes over the mirror",
         "cli/app.py",
-        'if is_own or there.is_relative_to(home / "latest"):',
+        "if is_own or there.is_relative_to(home / _LATEST_NAME):",
         'if there.is_relative_to(home / "latest"):',
         "safety",
     ),

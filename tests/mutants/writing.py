@@ -66,7 +66,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "an update overwrites what somebody changed since",
-        "plan.py",
+        "judging.py",
         "    if moved and not force:\n",
         "    if moved and not call.medium:\n",
         "plan",
@@ -74,7 +74,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "a deletion goes though somebody changed the entry",
-        "plan.py",
+        "judging.py",
         "if now == call.expect or force:",
         "if now is not None:",
         "plan",
@@ -82,7 +82,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "a deletion goes though the entry was touched and looks the same",
-        "plan.py",
+        "judging.py",
         "if now == call.expect or force:",
         'if {**now, "updated_at": 0} == {**(call.expect or {}), "updated_at": 0} or force:',
         "plan",
@@ -90,7 +90,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "an add overwrites an entry that came meanwhile",
-        "plan.py",
+        "judging.py",
         'return Verdict("send", missing) if force else Verdict("skipped", {}, "moved: it is on the list again")',
         'return Verdict("send", missing)',
         "plan",
@@ -98,7 +98,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "an update makes an entry of a few fields where it has gone",
-        "plan.py",
+        "judging.py",
         'return Verdict("send", whole) if force else Verdict',
         'return Verdict("send", call.fields) if not force else Verdict',
         "plan",
@@ -106,7 +106,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "a title that came onto the list as wanted is written again",
-        "plan.py",
+        "judging.py",
         '        return Verdict("send", call.fields)\n    missing = _unlike(call, now)\n    if not missing:\n'
         '        return Verdict("already", {})\n    # The title',
         '        return Verdict("send", call.fields)\n    missing = _unlike(call, now)\n    # The title',
@@ -115,7 +115,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "the answer to a write is not compared with what was wanted",
-        "restore.py",
+        "attempt.py",
         "wrong = self._unlike({name: to for name, to in wanted.items() if name not in refused})",
         "wrong: dict[str, Json] = {}",
         "restore_http::test_a_field_that_mal_never_stores_is_named_with_both_values",
@@ -123,7 +123,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "what others did under the very write is not told",
-        "restore.py",
+        "attempt.py",
         "        self.meanwhile = self._changed_meanwhile()\n",
         "",
         "cli_restore::test_what_changes_under_the_very_write_is_told_where_the_run_has_no_business_with_it",
@@ -167,14 +167,14 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "a title that MAL has no more is a failure that may pass",
-        "restore.py",
+        "attempt.py",
         'return isinstance(error, NotFound) or error.code == "invalid_content"',
         "return isinstance(error, NotFound)",
         "restore_http::test_what_is_refused_or_lost_is_named_and_nothing_else_is_kept_from_its_end",
     ),
     mutant(
         "a day is made of a month that MAL refuses",
-        "restore.py",
+        "attempt.py",
         "rest = {name: to for name, to in wanted.items() if name not in partial}",
         'rest = {name: f"{to}-01" if name in partial else to for name, to in wanted.items()}',
         "restore_http::test_a_day_that_nobody_entered_comes_onto_no_list",
@@ -182,7 +182,7 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "a resumed run repeats what is done",
         "restore.py",
-        'open_lines = [line for line in lines if line.state in ("planned", "sent")]',
+        "open_lines = [line for line in lines if line.is_open]",
         "open_lines = lines",
         "restore_http::test_a_write_of_which_nobody_knows_is_not_sent_again_if_it_was_carried_out",
         "restore_interrupt",
@@ -191,7 +191,7 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "a resumed run takes what was sent for done",
         "restore.py",
-        'open_lines = [line for line in lines if line.state in ("planned", "sent")]',
+        "open_lines = [line for line in lines if line.is_open]",
         'open_lines = [line for line in lines if line.state == "planned"]',
         "restore_http::test_three_calls_in_a_row_that_fail_stop_it",
         "restore_interrupt",
@@ -232,14 +232,14 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "a dry run writes",
-        "cli/job.py",
+        "cli/flags.py",
         "return not (self.dry_run or self.plan_file is not None or self.rehearse)",
         "return not (self.plan_file is not None or self.rehearse)",
         "cli_restore::test_a_look_sends_nothing_but_get",
     ),
     mutant(
         "a rehearsal writes to the account",
-        "cli/job.py",
+        "cli/flags.py",
         "return not (self.dry_run or self.plan_file is not None or self.rehearse)",
         "return not (self.dry_run or self.plan_file is not None)",
         "cli_restore::test_a_look_sends_nothing_but_get",
@@ -301,7 +301,7 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "a day that MAL made of a month stays",
-        "restore.py",
+        "attempt.py",
         "            if is_partial(field, to) and not same(got, was):",
         "            if is_partial(field, to) and same(got, was) and False:",
         "restore_http::test_a_day_that_nobody_entered_comes_onto_no_list",
@@ -351,21 +351,21 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "what a run left undone beforehand is not told",
-        "restore.py",
+        "settling.py",
         "    return (*left, *_unmended(run, final, {(one.key, name) for one in left for name in one.fields}))",
         "    return tuple(left)",
         "restore_http::test_what_no_write_can_mend_is_named_when_all_else_is_done",
     ),
     mutant(
         "a line that the last reading does not show counts as done",
-        "restore.py",
+        "settling.py",
         "        if line.state not in _MENDED:\n            why = _NOT_SHOWN\n",
         "        if line.state is None:\n            why = _NOT_SHOWN\n",
         "cli_restore::test_an_answer_that_lies_is_found_out",
     ),
     mutant(
         "what was changed in the last minutes is not left",
-        "restore.py",
+        "settling.py",
         '    left += [_left(call, "changed while the run was under way") for call in still.values()]\n',
         "",
         "restore_http::test_what_is_changed_before_the_last_reading_is_named",
@@ -373,14 +373,14 @@ WRITING: tuple[Mutant, ...] = (
     ),
     mutant(
         "what is sent once more goes without status and progress",
-        "restore.py",
+        "attempt.py",
         '        for name in ("status", *medium.progress):\n            if name in self._fields',
         "        for name in ():\n            if name in self._fields",
         "cli_restore::test_what_did_not_arrive_is_sent_once_more_with_status_and_progress",
     ),
     mutant(
         "what MAL has encoded is encoded once more",
-        "restore.py",
+        "attempt.py",
         "    return unescape(str(to)) if is_encoded else to",
         "    return to",
         "restore_http::test_comments_survive_to_the_character_however_mal_shows_them",

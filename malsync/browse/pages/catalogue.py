@@ -1,10 +1,11 @@
 """What `fetch` brought of MAL's own lists: rankings by day, seasons, suggestions."""
 
+import json
 from typing import Any
 
 from malsync.browse import queries
 from malsync.browse.frame import Asked, Row, medium_of
-from malsync.medium import MEDIA, SEASONS
+from malsync.medium import MEDIA, SEASONS, Medium
 
 PAGE = 60
 
@@ -58,23 +59,22 @@ async def suggestions(asked: Asked) -> Any:
 
 
 async def _listed(asked: Asked, query: str, values: Row, **context: Any) -> Any:
-    page = max(1, asked.number("page", 1))
-    rows = await asked.rows(query, **values, rows=PAGE + 1, skip=(page - 1) * PAGE)
+    leaf = await asked.leafed(query, PAGE, **values)
     return await asked.page(
-        "listed.html", rows=rows[:PAGE], more=len(rows) > PAGE, page=page, data=asked.data(query, **values),
-        mine=await _mine(asked, context["medium"], [row["id"] for row in rows[:PAGE]]),
-        about=queries.all_queries()[query].about, **context,
+        "listed.html", data=asked.data(query, **values),
+        mine=await _mine(asked, medium_of(context["medium"]), [row["id"] for row in leaf["rows"]]),
+        about=queries.all_queries()[query].about, **leaf, **context,
     )  # fmt: skip
 
 
-async def _mine(asked: Asked, medium: str, ids: list[int]) -> dict[int, str]:
+async def _mine(asked: Asked, medium: Medium, ids: list[int]) -> dict[int, str]:
     """The user's own status of those of these titles that are on the newest list."""
-    newest = await asked.newest(medium_of(medium))
+    newest = await asked.newest(medium)
     if newest is None or not ids:
         return {}
     sql = (
-        f"SELECT media_id, status FROM {medium}_version WHERE series = :series AND since <= :at"
-        f" AND (until IS NULL OR until > :at) AND media_id IN ({', '.join(str(int(id)) for id in ids)})"
+        f"SELECT media_id, version.status FROM {queries.joins(medium)}"
+        " WHERE snapshot.id = :snapshot AND media_id IN (SELECT value FROM json_each(:ids))"
     )
-    rows = await asked.mirror.found(sql, series=newest["series"], at=newest["id"])
+    rows = await asked.mirror.found(sql, snapshot=newest["id"], ids=json.dumps(ids))
     return {row["media_id"]: row["status"] for row in rows}

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from malsync.browse import charts
 from malsync.browse.charts import Bar, Point
 from malsync.browse.frame import Asked, Row
-from malsync.figures import GENRES, SNAPSHOTS, every_month, every_year, mean_score
+from malsync.figures import GENRES, SNAPSHOTS, every_month, every_year, mean_score, queries_of
 from malsync.medium import MEDIA, Medium
 
 
@@ -31,17 +31,15 @@ async def _medium(asked: Asked, medium: Medium) -> Row | None:
     snapshot = await asked.newest(medium)
     if snapshot is None:
         return None
-    m, at = medium.name, {"snapshot": snapshot["id"]}
-    by_status, by_score, by_year, by_month, by_genre = [
-        await asked.rows(f"{m}_{query}", **at) for query in ("by_status", "by_score", "by_year", "by_month", "by_genre")
-    ]
-    by_season = await asked.rows("by_season", **at) if m == "anime" else []
-    scores = {row["name"]: row["entries"] for row in by_score}
-    path = f"/{m}"
+    at, asks = {"snapshot": snapshot["id"]}, queries_of(medium)
+    counted = {what: await asked.rows(query, **at) for what, query in asks.items()}
+    scores = {row["name"]: row["entries"] for row in counted["by_score"]}
+    years, months = every_year(counted["by_year"]), every_month(counted["by_month"], datetime.now(UTC))
+    path = f"/{medium.name}"
     return {
-        "entries": snapshot[m],
-        "mean": mean_score(by_score),
-        "status": by_status,
+        "entries": snapshot[medium.name],
+        "mean": mean_score(counted["by_score"]),
+        "status": counted["by_status"],
         "scores": charts.columns(
             "Scores",
             [
@@ -49,29 +47,17 @@ async def _medium(asked: Asked, medium: Medium) -> Row | None:
                 for score in range(1, 11)
             ],
         ),
-        "years": charts.columns(
+        "years": years
+        and charts.columns(
             "Years",
-            [
-                Bar(row["name"], [("plain", row["entries"])], asked.link(path, year=row["name"]))
-                for row in every_year(by_year)
-            ],
-        )
-        if by_year
-        else "",
-        "months": charts.columns("Finished, by month", months) if (months := _months(by_month)) else "",
-        "genres": by_genre[:GENRES],
-        "seasons": by_season,
-        "data": {
-            query: asked.data(f"{m}_{query}", **at)
-            for query in ("by_status", "by_score", "by_year", "by_month", "by_genre")
-        },
-        "season_data": asked.data("by_season", **at),
+            [Bar(row["name"], [("plain", row["entries"])], asked.link(path, year=row["name"])) for row in years],
+        ),
+        "months": months
+        and charts.columns("Finished, by month", [Bar(row["name"], [("plain", row["entries"])]) for row in months]),
+        "genres": counted["by_genre"][:GENRES],
+        "seasons": counted.get("by_season", ()),
+        "data": {what: asked.data(query, **at) for what, query in asks.items()},
     }
-
-
-def _months(by_month: list[Row]) -> list[Bar]:
-    found = every_month(by_month, datetime.now(UTC))
-    return [Bar(row["name"], [("plain", row["entries"])]) for row in found]
 
 
 def growth(asked: Asked, rows: list[Row], *, small: bool = False) -> Markup:

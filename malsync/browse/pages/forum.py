@@ -18,30 +18,28 @@ _BOARDS = """
 
 async def topics(asked: Asked) -> Any:
     """GET /forum: topics of a board or of all, or those and the posts with the words that are searched."""
-    search, board, page = asked.text("q"), asked.text("board"), max(1, asked.number("page", 1))
+    search, board = asked.text("q"), asked.text("board")
     posts = []
     if search:
-        rows = await asked.rows("found_topics", words=words(search), rows=PAGE)
+        leaf = {"rows": await asked.rows("found_topics", words=words(search), rows=PAGE), "page": 1, "more": False}
         posts = await asked.rows("found_posts", words=words(search), rows=PAGE)
         data = asked.data("found_posts", words=words(search))
     else:
-        rows = await asked.rows("topics", board=board, rows=PAGE + 1, skip=(page - 1) * PAGE)
+        leaf = await asked.leafed("topics", PAGE, board=board)
         data = asked.data("topics", board=board)
     return await asked.page(
-        "forum.html", rows=rows[:PAGE], more=len(rows) > PAGE, found=posts, search=search, board=board, page=page,
-        boards=await asked.mirror.found(_BOARDS), data=data,
+        "forum.html", found=posts, search=search, board=board, boards=await asked.mirror.found(_BOARDS), data=data, **leaf,
     )  # fmt: skip
 
 
 async def posts(asked: Asked) -> Any:
     """GET /forum/2000001: one topic."""
-    number, page = asked.number_of("topic"), max(1, asked.number("page", 1))
+    number = asked.number_of("topic")
     topic = await asked.mirror.first("SELECT * FROM forum_topic WHERE id = :topic", topic=number)
     if topic is None:
         raise NotFound(f"The mirror knows no topic {number}.")
-    rows = await asked.rows("posts", topic=number, rows=PAGE + 1, skip=(page - 1) * PAGE)
     return await asked.page(
-        "topic.html", topic=topic, rows=rows[:PAGE], more=len(rows) > PAGE, page=page,
+        "topic.html", topic=topic, **await asked.leafed("posts", PAGE, topic=number),
         poll=await asked.mirror.first("SELECT * FROM forum_poll WHERE topic = :topic", topic=number),
         options=await asked.mirror.found(
             "SELECT text, votes FROM forum_poll_option WHERE topic = :topic ORDER BY place", topic=number

@@ -6,12 +6,14 @@ from typing import Any
 
 from malsync.browse.frame import Asked, Row
 from malsync.browse.pages.figures import growth
-from malsync.browse.pages.library import progress, rows_sql, sorts
+from malsync.browse.pages.library import by_status, progress, rows_sql, sorts
 from malsync.browse.pages.travel import suspects, told
+from malsync.figures import SNAPSHOTS
 from malsync.medium import MEDIA, Medium
+from malsync.snapshot import BACKUPS
+from malsync.wording import ago
 
 _RECENT = 8
-_SNAPSHOTS = 400
 _PATIENCE = 0.3
 """Seconds that the page waits for a proof; a long list takes longer, and the page says so and comes again."""
 _COUNTS = ("anime", "manga", "forum_topic", "season_title", "suggestion", "anime_ranking", "manga_ranking")
@@ -20,8 +22,8 @@ _COUNTS = ("anime", "manga", "forum_topic", "season_title", "suggestion", "anime
 async def page(asked: Asked) -> Any:
     """GET /."""
     lists = {name: await _list(asked, medium) for name, medium in MEDIA.items()}
-    newest = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=_SNAPSHOTS)]
-    backup = next((row for row in newest if row["source"] in ("backup", "public")), newest[0] if newest else None)
+    newest = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=SNAPSHOTS)]
+    backup = next((row for row in newest if row["source"] in BACKUPS), newest[0] if newest else None)
     doubted = await suspects(asked, 20)
     # What was taken back, or was followed by a backup that is as it should be, is history.
     acute = [row for row in doubted if not row["runs"] and row["id"] >= _clean(newest)]
@@ -30,7 +32,7 @@ async def page(asked: Asked) -> Any:
         lists=lists,
         is_bare=not any(row["fetched_at"] for found in lists.values() if found for row in found["recent"]),
         backup=backup,
-        age=_age(backup["taken_at"]) if backup else "",
+        age=ago(datetime.fromisoformat(backup["taken_at"]), datetime.now(UTC)) if backup else "",
         proof=await proof(asked, backup["id"]) if backup else None,
         suspects=acute,
         earlier=len(doubted) - len(acute),
@@ -43,7 +45,7 @@ async def page(asked: Asked) -> Any:
 
 def _clean(newest: list[Row]) -> int:
     """The newest backup with which nothing is wrong; 0 where there is none."""
-    return next((int(row["id"]) for row in newest if row["source"] == "backup" and not row["doubts"]), 0)
+    return next((int(row["id"]) for row in newest if row["source"] in BACKUPS and not row["doubts"]), 0)
 
 
 async def _has(asked: Asked, table: str) -> bool:
@@ -55,16 +57,14 @@ async def _list(asked: Asked, medium: Medium) -> Row | None:
     snapshot = await asked.newest(medium)
     if snapshot is None:
         return None
-    by_status = await asked.rows(f"{medium.name}_by_status", snapshot=snapshot["id"])
+    counted = await asked.rows(f"{medium.name}_by_status", snapshot=snapshot["id"])
     recent = await asked.mirror.found(
         rows_sql(medium, "snapshot.id = :snapshot", sorts(medium)["updated"]),
         snapshot=snapshot["id"], limit=_RECENT, offset=0,
     )  # fmt: skip
-    order = {status: place for place, status in enumerate(medium.statuses)}
-    by_status.sort(key=lambda row: order.get(row["name"], len(order)))
     return {
         "entries": snapshot[medium.name],
-        "by_status": by_status,
+        "by_status": by_status(medium, counted, "name"),
         "recent": [{**row, "progress": progress(medium, row).values()} for row in recent],
     }
 
@@ -73,28 +73,18 @@ async def proof(asked: Asked, snapshot: int) -> Row:
     """Whether a snapshot is whole: what is wrong with it (`problem`), and whether that is `known` yet and proven at all.
 
     It is rebuilt once, beside the pages; until that is done nobody waits for it for longer than a moment. What is wrong may
-    be another program that holds the file just now: that is asked again.
+    be another program that holds the file just now: once it was told, it is asked again.
     """
     browse = asked.browse
     if browse.prove is None:
         return {"proves": False, "known": True, "problem": None}
     proving = browse.proven.get(snapshot)
-    if proving is None or (proving.done() and proving.result() is not None):
+    if proving is None:
         loop = asyncio.get_running_loop()
         proving = browse.proven[snapshot] = loop.run_in_executor(None, browse.prove, snapshot)
     if not proving.done():
         await asyncio.wait([proving], timeout=_PATIENCE)
     problem = proving.result() if proving.done() else None
     if problem is not None:
-        # It may be another program that holds the file just now: that is asked again.
         browse.proven.pop(snapshot, None)
     return {"proves": True, "known": proving.done(), "problem": problem}
-
-
-def _age(taken_at: str) -> str:
-    minutes = int((datetime.now(UTC) - datetime.fromisoformat(taken_at)).total_seconds() // 60)
-    for unit, size in (("day", 24 * 60), ("hour", 60), ("minute", 1)):
-        count = minutes // size
-        if count >= (2 if unit == "day" else 1):
-            return f"{count:,} {unit}{'s' if count > 1 else ''} ago"
-    return "Just now"

@@ -95,8 +95,7 @@ async def show_list(asked: Asked, medium: Medium, snapshot: Row | None) -> Any:
     order = orders.get(asked.text("sort"), next(iter(orders.values())))
     counted = await asked.mirror.found(facets_sql(medium, where), **at, **values)
     total = next(row["entries"] for row in counted if row["facet"] == "all")
-    pages = max(1, -(-total // PAGE))
-    page = min(max(1, asked.number("page", 1)), pages)
+    page, pages = asked.leaf(total, PAGE)
     rows = await asked.mirror.found(
         rows_sql(medium, where, order), **at, **values, limit=PAGE, offset=(page - 1) * PAGE
     )
@@ -205,10 +204,15 @@ def _facets(asked: Asked, medium: Medium, counted: list[Row]) -> list[tuple[str,
     return found
 
 
+def by_status(medium: Medium, rows: list[Row], column: str) -> list[Row]:
+    """Rows in the order of the medium's statuses, of which `column` holds one; others last."""
+    places = {status: place for place, status in enumerate(medium.statuses)}
+    return sorted(rows, key=lambda row: places.get(row[column], len(places)))
+
+
 def _ordered(name: str, medium: Medium, rows: list[Row]) -> list[Row]:
     if name == "status":
-        known = {word: place for place, word in enumerate(medium.statuses)}
-        return sorted(rows, key=lambda row: known.get(row["value"], len(known)))
+        return by_status(medium, rows, "value")
     if name in ("score", "year"):
         return sorted(rows, key=lambda row: str(row["value"]).zfill(4), reverse=True)
     return sorted(rows, key=lambda row: (-row["entries"], str(row["name"] or row["value"])))

@@ -24,7 +24,7 @@ async def every(asked: Asked) -> Any:
 
 async def one(asked: Asked) -> Any:
     """GET /runs/1, with `state` for the calls of one outcome."""
-    number, state, page = asked.number_of("run"), asked.text("state"), max(1, asked.number("page", 1))
+    number, state = asked.number_of("run"), asked.text("state")
     run = await asked.mirror.first(_RUN, run=number)
     if run is None:
         raise NotFound(f"There is no run {number}.")
@@ -32,6 +32,7 @@ async def one(asked: Asked) -> Any:
         "SELECT state, count(*) AS calls FROM run_call WHERE run = :run GROUP BY state ORDER BY calls DESC", run=number
     )
     total = sum(row["calls"] for row in states if state in ("", row["state"]))
+    page, pages = asked.leaf(total, PAGE)
     rows = await asked.rows("calls", run=number, state=state, rows=PAGE, skip=(page - 1) * PAGE)
     return await asked.page(
         "run.html",
@@ -42,7 +43,7 @@ async def one(asked: Asked) -> Any:
         rows=[{**row, "fields": json.loads(row["fields"] or "{}")} for row in rows],
         total=total,
         page=page,
-        pages=max(1, -(-total // PAGE)),
+        pages=pages,
         data=asked.data("calls", run=number, state=state),
     )
 

@@ -106,4 +106,4 @@ def shown(one: Field, value: Any) -> str:
         return "yes"
     if one.kind is Kind.TAGS:
         return ", ".join(show.tags(value))
-    return str(value).replace("_", " ") if one.kind is Kind.WORD else str(value)
+    return show.word(value) if one.kind is Kind.WORD else str(value)

@@ -11,10 +11,10 @@ from malsync.browse.charts import Bar
 from malsync.browse.frame import Asked, Row, medium_of
 from malsync.browse.pages.title import changes_between
 from malsync.medium import MEDIA
+from malsync.render import DONE
 
 PAGE = 100
 _DAYS, _BARS = 400, 60
-_COUNTED = {"add": "added", "update": "updated", "remove": "removed"}
 _ALL = "SELECT count(*) AS entries FROM snapshot JOIN series ON series.id = snapshot.series WHERE series.user = :user"
 _TAKEN_BACK = """
     SELECT id, state, started_at, json_extract(plan, '$.lists.bad.snapshot') AS bad FROM run
@@ -25,8 +25,7 @@ _TAKEN_BACK = """
 async def snapshots(asked: Asked) -> Any:
     """GET /snapshots: every snapshot with what changed, the suspicious ones on top with the command that takes them back."""
     total = (await asked.mirror.found(_ALL, user=asked.user_id))[0]["entries"]
-    pages = max(1, -(-total // PAGE))
-    page = min(max(1, asked.number("page", 1)), pages)
+    page, pages = asked.leaf(total, PAGE)
     rows = await asked.rows("snapshots", user=asked.user_id, rows=PAGE, skip=(page - 1) * PAGE)
     return await asked.page(
         "snapshots.html",
@@ -82,7 +81,7 @@ def _ends(first: Row | None, last: Row | None) -> Row:
 
 
 def _bar(asked: Asked, row: Row) -> Bar:
-    parts = [(name, row[name]) for name in _COUNTED.values()]
+    parts = [(name, row[name]) for name in DONE.values()]
     tip = f"{row['day']}: " + ", ".join(f"{count} {name}" for name, count in parts)
     href = asked.link("/changes", **{"from": row["before"], "to": row["last"]}) if row["before"] else ""
     return Bar(row["day"], parts, href, tip)
@@ -107,12 +106,12 @@ async def changes(asked: Asked) -> Any:
         entries = [
             {**row, "changes": changes_between(medium, row, row, was="_was", now="_now")} for row in rows[: PAGE * 5]
         ]
-        counts = Counter(_COUNTED[row["op"]] for row in entries)
+        counts = Counter(DONE[row["op"]] for row in entries)
         lists[name] = {
             "rows": entries,
             "more": len(rows) > PAGE * 5,
             "data": asked.data(f"{name}_changes", **{"from": start, "to": to}),
-            **{name: counts[name] for name in _COUNTED.values()},
+            **{name: counts[name] for name in DONE.values()},
         }
     step_back, step_on = _steps(known, start, to)
     is_own = asked.user is not None and asked.user["own"] and any(one["rows"] for one in lists.values())

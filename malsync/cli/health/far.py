@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from malsync.cli.app import local_time
 from malsync.cli.health.patient import Check, Patient, ill, named, well
 from malsync.errors import ApiError, Exit
+from malsync.wording import command
 
 if TYPE_CHECKING:
     from malsync.auth import Tokens
@@ -20,7 +21,7 @@ _REFUSALS = {400, 401, 403}
 
 def login(patient: Patient) -> Iterator[Check]:
     """Whether each account is signed in, until when, and as whom."""
-    from malsync.transport import FixedToken
+    from malsync.credentials import FixedToken
 
     accounts = patient.accounts
     if patient.settings.access_token:
@@ -37,8 +38,6 @@ def login(patient: Patient) -> Iterator[Check]:
 
 
 def _nobody(patient: Patient, name: str, account: str) -> Check:
-    from malsync.auth import command
-
     if not patient.settings.client_id:
         return ill(
             name, Exit.AUTH,
@@ -50,8 +49,8 @@ def _nobody(patient: Patient, name: str, account: str) -> Check:
 
 
 def _signed_in(patient: Patient, name: str, account: str, user: "User | None", tokens: "Tokens") -> Check:
-    from malsync.auth import REFRESH_TOKEN_SECONDS, command
-    from malsync.transport import origin_of
+    from malsync.address import origin_of
+    from malsync.auth import REFRESH_TOKEN_SECONDS
 
     again, now = command("login", account), patient.now
     issued, expires, dies = (

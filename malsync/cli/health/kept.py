@@ -9,15 +9,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from malsync.cli.app import ago, local_time
+from malsync.cli.app import local_time
 from malsync.cli.health.patient import Check, Patient, ill, named, well
 from malsync.errors import Exit
+from malsync.snapshot import BACKUPS
+from malsync.wording import ago, many
 
 if TYPE_CHECKING:
     from malsync.mirror import Info
     from malsync.snapshot import User
 
-_BACKUPS = {"backup", "public"}
 _SECONDS = 10
 _SLACK = timedelta(minutes=5)
 
@@ -41,7 +42,7 @@ def mirror(patient: Patient) -> Iterator[Check]:
     infos = look.mirror.infos()
     for info in {info.user.key: info for info in infos}.values():
         look.mirror.load(info.number)  # or it raises
-    told = f"Whole, {len(infos):,} {'snapshot' if len(infos) == 1 else 'snapshots'}"
+    told = f"Whole, {many(len(infos), 'snapshot')}"
     if look.version < VERSION:
         yield well("mirror", f"{told}; its version is {look.version}, and the next command brings it to {VERSION}.")
     else:
@@ -51,9 +52,8 @@ def mirror(patient: Patient) -> Iterator[Check]:
 def latest(patient: Patient) -> Iterator[Check]:
     """Whether the newest good list of each user stands beside the mirror as a file that can be read."""
     from malsync.interchange import snapshot_file
-    from malsync.interchange.shelf import Latest
 
-    shelf = Latest(patient.app.home / "latest")
+    shelf = patient.app.shelf
     if patient.infos is None:
         paths = sorted(shelf.folder.glob("*.json.gz"))
         for path in paths:
@@ -77,7 +77,7 @@ def _last_whole(infos: "Sequence[Info]") -> "list[Info]":
     found = {
         info.user.key: info
         for info in infos
-        if info.source in _BACKUPS and not info.suspicious and None not in info.counts.values()
+        if info.source in BACKUPS and not info.suspicious and None not in info.counts.values()
     }
     return list(found.values())
 
@@ -87,7 +87,7 @@ def runs(patient: Patient) -> Iterator[Check]:
     if patient.infos is None:
         yield well("runs", "Not looked at: the mirror cannot be read.")
         return
-    open_runs = [run for run in patient.look.mirror.journal.runs() if run.state == "unfinished"]
+    open_runs = [run for run in patient.look.mirror.journal.runs() if run.is_open]
     for run in open_runs:
         yield ill(
             "runs", Exit.REFUSED,
@@ -109,7 +109,7 @@ def backup(patient: Patient) -> Iterator[Check]:
             yield _age(patient, named("backup", account, patient), user, infos)
         return
     # Nobody ever signed in here: then it is public lists that are backed up, or nothing yet.
-    users = {info.user.key: info.user for info in infos if info.source in _BACKUPS}
+    users = {info.user.key: info.user for info in infos if info.source in BACKUPS}
     if not users or patient.app.named_account is not None:
         yield _age(patient, "backup", None, infos)
     for user in users.values() if patient.app.named_account is None else ():
@@ -118,7 +118,7 @@ def backup(patient: Patient) -> Iterator[Check]:
 
 def _age(patient: Patient, name: str, user: "User | None", infos: "Sequence[Info]") -> Check:
     now = patient.now
-    every = [info for info in infos if info.source in _BACKUPS and user is not None and info.user.key == user.key]
+    every = [info for info in infos if info.source in BACKUPS and user is not None and info.user.key == user.key]
     # Made while a clock was wrong, one of a time to come would hide for years that there are no others.
     made = [info for info in every if info.taken_at <= now + _SLACK]
     good = [info for info in made if not info.suspicious]
@@ -155,10 +155,11 @@ def schedule(patient: Patient) -> Iterator[Check]:
 
 
 def _systemd(patient: Patient) -> str:
+    from malsync.schedule import config_folder, units_folder
     from malsync.schedule.systemd import UserManager
 
     environment = patient.app.world.environment
-    folder = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
+    folder = units_folder(config_folder(environment, Path.home()))
     units = sorted(path.name for path in folder.glob("malsync*.timer"))
     manager = UserManager(environment)
     running = [unit for unit in units if manager.is_enabled(unit)]

@@ -103,8 +103,8 @@ class Patient:
 
     def asked(self, headers: "dict[str, str]") -> "Answer":
         """What the API answers to whoever has these headers; asked once. Raises ApiError."""
+        from malsync.address import check_url
         from malsync.probe import ask
-        from malsync.transport import check_url
 
         if self._trouble is not None:
             # It would not answer the next question either, and each may take seconds.

@@ -24,8 +24,8 @@ def python(_: Patient) -> Iterator[Check]:
 
 def settings(patient: Patient) -> Iterator[Check]:
     """Whether config.toml can be read; raises what is wrong with it."""
+    from malsync.address import check_url
     from malsync.config import FILE_NAME
-    from malsync.transport import check_url
 
     found = patient.app.settings
     check_url(found.api_url, "MALSYNC_API_URL")
@@ -58,9 +58,12 @@ def home(patient: Patient) -> Iterator[Check]:
 
 def _open_to_others(folder: Path) -> Iterator[Path]:
     """The folder, where others may enter it; and of what is in it, what they could read if they might."""
+    from malsync.auth import FILE_NAME as TOKENS_NAME
+    from malsync.mirror import FILE_NAME as MIRROR_NAME
+
     if _mode(folder) & 0o077:
         yield folder
-    for path in sorted(folder.glob("tokens.json")) + sorted(folder.glob("mirror.db*")):
+    for path in sorted(folder.glob(TOKENS_NAME)) + sorted(folder.glob(f"{MIRROR_NAME}*")):
         if _mode(path) & 0o077:
             yield path
 
@@ -76,9 +79,10 @@ def _names(paths: list[Path]) -> str:
 def disk(patient: Patient) -> Iterator[Check]:
     """Whether there is room, and whether the disk is one that SQLite's log works on."""
     from malsync.disk import existing
+    from malsync.mirror import FILE_NAME as MIRROR_NAME
 
     folder = existing(patient.app.home)
-    mirror = patient.app.home / "mirror.db"
+    mirror = patient.app.home / MIRROR_NAME
     yield room(folder, shutil.disk_usage(folder).free, mirror.stat().st_size if mirror.exists() else 0)
 
 

@@ -62,6 +62,8 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
     importer and others'; csv is for spreadsheets. These have a file for each list, named as MAL names them. sqlite is one
     file for Datasette and the like.
     """
+    from malsync.render import visible
+
     if kind == "json" and only is not None:
         raise UsageError("--only does not go with json: a snapshot is both lists.", "Leave it out, or export as xml.")
     if kind != "csv" and spreadsheet:
@@ -85,7 +87,7 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
     paths = _paths(app, chosen, media, kind, target)
     contents, losses = _contents(chosen, media, kind, told, spreadsheet=spreadsheet)
     for loss in losses:
-        app.output.warn(f"Not all of it can be said in XML: {_visible(loss)}")
+        app.output.warn(f"Not all of it can be said in XML: {visible(loss)}")
     if target == _STDOUT:
         _print(contents[media[0].name])
         return
@@ -102,22 +104,18 @@ def _promised(target: str | None) -> str | None:
 
 def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:
     from malsync.interchange import snapshot_file
-    from malsync.render import list_document
-    from malsync.snapshot import encode
 
     if target == _STDOUT:
-        _print(encode(chosen.snapshot))
+        _print(snapshot_file.encode(chosen.snapshot))
         return
     path = app.target(target)
     snapshot_file.write(path, chosen.snapshot)
-    described = list_document(chosen.reference, chosen.number, chosen.snapshot)
-    app.output.document({"file": str(path), "format": "json", "from": described})
+    app.output.document({"file": str(path), "format": "json", "from": chosen.document})
     app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).", colour="green")
 
 
 def _export_tables(app: App, chosen: "Chosen", media: "list[Medium]", told: dict[str, Any], target: str | None) -> None:
     from malsync.interchange import shelf, tables
-    from malsync.render import list_document
 
     if target == _STDOUT and (app.output.json or sys.stdout.isatty()):
         raise UsageError(
@@ -129,13 +127,12 @@ def _export_tables(app: App, chosen: "Chosen", media: "list[Medium]", told: dict
     if target == _STDOUT:
         _print([content])
         return
-    name = f"lists_{int(snapshot.taken_at.timestamp())}_-_{snapshot.user.id or shelf.safe_name(snapshot.user.name)}.db"
+    name = shelf.export_name("lists", snapshot, ".db")
     path = app.target(target or name)
     if path.is_dir() or (target or "").endswith(("/", "\\")):
         path = app.target(str(path / name))
     _write(path, [content])
-    described = list_document(chosen.reference, chosen.number, snapshot)
-    app.output.document({"file": str(path), "format": "sqlite", "from": described})
+    app.output.document({"file": str(path), "format": "sqlite", "from": chosen.document})
     look = "" if path.suffix == ".gz" else f" Look at it: datasette {shlex.quote(str(path))}"
     app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).{look}", colour="green")
 
@@ -160,7 +157,7 @@ def _facts(app: App, mirror: "Mirror", medium: "Medium") -> dict[int, dict[str, 
 
 def _paths(app: App, chosen: "Chosen", media: "list[Medium]", kind: str, target: str | None) -> "dict[str, Path]":
     """Where each list goes. Raises UsageError where two would go to one place."""
-    from malsync.interchange.mal_writer import file_name
+    from malsync.interchange.shelf import export_name
 
     if target == _STDOUT:
         if app.output.json:
@@ -170,7 +167,7 @@ def _paths(app: App, chosen: "Chosen", media: "list[Medium]", kind: str, target:
                 f"Standard output takes one list, and {chosen.reference} holds two.", "Say which: --only anime"
             )
         return {}
-    names = {medium.name: file_name(chosen.snapshot, medium, _ENDINGS[kind]) for medium in media}
+    names = {medium.name: export_name(medium.list_endpoint, chosen.snapshot, _ENDINGS[kind]) for medium in media}
     if target is None:
         return {name: app.target(file) for name, file in names.items()}
     if "{medium}" in target:
@@ -214,28 +211,20 @@ def _print(pieces: Iterable[bytes]) -> None:
 def _write(path: Path, pieces: Iterable[bytes]) -> None:
     from malsync import files
 
-    files.write(path, [files.packed(pieces)] if path.suffix == ".gz" else pieces)
+    files.write(path, files.fit_for(path, pieces))
 
 
 def _tell_exported(app: App, chosen: "Chosen", kind: str, paths: "dict[str, Path]", losses: list[str]) -> None:
     from malsync.medium import MEDIA
-    from malsync.render import list_document
 
-    described = list_document(chosen.reference, chosen.number, chosen.snapshot)
     files = {name: str(path) for name, path in paths.items()}
-    document = {"files": files, "format": kind, "from": described}
+    document = {"files": files, "format": kind, "from": chosen.document}
     app.output.document(document | ({"losses": losses} if kind == "xml" else {}))
     for path in paths.values():
         app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).", colour="green")
     for name in MEDIA:
         if chosen.snapshot.lists.get(name) is None:
             app.output.note(f"{chosen.reference} does not know the {name} list: there is no file of it.")
-
-
-def _visible(text: str) -> str:
-    from malsync.render import visible
-
-    return visible(text)
 
 
 COMMANDS = (export,)

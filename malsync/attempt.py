@@ -1,0 +1,118 @@
+"""One entry's write: sent, compared with what was wanted, and what did not arrive sent once more."""
+
+from collections.abc import Iterable
+from html import unescape
+from typing import TYPE_CHECKING
+
+from malsync.diff import FieldChanges
+from malsync.entry import same, value
+from malsync.errors import NotFound, Rejected
+from malsync.medium import Json, ListStatus
+from malsync.plan import Call, is_partial
+
+if TYPE_CHECKING:
+    from malsync.api import Client
+
+
+class Attempt:
+    """One entry's write, and once more what did not arrive.
+
+    `why` says what could not be restored, `meanwhile` what somebody else did to the entry since it was read.
+    """
+
+    def __init__(self, client: "Client", call: Call, fields: FieldChanges, now: ListStatus | None) -> None:
+        self.answer: ListStatus | None = None
+        self.why = ""
+        self.meanwhile = ""
+        self._client = client
+        self._call = call
+        self._fields = fields
+        self._now = now or {}
+        self._begun_at = client.requests.total()
+
+    @property
+    def tries(self) -> int:
+        """Requests that this took."""
+        return self._client.requests.total() - self._begun_at
+
+    def make(self) -> None:
+        """Send it. Raises what the client raises."""
+        if self._call.op == "remove":
+            self._client.remove(self._call.medium, self._call.id)
+            return
+        wanted = {name: to for name, (_, to) in self._fields.items()}
+        refused = self._sent(wanted)
+        self.meanwhile = self._changed_meanwhile()
+        wrong = self._unlike({name: to for name, to in wanted.items() if name not in refused})
+        if wrong:
+            self.answer = self._update(self._once_more(wrong))
+            wrong = self._unlike(wrong)
+        reasons = [f"{name}: MAL refuses {wanted[name]}" for name in refused]
+        reasons += [f"{name}: wanted {wanted[name]!r}, MAL keeps {got!r}" for name, got in wrong.items()]
+        self.why = "; ".join(reasons)
+
+    def _sent(self, wanted: dict[str, Json]) -> list[str]:
+        """Send it all; where MAL takes no date without a day, the rest. Returns the names of those dates."""
+        by_name = self._call.medium.by_name
+        partial = [name for name, to in wanted.items() if is_partial(by_name[name], to)]
+        try:
+            self.answer = self._update(wanted)
+        except Rejected as error:
+            if not partial or is_gone(error):
+                raise
+        else:
+            return []
+        rest = {name: to for name, to in wanted.items() if name not in partial}
+        if rest:
+            self.answer = self._update(rest)
+        return partial
+
+    def _once_more(self, wrong: dict[str, Json]) -> dict[str, Json]:
+        """What did not arrive, with status and progress: alone, progress was ignored at times (imau#2).
+
+        A day that MAL made of a month or a year is taken back: nobody entered it. Where there was a month or a year before,
+        MAL would make a day of that as well, so no date is left.
+        """
+        medium = self._call.medium
+        again: dict[str, Json] = {}
+        for name, got in wrong.items():
+            field, (was, to) = medium.by_name[name], self._fields[name]
+            if is_partial(field, to) and not same(got, was):
+                again[name] = None if is_partial(field, was) else was
+            else:
+                again[name] = _decoded(to, got)
+        for name in ("status", *medium.progress):
+            if name in self._fields and name not in again:
+                again[name] = self._fields[name][1]
+        answer = self.answer or {}
+        again.setdefault("status", answer.get("status"))
+        return {name: to for name, to in again.items() if name != "status" or to}
+
+    def _unlike(self, wanted: Iterable[str]) -> dict[str, Json]:
+        """Those of `wanted` that the answer shows otherwise, with what it shows."""
+        answer, by_name = self.answer or {}, self._call.medium.by_name
+        got = {name: value(by_name[name], answer) for name in wanted}
+        return {name: found for name, found in got.items() if not same(found, self._fields[name][1])}
+
+    def _changed_meanwhile(self) -> str:
+        """What the answer shows of fields that were not sent and are not as they were read: somebody else was here."""
+        if self.answer is None:
+            return ""
+        others = [field for field in self._call.medium.writable if field.name not in self._fields]
+        pairs = {field.name: (value(field, self._now), value(field, self.answer)) for field in others}
+        changed = [f"{name} {got!r}, which was {was!r}" for name, (was, got) in pairs.items() if not same(was, got)]
+        return f"changed meanwhile, and not by this run: {', '.join(changed)}" if changed else ""
+
+    def _update(self, values: dict[str, Json]) -> ListStatus:
+        return self._client.update(self._call.medium, self._call.id, values)
+
+
+def is_gone(error: NotFound | Rejected) -> bool:
+    """Whether MAL says that it has no such title now."""
+    return isinstance(error, NotFound) or error.code == "invalid_content"
+
+
+def _decoded(to: Json, got: Json) -> Json:
+    """What to send so that `to` is shown. Where MAL encodes what it shows, it would encode what it has encoded before."""
+    is_encoded = isinstance(to, str) and isinstance(got, str) and unescape(got) == to
+    return unescape(str(to)) if is_encoded else to

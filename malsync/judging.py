@@ -1,0 +1,93 @@
+"""A plan against a later reading of the lists: what may still go out, and what is still to be done. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from malsync.diff import FieldChanges
+from malsync.entry import same, value
+from malsync.medium import Json, ListStatus
+from malsync.plan import Call, Plan
+from malsync.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a call against a later reading: `send` its `fields`, or else it is `already` or `skipped`, and why."""
+
+    state: Literal["send", "already", "skipped"]
+    fields: FieldChanges
+    why: str = ""
+
+
+def judge(call: Call, now: ListStatus | None, *, force: bool = False) -> Verdict:
+    """Whether `call` may still go out, its entry being `now` in the live list (None: absent).
+
+    What others did since it was planned is not overwritten, unless `force`.
+    """
+    return _JUDGES[call.op](call, now, force)
+
+
+def _judge_add(call: Call, now: ListStatus | None, force: bool) -> Verdict:
+    if now is None:
+        return Verdict("send", call.fields)
+    missing = _unlike(call, now)
+    if not missing:
+        return Verdict("already", {})
+    # The title came onto the list meanwhile, with other data.
+    return Verdict("send", missing) if force else Verdict("skipped", {}, "moved: it is on the list again")
+
+
+def _judge_update(call: Call, now: ListStatus | None, force: bool) -> Verdict:
+    if now is None:
+        # Sending a few fields would make an entry of them alone.
+        whole: FieldChanges = {name: (None, to) for name, to in _whole(call).items()}
+        return Verdict("send", whole) if force else Verdict("skipped", {}, "moved: it is no longer on the list")
+    missing = _unlike(call, now)
+    if not missing:
+        return Verdict("already", {})
+    moved = [name for name, (is_now, _) in missing.items() if not same(is_now, call.fields[name][0])]
+    if moved and not force:
+        return Verdict("skipped", {}, f"moved: somebody changed {', '.join(call.medium.ordered(moved))}")
+    return Verdict("send", missing)
+
+
+def _judge_remove(call: Call, now: ListStatus | None, force: bool) -> Verdict:
+    if now is None:
+        return Verdict("already", {})
+    if now == call.expect or force:
+        return Verdict("send", call.fields)
+    return Verdict("skipped", {}, "moved: somebody changed it")
+
+
+_JUDGES = {"add": _judge_add, "update": _judge_update, "remove": _judge_remove}
+
+
+def _unlike(call: Call, now: ListStatus) -> FieldChanges:
+    """The fields of `call` that are not as it wants them, each from what it is now."""
+    fields = call.medium.by_name
+    pairs = {name: (value(fields[name], now), to) for name, (_, to) in call.fields.items()}
+    return {name: pair for name, pair in pairs.items() if not same(*pair)}
+
+
+def _whole(call: Call) -> dict[str, Json]:
+    """The entry that an update was to make: what it was, with the changes."""
+    expect = call.expect or {}
+    whole = {field.name: value(field, expect) for field in call.medium.writable}
+    whole |= {name: to for name, (_, to) in call.fields.items()}
+    return {name: to for name, to in whole.items() if not same(to, call.medium.by_name[name].kind.blank)}
+
+
+def remaining(calls: Iterable[Call], live: Snapshot) -> Plan:
+    """What `calls` wanted and `live` does not show."""
+    found = []
+    for call in calls:
+        now = live.list_status(call.medium, call.id)
+        if call.op == "remove":
+            if now is not None:
+                found.append(replace(call, expect=now))
+        elif now is None:
+            found.append(replace(call, op="add", expect=None))
+        elif missing := _unlike(call, now):
+            found.append(replace(call, op="update", fields=missing, expect=now))
+    return Plan(tuple(found))

@@ -1,0 +1,31 @@
+"""Moments as malsync writes them down, and reads them again."""
+
+from datetime import UTC, datetime
+
+
+def timestamp(moment: datetime) -> str:
+    """UTC with milliseconds and a Z: the one form in which malsync writes a time, and it sorts as text."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def maybe_timestamp(moment: datetime | None) -> str | None:
+    """A moment that may be none, as `timestamp` writes it."""
+    return None if moment is None else timestamp(moment)
+
+
+def parse_timestamp(text: str) -> datetime:
+    """The moment that `timestamp` wrote. Raises ValueError for anything that names no moment."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment.astimezone(UTC)
+
+
+def to_the_millisecond(moment: datetime) -> datetime:
+    """`moment` as `timestamp` writes it, so that it equals what is read again."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def has_local_time(moment: datetime) -> bool:
+    """Whether a local time can be made of it wherever malsync runs: not of what lies before 1970 or near the last year."""
+    return 1970 <= moment.year < 9000

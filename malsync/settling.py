@@ -1,0 +1,93 @@
+"""The end of a run: what of it is left undone, by the last reading of the lists, for an answer is no proof."""
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from malsync.diff import FieldChanges
+from malsync.entry import same, value
+from malsync.intent import left_of
+from malsync.judging import remaining
+from malsync.plan import Call, Key, Left, Plan
+from malsync.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from malsync.mirror import Journal, Run
+
+
+def settle(
+    journal: "Journal",
+    run: "Run",
+    open_plan: Plan,
+    final: Snapshot,
+    *,
+    rounded: Callable[[Call], Call],
+    now: datetime,
+) -> tuple[Left, ...]:
+    """What is left by the last reading, whose `open_plan` is; and each line's state set right by it.
+
+    `rounded` is a call as it was to be carried out.
+
+    A line is judged by what it was to write, for the plan made anew may be content with less: `missing` keeps what is there,
+    `newest` what was touched last, and to a revert what MAL made of our own write looks like somebody else's.
+    """
+    lines = journal.lines(run.number)
+    unlike = {call.key: call for call in remaining([rounded(line.call) for line in lines], final).calls}
+    still: dict[Key, Call] = {call.key: call for call in open_plan.calls}
+    conflicts = {one.key for one in open_plan.left}
+    left: list[Left] = []
+    ours: dict[Key, FieldChanges] = {}
+    for line in lines:
+        key = line.call.key
+        if key not in unlike:
+            if line.state in _MENDED:
+                journal.answered(run.number, line.seq, _MENDED[line.state], now=now, tries=0, why=_SHOWN)
+            continue
+        call = still.pop(key, None)
+        if call is None and key in conflicts and line.state != "not_restorable":
+            continue  # a conflict, which is told as one
+        if call is None and line.state in ("skipped", "already"):
+            # Somebody else has settled it, in a way that will do.
+            journal.answered(run.number, line.seq, "already", now=now, tries=0, why=_SHOWN)
+            continue
+        call = call or unlike[key]
+        why = line.why
+        if line.state not in _MENDED:
+            why = _NOT_SHOWN
+            journal.answered(run.number, line.seq, "failed", now=now, tries=0, why=why)
+        left.append(_left(call, why))
+        ours[key] = call.fields
+    left += [_left(call, "changed while the run was under way") for call in still.values()]
+    left += _without(open_plan.left, ours)
+    return (*left, *_unmended(run, final, {(one.key, name) for one in left for name in one.fields}))
+
+
+def _unmended(run: "Run", final: Snapshot, told: Container[tuple[Key, str]]) -> Iterator[Left]:
+    """What the first plan said that no write can mend, and nobody has: one made anew may be content with what is there."""
+    for one in map(left_of, run.head.get("left", ())):
+        now = final.list_status(one.medium, one.id) or {}
+        for name, sides in one.fields.items():
+            field = one.medium.by_name.get(name)
+            if field is None or "to" not in sides or (one.key, name) in told:
+                continue
+            if not same(value(field, now), sides["to"]):
+                yield replace(one, fields={name: sides})
+
+
+def _without(left: Iterable[Left], ours: Mapping[Key, FieldChanges]) -> Iterator[Left]:
+    """`left` without those fields that are told already as what became of a write."""
+    for one in left:
+        fields = {name: sides for name, sides in one.fields.items() if name not in ours.get(one.key, {})}
+        if fields or not one.fields:
+            yield replace(one, fields=fields)
+
+
+_MENDED: dict[str, Any] = {"failed": "done", "skipped": "already", "not_restorable": "done"}
+_SHOWN = "the last reading shows it as wanted"
+_NOT_SHOWN = "the last reading does not show it as wanted"
+
+
+def _left(call: Call, why: str) -> Left:
+    fields = {name: {"wanted": to, "live": is_now} for name, (is_now, to) in call.fields.items()}
+    return Left(call.medium, call.id, call.title, why, fields)
