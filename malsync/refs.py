@@ -10,7 +10,6 @@ from malsync.errors import UsageError
 from malsync.moments import timestamp
 from malsync.render import list_document
 from malsync.snapshot import AROUND_RUNS, BACKUPS, Snapshot, User
-from malsync.wording import many
 
 if TYPE_CHECKING:
     from malsync.mirror import Info, Mirror
@@ -208,7 +207,7 @@ def _latest(user: User, infos: "list[Info]", back: int) -> "Info":
         )
     if back >= len(backups):
         raise UsageError(
-            f"{user.name} has {many(len(backups), 'backup')}; latest~{back} is further back.",
+            f"There are {len(backups)} backups of {user.name}; latest~{back} would be one more.",
             f"The oldest is snapshot {backups[0].number} of {timestamp(backups[0].taken_at)}.",
         )
     return backups[-1 - back]
