@@ -16,6 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 from malsync import config, probe, transport
+from malsync.address import origin_of
 from malsync.auth import KeyringStore
 from malsync.cli.again import intent_of
 from malsync.cli.health.kept import agent_words
@@ -29,12 +30,11 @@ from malsync.medium import ANIME, MEDIA
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.mirror.database import in_memory
 from malsync.mirror.looking import looked_at
-from malsync.origin import origin_of
 from malsync.plan import Call
 from malsync.sandbox import SandboxError, World
 from malsync.sandbox.catalogue import Catalogue
 from malsync.sandbox.statefile import StateFile
-from malsync.snapshot import Snapshot, encode
+from malsync.snapshot import Snapshot
 from malsync.transfer import take_in
 from malsync.validation import problem
 from tests.fuzz_ground import API, TIME, Canned, Reader, file, folder, split
@@ -78,7 +78,7 @@ def anilist_list(content: bytes) -> object:
 def _is_kept(made: Snapshot) -> None:
     info = take_in(_nobodys(), made)
     assert _nobodys().load(info.number).digest == made.digest
-    assert snapshot_file.decode(b"".join(encode(made)), "list.json").digest == made.digest
+    assert snapshot_file.decode(b"".join(snapshot_file.encode(made)), "list.json").digest == made.digest
 
 
 def anilist_headers(content: bytes) -> object:

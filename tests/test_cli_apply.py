@@ -584,7 +584,7 @@ def test_what_no_plan_says_ends_with_2_and_nothing_is_sent(
 
 
 BYTES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "nothing": (lambda _: b"", "not JSON"),
+    "nothing": (lambda _: b"", "is empty"),
     "no JSON": (lambda _: b"PLAN", "not JSON"),
     "an array": (lambda _: b"[]", "not a malsync plan"),
     "null": (lambda _: b"null", "not a malsync plan"),

@@ -63,7 +63,7 @@ WRITERS = {
     "cli/arrival.py": {"left-out"},
     "cli/backup.py": {"snapshot"},
     "cli/running.py": {"plan"},
-    "cli/transfer.py": {"snapshot", "xml", "csv", "sqlite"},
+    "cli/export.py": {"snapshot", "xml", "csv", "sqlite"},
     "interchange/plan_file.py": {"plan"},
     "interchange/shelf.py": {"latest"},
     "interchange/snapshot_file.py": {"snapshot", "latest"},
