@@ -89,11 +89,16 @@ def catalogue(db: Tables) -> None:
 
 
 _MIGRATIONS = (snapshots, journal, catalogue)
-# How sqlite-utils 4 keeps which migrations a file has.
+# How sqlite-utils 4 keeps which migrations a file has, to the blank.
 _RECORD = (
-    'CREATE TABLE "_sqlite_migrations" (\n   "id" INTEGER PRIMARY KEY,\n   "migration_set" TEXT,\n   "name" TEXT,\n'
-    '   "applied_at" TEXT\n)',
-    'CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"\n    ON "_sqlite_migrations" ("migration_set", "name")',
+    """CREATE TABLE "_sqlite_migrations" (
+   "id" INTEGER PRIMARY KEY,
+   "migration_set" TEXT,
+   "name" TEXT,
+   "applied_at" TEXT
+)""",
+    """CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
+    ON "_sqlite_migrations" ("migration_set", "name")""",
 )
 _USERS_AND_SNAPSHOTS = (
     """
