@@ -179,7 +179,7 @@ def a_year() -> None:
         early = path.with_name(_EARLY)
         report(f"mirror of 365 / of {_EARLY_DAYS} snapshots, bytes", path.stat().st_size / early.stat().st_size, 1.5)
         late = median(days[-30:]) / median(days[1:31])
-        report("store one, the last 30 / the first 30 of 365", late, 1.5)
+        report("store one, the last 30 / the first 30 of 365", late, 2)
         report("mirror after 365 snapshots, 5 edits a day", path.stat().st_size / 1e6, 8, " MB")
         report("rows of a day without changes", quiet, 1, " rows")
         report("store one snapshot, the slowest of 365", max(days), 0.5, " s")

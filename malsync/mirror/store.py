@@ -17,6 +17,7 @@ from malsync.errors import Damaged, UsageError
 from malsync.medium import MEDIA, ListStatus, Medium
 from malsync.mirror import users
 from malsync.mirror.database import BUSY_SECONDS, File, connect, damaged, in_memory, translated
+from malsync.mirror.history import Version, through
 from malsync.mirror.journal import Journal
 from malsync.mirror.pruning import compact, counted, remove
 from malsync.mirror.rows import Row, RowCodec
@@ -75,15 +76,6 @@ class Info:
     changes: dict[Op, int]
     suspicious: tuple[str, ...]
     note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One entry as it stood from a snapshot on; None from the one on that it was missing in."""
-
-    snapshot: int
-    taken_at: datetime
-    list_status: ListStatus | None
 
 
 class Mirror:
@@ -183,22 +175,7 @@ class Mirror:
     def histories(self, user: User, medium: Medium, ids: Iterable[int]) -> dict[int, list[Version]]:
         """The history of each of `ids`."""
         infos = [info for info in self.infos(user) if info.counts[medium.name] is not None]
-        return {id: self._history(infos, medium, id) for id in ids}
-
-    def _history(self, infos: list[Info], medium: Medium, id: int) -> list[Version]:
-        rows = self._file.rows(
-            f"SELECT series, since, until, {', '.join(_CODECS[medium.name].columns)}"
-            f" FROM {medium.name}_version WHERE media_id = ? AND series IN (SELECT DISTINCT series FROM snapshot)",
-            id,
-        )
-        with self._file.understood(f"the history of {medium.name} {id}"):
-            spans = [(row[0], row[1], row[2], _CODECS[medium.name].decode(row[3:])) for row in rows]
-        versions: list[Version] = []
-        for info in infos:
-            now = next((data for series, since, until, data in spans if _seen(info, series, since, until)), None)
-            if now != (versions[-1].list_status if versions else None):
-                versions.append(Version(info.number, info.taken_at, now))
-        return versions
+        return {id: through(self._file, infos, medium, id) for id in ids}
 
     def titles(self, medium: Medium) -> dict[int, str]:
         """The title of every id that was ever on a list here."""
@@ -468,10 +445,6 @@ def _unlike(path: Path, number: int) -> Damaged:
 
 def _miscounted(info: Info, counts: dict[str, int | None]) -> str | None:
     return None if counts == info.counts else f"it says {info.counts} entries and holds {counts}"
-
-
-def _seen(info: Info, series: int, since: int, until: int | None) -> bool:
-    return series == info.series and since <= info.number and (until is None or until > info.number)
 
 
 def _info(row: Row) -> Info:
