@@ -57,10 +57,10 @@ def doubts(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot) -> list[str]:
     List by list, because the newest good snapshot may hold one alone: an import, or a public half. Where the mirror knows
     none, since it was lost, the file on the shelf is the measure.
     """
-    load = cache(mirror.load)
+    load, infos = cache(mirror.load), mirror.infos(snapshot.user)
     reasons = []
     for medium in MEDIA.values():
-        good = measure(medium, mirror.infos(snapshot.user))
+        good = measure(medium, infos)
         if good is None:
             last = shelf.last(snapshot.user)
             reasons.append(None if last is None else doubt(medium, last, snapshot))

@@ -359,7 +359,7 @@ def test_what_is_read_meanwhile_is_the_mirror_at_one_moment(days: Path) -> None:
     for look, clue in (
         (lambda mirror: mirror.verify(), "FROM anime_version WHERE series"),
         (lambda mirror: mirror.load(30), "FROM anime_version WHERE series"),
-        (lambda mirror: mirror.history(MIKA, ANIME, 5), "FROM snapshot JOIN"),
+        (lambda mirror: mirror.history(MIKA, ANIME, 5), "FROM anime_version WHERE media_id"),
     ):
         path = Path(shutil.copy(days, days.with_name(f"{len(clue)}-{look.__code__.co_firstlineno}.db")))
         pruned: list[str] = []

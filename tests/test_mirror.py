@@ -417,6 +417,22 @@ def test_history_tells_what_the_snapshots_hold(history: list[Snapshot]) -> None:
                         assert exact(now) == exact(None if entry is None else entry.list_status)
 
 
+def test_the_snapshots_are_looked_through_once_however_many_histories_are_asked_for(path: Path) -> None:
+    """`malsync history a` asks for those of half the list, and there may be a thousand snapshots."""
+    store(
+        path,
+        *(snapshot({id: watched(day) for id in range(40)}, {}, at=f"2026-11-{day:02}T12:00:00Z") for day in (1, 2)),
+    )
+
+    with Mirror.open(path) as mirror:
+        looks: list[str] = []
+        mirror._connection.set_trace_callback(looks.append)
+        found = mirror.histories(MIKA, ANIME, range(41))
+
+    assert [len(found[id]) for id in range(41)] == [*[2] * 40, 0]
+    assert sum("FROM snapshot JOIN" in look for look in looks) == 1
+
+
 def test_history_runs_through_every_series_by_time(path: Path) -> None:
     """What an import does not cover says nothing of the entry."""
     newer = snapshot({1: watched(9)}, {}, at="2026-11-09T12:00:00Z")

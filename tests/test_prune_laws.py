@@ -321,3 +321,23 @@ def _unseen(mirror: Mirror) -> int:
                 found += not any(s == series and since <= n and (until is None or n < until) for s, n in snapshots)
         empty = other.execute("SELECT count(*) FROM series WHERE id NOT IN (SELECT series FROM snapshot)").fetchone()[0]
         return found + int(empty)
+
+
+def test_pruning_costs_as_much_more_as_there_are_more_snapshots(template: Path) -> None:
+    """Four times as many, with four times as many versions, are four times the work for SQLite: it was sixteen times."""
+    few, many = (_work_of_pruning_one(template, snapshots) for snapshots in (30, 120))
+
+    assert many < 6 * few
+
+
+def _work_of_pruning_one(template: Path, snapshots: int) -> int:
+    """In steps of SQLite's machine, of a list that changes entry by entry each day."""
+    days = [
+        snapshot({id: {"score": day} for id in range(30)}, {}, at=f"{2000 + day}-01-01T00:00:00Z")
+        for day in range(snapshots)
+    ]
+    steps: list[None] = []
+    with lived(template, [(day, None) for day in days]) as mirror:
+        mirror._connection.set_progress_handler(lambda: steps.append(None), 100)
+        mirror.prune([2])
+    return len(steps)

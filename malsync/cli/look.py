@@ -178,10 +178,9 @@ def history(app: App, title_or_id: str) -> None:
     with app.mirror() as mirror:
         user = app.whose(None, mirror)
         for medium in MEDIA.values():
-            for id, title in _matches(mirror, medium, title_or_id):
-                versions = mirror.history(user, medium, id)
-                if versions:
-                    found.append((medium, id, title, versions))
+            matches = dict(_matches(mirror, medium, title_or_id))
+            histories = mirror.histories(user, medium, matches)
+            found += [(medium, id, title, histories[id]) for id, title in matches.items() if histories[id]]
     if not found:
         raise UsageError(
             f"No entry of {user.name} is called {title_or_id!r}.",

@@ -130,28 +130,14 @@ class Output:
         """
         if self.json or self.quiet:
             return
-        from rich.box import SIMPLE_HEAD
         from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
 
-        most = most or {}
-        console = Console(markup=False, highlight=False, emoji=False)
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for column in columns:
-            table.add_column(
-                column,
-                justify="right" if column in right else "left",
-                overflow="ellipsis" if column in most else "fold",
-                no_wrap=column != long,
-                max_width=most.get(column),
-            )
-        for row in rows:
-            table.add_row(*(Text(_harmless(cell)) for cell in row))
-        if not console.is_terminal:
-            console.width = max(80, console.measure(table, options=console.options.update(width=100_000)).maximum)
+        from malsync.cli.columns import Column, show
+
+        named = [Column(name, name in right, name == long, (most or {}).get(name)) for name in columns]
         with writing():
-            console.print(table)
+            console = Console(markup=False, highlight=False, emoji=False)
+            show(console, named, [[_harmless(cell) for cell in row] for row in rows])
 
     @contextmanager
     def reading(self) -> "Iterator[Progress]":

@@ -1,7 +1,8 @@
 """The mirror: the SQLite file that holds every snapshot, the journal of every run, and the catalogue. `Mirror` is the way in."""
 
 from malsync.mirror.database import FILE_NAME
+from malsync.mirror.history import Version
 from malsync.mirror.journal import Journal, Line, Run
-from malsync.mirror.store import Info, Mirror, Version
+from malsync.mirror.store import Info, Mirror
 
 __all__ = ["FILE_NAME", "Info", "Journal", "Line", "Mirror", "Run", "Version"]

@@ -293,21 +293,14 @@ def _migrate(path: Path, wait: float) -> None:
 
 
 def _apply(connection: sqlite3.Connection) -> None:
-    from sqlite_utils import Database
-
-    from malsync.mirror.schema import migrations
+    from malsync.mirror import schema
 
     # Reading commands take no lock of ours, so two may migrate at once: the second waits here, and finds nothing to do.
     with transaction(connection):
         if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            try:
-                migrations.apply(Database(connection))
-            except (LookupError, TypeError, ValueError, AttributeError) as error:
-                # The library's own table, which says what was applied, is not as it left it.
-                wrong = sqlite3.DatabaseError(f"what it was brought up to date with cannot be read ({error!r})")
-                wrong.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-                raise wrong from error
+            is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            (schema.make if is_empty else schema.upgrade)(connection)
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

@@ -15,10 +15,11 @@ from malsync.snapshot import Snapshot
 if TYPE_CHECKING:
     from malsync.mirror.store import Info
 
-# A snapshot sees a version of its series that is valid at its number, if it knows that list at all.
+# A snapshot sees a version of its series that is valid at its number, if it knows that list at all. The plus keeps SQLite
+# from looking through all of the series for each version: by their numbers, it begins with the first that may see it.
 _UNSEEN = """
     DELETE FROM {0}_version WHERE NOT EXISTS (
-        SELECT * FROM snapshot WHERE snapshot.series = {0}_version.series AND snapshot.{0} IS NOT NULL
+        SELECT * FROM snapshot WHERE +snapshot.series = {0}_version.series AND snapshot.{0} IS NOT NULL
             AND snapshot.id >= since AND (until IS NULL OR snapshot.id < until)
     )
 """

@@ -1,5 +1,6 @@
 """A `list_status` as a row of `anime_version` or `manga_version`, and back, losing nothing."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -9,7 +10,8 @@ from malsync.medium import Json, Kind, ListStatus, Medium
 Row = tuple[Any, ...]
 
 _PYTHON_TYPES: dict[Kind, type] = {Kind.NUMBER: int, Kind.FLAG: bool, Kind.TAGS: list}
-_INTEGERS = range(-(2**63), 2**63)
+_AS_THEY_ARE = frozenset({type(None), str, bool})
+_LEAST, _MOST = -(2**63), 2**63 - 1
 _NO_TAGS = "[]"
 
 
@@ -23,17 +25,20 @@ class RowCodec:
     def __init__(self, medium: Medium) -> None:
         self.medium = medium
         self.columns = (*medium.names, "extra")
-        self._types = tuple(_PYTHON_TYPES.get(field.kind, str) for field in medium.fields)
+        types = [_PYTHON_TYPES.get(field.kind, str) for field in medium.fields]
+        self._kinds = tuple((_AS_THEY_ARE & {type(None), wanted}, wanted) for wanted in types)
         self._flags = tuple(field.name for field in medium.fields if field.kind is Kind.FLAG)
         self._tags = tuple(field.name for field in medium.fields if field.kind is Kind.TAGS)
 
     def encode(self, list_status: ListStatus) -> Row:
         """The row's values, in the order of `columns`."""
-        found = [list_status.get(name) for name in self.medium.names]
-        # Half of all members are absent or text, and a list has a hundred thousand of them: those take no call.
+        found: Iterator[Any] = map(list_status.get, self.medium.names)
+        # A list has a hundred thousand members, and nearly all go into their columns as they are: those take no call.
         values = [
-            item if item is None or (wanted is str and type(item) is str) else _column(item, wanted)
-            for item, wanted in zip(found, self._types, strict=True)
+            item
+            if (kind := type(item)) in as_they_are or (kind is int is wanted and _LEAST <= item <= _MOST)
+            else (_text_of(item) if wanted is list and type(item) is list else None)
+            for item, (as_they_are, wanted) in zip(found, self._kinds, strict=True)
         ]
         if len(list_status) == len(values) - values.count(None):
             return (*values, None)
@@ -59,13 +64,8 @@ class RowCodec:
         return list_status
 
 
-def _column(item: Json, wanted: type) -> int | str | None:
-    """What a column holds of `item`; None where it cannot hold it exactly."""
-    if type(item) is not wanted:
+def _text_of(tags: list[Json]) -> str | None:
+    """Tags as JSON; None where they are not all text."""
+    if not all(type(tag) is str for tag in tags):
         return None
-    if wanted is str:
-        return item  # type: ignore[return-value]
-    if wanted is list:
-        is_text = all(type(part) is str for part in item)  # type: ignore[union-attr]
-        return (orjson.dumps(item).decode() if item else _NO_TAGS) if is_text else None
-    return int(item) if item in _INTEGERS else None  # type: ignore[arg-type]
+    return orjson.dumps(tags).decode() if tags else _NO_TAGS

@@ -1,9 +1,8 @@
-"""The mirror's tables, as migrations. A migration that has left the house is never edited: a new one follows it.
+"""The mirror's tables, as migrations. A migration that has left the house is never edited: a new one follows it."""
 
-Importing this brings sqlite-utils in (70 ms), so `database.py` does it only for a file that is new or older than this program.
-"""
-
-from sqlite_utils import Database, Migrations
+from datetime import UTC, datetime
+from sqlite3 import SQLITE_CORRUPT, Connection, DatabaseError
+from typing import Protocol
 
 from malsync.medium import MEDIA, Kind, Medium
 from malsync.mirror.titles import COLUMNS, columns_of
@@ -18,11 +17,48 @@ COLUMN_TYPES = {
     Kind.TIME: "TEXT",
 }
 
-migrations = Migrations("malsync")
+_SET = "malsync"
 
 
-@migrations()
-def snapshots(db: Database) -> None:
+class Tables(Protocol):
+    """What a migration is given: a connection, or sqlite-utils' own."""
+
+    def execute(self, sql: str, /) -> object: ...
+
+
+def make(connection: Connection) -> None:
+    """The tables in a file that has none yet.
+
+    They are those of `upgrade`, its record included, without sqlite-utils: that takes as long to be imported, and to look for
+    its plugins in everything that is installed, as a list of thousands takes to be stored.
+    """
+    for migration in _MIGRATIONS:
+        migration(connection)
+    for statement in _RECORD:
+        connection.execute(statement)
+    connection.executemany(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES (?, ?, ?)",
+        ((_SET, migration.__name__, str(datetime.now(UTC))) for migration in _MIGRATIONS),
+    )
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the tables of an older version up to date. Raises DatabaseError, also where their record is not readable."""
+    from sqlite_utils import Database, Migrations
+
+    migrations = Migrations(_SET)
+    for migration in _MIGRATIONS:
+        migrations()(migration)
+    try:
+        migrations.apply(Database(connection, execute_plugins=False))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # The library's own table, which says what was applied, is not as it left it.
+        wrong = DatabaseError(f"what it was brought up to date with cannot be read ({error!r})")
+        wrong.sqlite_errorcode = SQLITE_CORRUPT
+        raise wrong from error
+
+
+def snapshots(db: Tables) -> None:
     """MAL users, series, snapshots, and a row for each version of each entry."""
     for statement in _USERS_AND_SNAPSHOTS:
         db.execute(statement)
@@ -32,15 +68,13 @@ def snapshots(db: Database) -> None:
         db.execute(_list_view(medium))
 
 
-@migrations()
-def journal(db: Database) -> None:
+def journal(db: Tables) -> None:
     """Runs, and each write of a run with what came of it."""
     for statement in _RUNS_AND_CALLS:
         db.execute(statement)
 
 
-@migrations()
-def catalogue(db: Database) -> None:
+def catalogue(db: Tables) -> None:
     """What `fetch` reads: titles with all that belongs to them, rankings, seasons, the forum, and what finds words in them."""
     for medium in MEDIA.values():
         _widen(db, medium)
@@ -60,6 +94,18 @@ def catalogue(db: Database) -> None:
     _search(db, "forum_post", ("text",))
 
 
+_MIGRATIONS = (snapshots, journal, catalogue)
+# How sqlite-utils 4 keeps which migrations a file has, to the blank.
+_RECORD = (
+    """CREATE TABLE "_sqlite_migrations" (
+   "id" INTEGER PRIMARY KEY,
+   "migration_set" TEXT,
+   "name" TEXT,
+   "applied_at" TEXT
+)""",
+    """CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
+    ON "_sqlite_migrations" ("migration_set", "name")""",
+)
 _USERS_AND_SNAPSHOTS = (
     """
     CREATE TABLE mal_user (
@@ -234,7 +280,7 @@ _REVERSE = (
 )  # fmt: skip
 
 
-def _widen(db: Database, medium: Medium) -> None:
+def _widen(db: Tables, medium: Medium) -> None:
     """Give a title's row its columns: a new table in the place of the old one, as ALTER TABLE takes one column at a time."""
     columns = [f"{name} {COLUMNS[name][0]}" for name in columns_of(medium) if name != "title"]
     columns += [f"{name} TEXT" for name in ("extra", "fetched_at", "details_at", "gone_at")]
@@ -250,7 +296,7 @@ def _widen(db: Database, medium: Medium) -> None:
         db.execute(statement)
 
 
-def _search(db: Database, table: str, columns: tuple[str, ...], when: str = "TRUE") -> None:
+def _search(db: Tables, table: str, columns: tuple[str, ...], when: str = "TRUE") -> None:
     """A full-text index over columns of `table`, kept up by triggers, of the rows that are `when`.
 
     The way of SQLite's manual (FTS5, external content tables), but for the update: one trigger does both halves of it, because

@@ -1,7 +1,7 @@
 """Snapshots in the mirror: stored whole in one transaction, rebuilt exactly, verified by recomputing every digest."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -17,6 +17,7 @@ from malsync.errors import Damaged, UsageError
 from malsync.medium import MEDIA, ListStatus, Medium
 from malsync.mirror import users
 from malsync.mirror.database import BUSY_SECONDS, File, connect, damaged, in_memory, translated
+from malsync.mirror.history import Version, through
 from malsync.mirror.journal import Journal
 from malsync.mirror.pruning import compact, counted, remove
 from malsync.mirror.rows import Row, RowCodec
@@ -77,15 +78,6 @@ class Info:
     changes: dict[Op, int]
     suspicious: tuple[str, ...]
     note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One entry as it stood from a snapshot on; None from the one on that it was missing in."""
-
-    snapshot: int
-    taken_at: datetime
-    list_status: ListStatus | None
 
 
 class Mirror:
@@ -154,9 +146,9 @@ class Mirror:
 
     def find(self, snapshot: Snapshot) -> Info | None:
         """The same snapshot, if it is here already: its user, its time and its digest."""
-        moment = timestamp(snapshot.taken_at)
-        same = (info for info in self.infos(snapshot.user) if info.digest == snapshot.digest)
-        return next((info for info in same if timestamp(info.taken_at) == moment), None)
+        same = f"{_HEADERS} WHERE taken_at = ? AND digest = ? ORDER BY snapshot.id"
+        rows = self._file.rows(same, timestamp(snapshot.taken_at), snapshot.digest)
+        return next((info for info in map(_info, rows) if info.user.key == snapshot.user.key), None)
 
     def ask(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """What a SELECT gives, each row by its columns' names."""
@@ -181,24 +173,15 @@ class Mirror:
             raise _unlike(self.path, number)
         return found
 
-    @_at_one_moment
     def history(self, user: User, medium: Medium, id: int) -> list[Version]:
         """One entry through every snapshot of `user` that covers `medium`: a version wherever it changed, came or went."""
-        rows = self._file.rows(
-            f"SELECT series, since, until, {', '.join(_CODECS[medium.name].columns)}"
-            f" FROM {medium.name}_version WHERE media_id = ? AND series IN (SELECT DISTINCT series FROM snapshot)",
-            id,
-        )
-        versions: list[Version] = []
-        with self._file.understood(f"the history of {medium.name} {id}"):
-            spans = [(row[0], row[1], row[2], _CODECS[medium.name].decode(row[3:])) for row in rows]
-            for info in self.infos(user):
-                if info.counts[medium.name] is None:
-                    continue
-                now = next((data for series, since, until, data in spans if _seen(info, series, since, until)), None)
-                if now != (versions[-1].list_status if versions else None):
-                    versions.append(Version(info.number, info.taken_at, now))
-        return versions
+        return self.histories(user, medium, [id])[id]
+
+    @_at_one_moment
+    def histories(self, user: User, medium: Medium, ids: Iterable[int]) -> dict[int, list[Version]]:
+        """The history of each of `ids`."""
+        infos = [info for info in self.infos(user) if info.counts[medium.name] is not None]
+        return {id: through(self._file, infos, medium, id) for id in ids}
 
     def titles(self, medium: Medium) -> dict[int, str]:
         """The title of every id that was ever on a list here."""
@@ -384,7 +367,8 @@ class Mirror:
         return self._file.insert("INSERT INTO series (user, kind) VALUES (?, ?)", user, kind)
 
     def _newest_of(self, series: int) -> Info | None:
-        return max((info for info in self.infos() if info.series == series), key=lambda info: info.number, default=None)
+        rows = self._file.rows(f"{_HEADERS} WHERE series = ? ORDER BY snapshot.id DESC LIMIT 1", series)
+        return _info(rows[0]) if rows else None
 
     def _insert_snapshot(self, series: int, snapshot: Snapshot) -> int:
         counts = snapshot.counts
@@ -467,10 +451,6 @@ def _unlike(path: Path, number: int) -> Damaged:
 
 def _miscounted(info: Info, counts: dict[str, int | None]) -> str | None:
     return None if counts == info.counts else f"it says {info.counts} entries and holds {counts}"
-
-
-def _seen(info: Info, series: int, since: int, until: int | None) -> bool:
-    return series == info.series and since <= info.number and (until is None or until > info.number)
 
 
 def _info(row: Row) -> Info:

@@ -104,8 +104,8 @@ STORING: tuple[Mutant, ...] = (
     mutant(
         "canonical JSON has its members as they came",
         "snapshot.py",
-        "option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER",
-        "option=orjson.OPT_STRICT_INTEGER",
+        "_SORTED_AND_SAFE = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER",
+        "_SORTED_AND_SAFE = orjson.OPT_STRICT_INTEGER",
         "snapshot",
     ),
     mutant(
