@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from malsync import config, probe, transport
-from malsync.address import origin_of
+from malsync import config, probe
+from malsync.address import check_url, origin_of
 from malsync.auth import KeyringStore
 from malsync.cli.again import intent_of
 from malsync.cli.health.kept import agent_words
@@ -284,7 +284,7 @@ def environment(content: bytes) -> object:
     found = config.load(folder() / "nowhere", dict(zip(names, map(os.fsdecode, texts), strict=False)))
     for key in ("api_url", "auth_url", "anilist_url"):
         with suppress(UsageError):
-            origin_of(transport.check_url(getattr(found, key), key))
+            origin_of(check_url(getattr(found, key), key))
     return found
 
 
@@ -335,7 +335,7 @@ def asked_by_doctor(content: bytes) -> object:
     date, _, body = rest.partition(b"\n")
     packed = {"Content-Encoding": "gzip"} if date.endswith(b"z") else {}
     session = _Session(status, {"Date": date.decode("latin-1"), **packed}, body)
-    with patch.object(probe.requests, "Session", lambda: session):
+    with patch.object(probe, "session_for", lambda *_: session):
         return probe.ask(API, {}, "malsync", TIME.now)
 
 

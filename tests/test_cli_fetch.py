@@ -280,10 +280,9 @@ def test_the_three_ways_exclude_each_other(malsync: Malsync, box: Sandbox, argum
     assert len(box.requests) == before
 
 
-@pytest.mark.parametrize("days", ["1e300", "inf", "nan"])
-def test_an_age_beyond_all_time_asks_for_what_is_missing(malsync: Malsync, days: str) -> None:
-    assert details(malsync, "--max-age", days)["fetched"] == {"anime": 6, "manga": 3}
-    assert details(malsync, "--max-age", days)["requests"] == {}
+def test_an_age_beyond_all_time_asks_for_what_is_missing(malsync: Malsync) -> None:
+    assert details(malsync, "--max-age", "1e300")["fetched"] == {"anime": 6, "manga": 3}
+    assert details(malsync, "--max-age", "1e300")["requests"] == {}
 
 
 def test_the_plan_comes_first_and_says_how_long_it_takes(malsync: Malsync) -> None:
