@@ -95,11 +95,6 @@ def processor_seconds(action: Callable[[], object]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def environment_of_its_own() -> dict[str, str]:
-    """`clean_environment`, with what Python compiles kept for the next time, as it is wherever malsync is installed."""
-    return {name: text for name, text in clean_environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
-
-
 def run(*command: str, env: dict[str, str] | None = None) -> None:
     """A process that must end well."""
     subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
@@ -107,7 +102,7 @@ def run(*command: str, env: dict[str, str] | None = None) -> None:
 
 def start_up() -> None:
     """`malsync --help` beside a Python that imports click."""
-    environment = environment_of_its_own()
+    environment = clean_environment()
     run(PYTHON, "-m", "malsync", "--help", env=environment)
     click = best(lambda: run(PYTHON, "-c", "import click", env=environment), 15)
     ours = best(lambda: run(PYTHON, "-m", "malsync", "--help", env=environment), 15)
@@ -118,12 +113,12 @@ def start_up() -> None:
 def sandbox(entries: int, latency: int = 0) -> Iterator[dict[str, str]]:
     """A sandbox in a process of its own; the environment that talks to it, but for the home folder."""
     command = [PYTHON, "-m", "malsync", "-q", "sandbox", "--entries", str(entries), "--latency", str(latency)]
-    with subprocess.Popen(command, env=environment_of_its_own(), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             ready = json.loads(process.stdout.readline())
             yield {
-                **environment_of_its_own(),
+                **clean_environment(),
                 "MALSYNC_API_URL": ready["api_url"],
                 "MALSYNC_ACCESS_TOKEN": ready["access_token"],
             }
@@ -232,7 +227,7 @@ def _pruning(path: Path, *rules: str) -> float:
     with tempfile.TemporaryDirectory() as home:
         with Mirror.open(path) as mirror:
             mirror.copy(Path(home) / FILE_NAME)
-        environment = {**environment_of_its_own(), "MALSYNC_HOME": home}
+        environment = {**clean_environment(), "MALSYNC_HOME": home}
         return timed(lambda: run(PYTHON, "-m", "malsync", "prune", "-q", *rules, env=environment))
 
 
@@ -325,7 +320,7 @@ def exchanging() -> None:
             with Mirror.open(folder / str(entries) / FILE_NAME, write=True) as mirror:
                 mirror.add(_whole_lists(entries, 3))
         malsync = (PYTHON, "-m", "malsync", "-q")
-        bare = environment_of_its_own()
+        bare = clean_environment()
         small, large = ({**bare, "MALSYNC_HOME": str(folder / str(entries))} for entries in (10_000, 20_000))
         files = [str(folder / f"{name}.xml.gz") for name in ("anime", "manga")]
 
@@ -361,7 +356,7 @@ def exchanging() -> None:
 
 def _talking_to(box: Sandbox, home: str) -> dict[str, str]:
     return {
-        **environment_of_its_own(),
+        **clean_environment(),
         "MALSYNC_HOME": home,
         "MALSYNC_API_URL": box.api_url,
         "MALSYNC_ACCESS_TOKEN": box.access_token,

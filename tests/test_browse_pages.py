@@ -208,13 +208,16 @@ def test_what_is_wrong_is_told_too_where_the_proof_takes_longer_than_a_page_wait
         ended.set()
         return f"snapshot {number} does not rebuild to what was stored"
 
-    with visiting(archived.path, prove=prove) as visit:
-        first = visit("/")
+    def twice() -> Iterator[str]:
+        yield "/"
         may_end.set()
         assert ended.wait(10)
         may_end.clear()  # one that was begun anew would come to no end
-        second = visit("/")
+        yield "/"
         may_end.set()
+
+    with visiting(archived.path, prove=prove) as visit:
+        first, second = visit.pages(twice())
 
     assert "does not rebuild" not in first.text
     second.says("does not rebuild to what was stored")
