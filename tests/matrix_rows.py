@@ -1,12 +1,15 @@
 """The rows and columns of the fault matrix: what goes wrong, on which command, and what a command is for."""
 
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from malsync.mirror import FILE_NAME
 from malsync.sandbox import Sandbox
 from tests.catalogue import rows
 from tests.harness import Malsync, Result
@@ -118,15 +121,13 @@ class Place:
     @property
     def catalogue(self) -> dict[str, Any]:
         """Every table of the catalogue, without the moments of reading."""
-        names = [
-            name
-            for (name,) in rows(self.malsync.home, "SELECT name FROM sqlite_master WHERE type = 'table'")
-            if not re.search(r"fts|sqlite_|^fetch$|^run|snapshot|series|_version|mal_user|migrations", name)
-        ]
         found = {}
-        for name in names:
-            columns = [c for _, c, *_ in rows(self.malsync.home, f"PRAGMA table_info({name})") if c not in TELLS_LESS]
-            found[name] = sorted(map(repr, rows(self.malsync.home, f"SELECT {', '.join(columns)} FROM {name}")))
+        with closing(sqlite3.connect(self.malsync.home / FILE_NAME)) as mirror:
+            for (name,) in mirror.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                if re.search(r"fts|sqlite_|^fetch$|^run|snapshot|series|_version|mal_user|migrations", name):
+                    continue
+                columns = [c for _, c, *_ in mirror.execute(f"PRAGMA table_info({name})") if c not in TELLS_LESS]
+                found[name] = sorted(map(repr, mirror.execute(f"SELECT {', '.join(columns)} FROM {name}")))
         return found
 
 
