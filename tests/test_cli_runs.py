@@ -462,6 +462,23 @@ def test_what_was_done_since_is_kept(malsync: Malsync, box: Sandbox) -> None:
     assert (after[some[0]]["score"], after[other]["comments"], after[new]["status"]) == (10, "mine", "watching")
 
 
+def test_what_somebody_else_did_while_the_run_was_under_way_is_kept(malsync: Malsync, box: Sandbox) -> None:
+    """It stands between the two readings of the run as well, and is none of its writes."""
+    some = vandalize(malsync, box, 4)
+    other = ids(box)[10]
+    before = box.entries(box.user, "anime")[other]["score"]
+    box.add_faults(f"edit:on=animelist,nth=2,id={other}")
+    malsync.json("restore", "1", "--yes", exit_code=5)
+    box.clear_faults()
+    theirs = box.entries(box.user, "anime")[other]
+
+    assert keys(malsync.json("undo", "--yes")) == {("update", "anime", id) for id in some}
+
+    assert comments(box, some) == ["vandal"] * 4
+    assert box.entries(box.user, "anime")[other] == theirs
+    assert theirs["score"] != before
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_what_was_changed_again_is_a_conflict(malsync: Malsync, box: Sandbox, force: bool) -> None:
     some = vandalize(malsync, box, 4)

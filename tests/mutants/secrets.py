@@ -168,8 +168,7 @@ SECRETS: tuple[Mutant, ...] = (
                 "                note=note or app.settings.access_token,\n                clock",
             ),
         ),
-        "secrets",
-        "cli_backup",
+        "auth::test_a_token_from_elsewhere_is_stored_nowhere",
     ),
     mutant(
         "a rehearsal shows the lists to the whole machine",
