@@ -335,4 +335,33 @@ STORING: tuple[Mutant, ...] = (
         "        elif good.digest == snapshot.digest:",
         "cli_backup::test_it_is_suspicious_each_time_until_it_is_accepted",
     ),
+    mutant(
+        "a version is still told at the snapshot that no longer had it",
+        "mirror/history.py",
+        "return list_status if until is None or until > number else None",
+        "return list_status if until is None or until >= number else None",
+        "mirror",
+    ),
+    mutant(
+        "a new mirror lacks what the last migration makes",
+        "mirror/schema.py",
+        "    for migration in _MIGRATIONS:\n        migration(connection)",
+        "    for migration in _MIGRATIONS[:-1]:\n        migration(connection)",
+        "upgrade",
+    ),
+    mutant(
+        "the same list at another time is no snapshot of its own",
+        "mirror/store.py",
+        "WHERE taken_at = ? AND digest = ? ORDER BY",
+        "WHERE length(taken_at) = length(?) AND digest = ? ORDER BY",
+        "mirror",
+    ),
+    mutant(
+        "what the first malsync called suspicious by its name is good",
+        "interchange/snapshot_file.py",
+        "if name.endswith(SUSPICIOUS) else ()",
+        "if name.endswith(SUSPICIOUS + SUSPICIOUS) else ()",
+        "upgrade_files",
+        "transfer",
+    ),
 )
