@@ -17,7 +17,7 @@ from tests.fuzz_ground import Reader
 from tests.fuzz_readers import READERS
 
 quick = settings(
-    max_examples=300 if settings.get_current_profile_name() == "ci" else 40,
+    max_examples=150 if settings.get_current_profile_name() == "ci" else 40,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
