@@ -3,13 +3,12 @@
 import gc
 import io
 import os
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from malsync.cli import run
-from malsync.cli.main import hear_termination, interrupted
+from malsync.cli.main import hear_nothing, hear_termination, interrupted
 
 
 def main() -> None:
@@ -23,7 +22,7 @@ def main() -> None:
     except KeyboardInterrupt:
         code = interrupted(sys.argv[1:])  # a second one, before the first was told
     with suppress(ValueError, OSError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        hear_nothing()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -16,9 +17,9 @@ from tests.harness import Malsync, until
 
 
 @contextmanager
-def started(malsync: Malsync, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+def started(malsync: Malsync, *arguments: str | Path, **named: Any) -> Iterator[subprocess.Popen[str]]:
     """A command line as a process that does not outlive the block."""
-    process = malsync.process(*arguments)
+    process = malsync.process(*arguments, **named)
     try:
         yield process
     finally:

@@ -1,11 +1,13 @@
 """The command `malsync`: its group, and the one place where an exception becomes a message and an exit code."""
 
+import math
 import os
 import re
 import shlex
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +25,10 @@ from malsync.errors import Exit, MalsyncError
 _SECRETS = re.compile(
     r"(?i)(bearer\s+|(?:access_token|refresh_token|client_secret|code_verifier|code|state)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,}]+"
 )
+
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_AT_ONCE = 1.0
+"""Seconds within which timeout(1), a closing shell and a logout send SIGTERM or SIGHUP again, and mean the first one."""
 
 # What click says of numbers, as a person says it.
 _AS_WE_SAY = (
@@ -146,32 +152,42 @@ def hear_termination() -> None:
 
     For the main thread. Where it was told to pass over them (nohup), it does.
     """
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _as_ctrl_c)
+    last = -math.inf
+
+    def as_ctrl_c(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        if last - before < _AT_ONCE:
+            return
+        heard = signal.getsignal(signal.SIGINT)
+        if not callable(heard):  # a shell's background job hears no Ctrl-C
+            raise KeyboardInterrupt
+        heard(number, frame)
+
+    for number in _ENDING[1:]:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, as_ctrl_c)
 
 
-def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
-    # timeout(1) and a closing shell send it twice at once, and mean it once.
-    signal.signal(number, lambda *_: None)
-    heard = signal.getsignal(signal.SIGINT)
-    if not callable(heard):  # a shell's background job hears no Ctrl-C
-        raise KeyboardInterrupt
-    heard(number, frame)
+def hear_nothing() -> None:
+    """Let all that is Ctrl-C pass by from now on: there is nothing left to interrupt. For the main thread."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """Let Ctrl-C pass by meanwhile."""
+    """Let all that is Ctrl-C pass by meanwhile."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    hear_nothing()
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)  # none: what had it was not Python's
+        for number, heard in before.items():
+            signal.signal(number, heard or signal.SIG_DFL)  # none: what had it was not Python's
 
 
 def _failed(output: Output, code: int, message: str, hint: str) -> int:
