@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,21 @@ def test_a_second_ctrl_c_takes_no_word_away(home: Path, world: World) -> None:
         process.send_signal(signal.SIGINT)
         told(process, "\n")  # the line that ends the ^C of a terminal: the first one was heard
         interrupted(process, "malsync fetch forum boards")
+
+
+def test_what_breaks_in_the_wake_of_ctrl_c_is_no_bug(malsync: Malsync, box: Sandbox) -> None:
+    def locked() -> datetime:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("release unlocked lock")  # as two at once make of threading.Condition
+
+    malsync.time.now = locked  # type: ignore[method-assign]
+    said = malsync.ok("backup", exit_code=130).stderr
+
+    assert said.splitlines()[-1] == "To go on: malsync backup"
+    assert box.requests
+    assert not (malsync.home / "last-error.txt").exists()
 
 
 def test_ctrl_c_is_told_as_json_too(home: Path, world: World) -> None:

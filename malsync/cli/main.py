@@ -130,12 +130,12 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
         return Exit.OK
     except OSError as error:
         if error.filename is not None:
-            return _bug(output, world, arguments, error)
+            return _unforeseen(output, world, arguments, error)
         return _failed(
             output, Exit.USAGE, f"Standard output cannot be written: {error.strerror or error}.", "Make room there."
         )
     except Exception as error:  # noqa: BLE001 - the last resort, and it says so
-        return _bug(output, world, arguments, error)
+        return _unforeseen(output, world, arguments, error)
     return int(code or 0)
 
 
@@ -211,6 +211,16 @@ def _plain(message: str) -> str:
 
 def _usage_hint(error: click.UsageError) -> str:
     return f"See: {error.ctx.command_path} --help" if error.ctx is not None else "See: malsync --help"
+
+
+def _unforeseen(output: Output, world: World, arguments: Sequence[str], error: Exception) -> int:
+    context: BaseException | None = error
+    while context is not None:
+        if isinstance(context, KeyboardInterrupt):
+            # A second Ctrl-C in the wake of the first: the standard library's locks do not stand that.
+            return interrupted(arguments, world)
+        context = context.__context__
+    return _bug(output, world, arguments, error)
 
 
 def _bug(output: Output, world: World, arguments: Sequence[str], error: Exception) -> int:
