@@ -112,6 +112,18 @@ def test_a_second_ctrl_c_takes_no_word_away(home: Path, world: World) -> None:
         interrupted(process, "malsync fetch forum boards")
 
 
+def test_ctrl_c_before_it_has_begun_shows_no_insides(home: Path, world: World) -> None:
+    with (
+        Sandbox(world, faults="stall:on=boards") as box,
+        started(Malsync(home, box), "fetch", "forum", "boards", env={"PYTHONPROFILEIMPORTTIME": "1"}) as process,
+    ):
+        told(process, "click.globals")  # the first of many: it is being imported
+        _, err = interrupted(process, "malsync fetch forum boards")
+
+    assert box.requests == []
+    assert "malsync.cli.fetch" not in err
+
+
 def test_what_breaks_in_the_wake_of_ctrl_c_is_no_bug(malsync: Malsync, box: Sandbox) -> None:
     def locked() -> datetime:
         try:

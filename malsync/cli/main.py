@@ -1,5 +1,6 @@
 """The command `malsync`: its group, and the one place where an exception becomes a message and an exit code."""
 
+import errno
 import math
 import os
 import re
@@ -131,6 +132,8 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
     except OSError as error:
         if error.filename is not None:
             return _unforeseen(output, world, arguments, error)
+        if error.errno == errno.ENOENT:
+            return _failed(output, Exit.USAGE, "The folder that this was typed in is gone.", "Type it in another one.")
         return _failed(
             output, Exit.USAGE, f"Standard output cannot be written: {error.strerror or error}.", "Make room there."
         )
