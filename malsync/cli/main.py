@@ -29,7 +29,7 @@ _SECRETS = re.compile(
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _AT_ONCE = 1.0
-"""Seconds within which timeout(1), a closing shell and a logout send SIGTERM or SIGHUP again, and mean the first one."""
+"""Seconds within which another one is the same one: timeout(1), a closing shell and a logout send several, a hand trembles."""
 
 # What click says of numbers, as a person says it.
 _AS_WE_SAY = (
@@ -153,23 +153,26 @@ def interrupted(arguments: Sequence[str], world: World | None = None) -> int:
 def hear_termination() -> None:
     """Take SIGTERM, and a terminal that closes, for Ctrl-C: what is under way loses nothing then, and says how to go on.
 
+    Several at once are one, for what ends in good order is not to be torn by the next. A run that writes has its own ear
+    for Ctrl-C (`Interruption`), to which a second one says something else.
+
     For the main thread. Where it was told to pass over them (nohup), it does.
     """
     last = -math.inf
 
-    def as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    def hear(number: int, frame: FrameType | None) -> None:
         nonlocal last
         before, last = last, time.monotonic()
         if last - before < _AT_ONCE:
             return
         heard = signal.getsignal(signal.SIGINT)
-        if not callable(heard):  # a shell's background job hears no Ctrl-C
+        if heard is hear or not callable(heard):  # a shell's background job hears no Ctrl-C
             raise KeyboardInterrupt
         heard(number, frame)
 
-    for number in _ENDING[1:]:
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, as_ctrl_c)
+    for number in _ENDING:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, hear)
 
 
 def hear_nothing() -> None:
