@@ -8,28 +8,38 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from malsync.cli import run
-from malsync.cli.main import hear_termination, interrupted
-
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     # A list is a hundred thousand objects that all live on; looking through them for garbage again and again finds none.
     gc.disable()
     _complete_streams()
+    heard_before = _hear_later()
+    from malsync.cli.main import hear_nothing, hear_termination, interrupted, run
+
+    arguments = sys.argv[1:]
     hear_termination()
     try:
-        code = run(sys.argv[1:])
+        if heard_before is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, heard_before)
+        code = run(arguments)
     except KeyboardInterrupt:
-        code = interrupted(sys.argv[1:])  # a second one, before the first was told
+        code = interrupted(arguments)  # one that came before it had begun; or a second one, before the first was told
     with suppress(ValueError, OSError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        hear_nothing()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()
     # Without the interpreter's tidying up: a thread that still waits for MAL's answer must not hold up a Ctrl-C, and
     # taking a list apart entry by entry costs a tenth of a backup.
     os._exit(code)
+
+
+def _hear_later() -> "set[signal.Signals | int] | None":
+    """Let what ends a program wait, or half of an import would be all that a user is told. Returns what waited before."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return None
+    return signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 
 
 def _complete_streams() -> None:

@@ -44,6 +44,19 @@ def test_an_export_goes_to_stdout_when_no_file_is_named(malsync: Malsync, stored
     assert malsync.ok("export", "1", "--output", "-").stdout == plain.stdout
 
 
+def test_a_folder_that_is_gone_is_called_so(
+    malsync: Malsync, stored: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    error = malsync.error("export", "1", "--output", "list.json", exit_code=2)
+
+    assert error["message"] == "The folder that this was typed in is gone."
+
+
 def test_an_entry_stands_on_a_line_of_its_own(malsync: Malsync, stored: dict[str, Any], box: Sandbox) -> None:
     lines = malsync.ok("export", "1").stdout.splitlines()
 

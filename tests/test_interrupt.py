@@ -6,7 +6,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -16,9 +18,9 @@ from tests.harness import Malsync, until
 
 
 @contextmanager
-def started(malsync: Malsync, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+def started(malsync: Malsync, *arguments: str | Path, **named: Any) -> Iterator[subprocess.Popen[str]]:
     """A command line as a process that does not outlive the block."""
-    process = malsync.process(*arguments)
+    process = malsync.process(*arguments, **named)
     try:
         yield process
     finally:
@@ -108,6 +110,33 @@ def test_a_second_ctrl_c_takes_no_word_away(home: Path, world: World) -> None:
         process.send_signal(signal.SIGINT)
         told(process, "\n")  # the line that ends the ^C of a terminal: the first one was heard
         interrupted(process, "malsync fetch forum boards")
+
+
+def test_ctrl_c_before_it_has_begun_shows_no_insides(home: Path, world: World) -> None:
+    with (
+        Sandbox(world, faults="stall:on=boards") as box,
+        started(Malsync(home, box), "fetch", "forum", "boards", env={"PYTHONPROFILEIMPORTTIME": "1"}) as process,
+    ):
+        told(process, "click.globals")  # the first of many: it is being imported
+        _, err = interrupted(process, "malsync fetch forum boards")
+
+    assert box.requests == []
+    assert "malsync.cli.fetch" not in err
+
+
+def test_what_breaks_in_the_wake_of_ctrl_c_is_no_bug(malsync: Malsync, box: Sandbox) -> None:
+    def locked() -> datetime:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("release unlocked lock")  # as two at once make of threading.Condition
+
+    malsync.time.now = locked  # type: ignore[method-assign]
+    said = malsync.ok("backup", exit_code=130).stderr
+
+    assert said.splitlines()[-1] == "To go on: malsync backup"
+    assert box.requests
+    assert not (malsync.home / "last-error.txt").exists()
 
 
 def test_ctrl_c_is_told_as_json_too(home: Path, world: World) -> None:

@@ -1,12 +1,14 @@
 """A run that is broken off, by Ctrl-C or by MAL: what was sent is in the journal, and the last line says how to go on."""
 
 import json
+import os
 import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,15 +48,15 @@ def malsync(story: Story, home: Path) -> Malsync:
     return story.begin(home)
 
 
-def ctrl_c(process: "subprocess.Popen[str]") -> None:
-    """Press Ctrl-C, and return when it was heard: two at once would be one."""
-    process.send_signal(signal.SIGINT)
+def ctrl_c(process: "subprocess.Popen[str]", number: int = signal.SIGINT) -> None:
+    """Press Ctrl-C, or send what is the same, and return when it was heard: two at once would be one."""
+    process.send_signal(number)
     until(lambda: process.poll() is not None or _sleeps_undisturbed(process.pid))
 
 
 def _sleeps_undisturbed(pid: int) -> bool:
     told = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    is_waiting = any(int(told[name], 16) & 1 << (signal.SIGINT - 1) for name in ("SigPnd", "ShdPnd"))
+    is_waiting = any(int(told[name], 16) for name in ("SigPnd", "ShdPnd"))
     return told["State"].strip().startswith("S") and not is_waiting
 
 
@@ -68,10 +70,12 @@ def ended(process: "subprocess.Popen[str]", typed: str = GO_ON) -> str:
 
 
 @contextmanager
-def in_flight(story: Story, malsync: Malsync, fault: str, *command: str) -> "Iterator[subprocess.Popen[str]]":
+def in_flight(
+    story: Story, malsync: Malsync, fault: str, *command: str, **named: Any
+) -> "Iterator[subprocess.Popen[str]]":
     """A run whose request waits for its answer."""
     story.box.add_faults(fault)
-    with started(malsync, *(command or RESTORE)) as process:
+    with started(malsync, *(command or RESTORE), **named) as process:
         until(lambda: story.box.stalled or process.poll() is not None)
         assert process.poll() is None, process.communicate()
         yield process
@@ -109,6 +113,42 @@ def test_ctrl_c_lets_the_call_in_flight_come_to_its_end(
     assert len(story.writes()) == settled
     resumed(story, malsync)
     assert len(story.writes()) == WRITES
+
+
+@needs_proc
+@pytest.mark.parametrize("signals", [(signal.SIGHUP,), (signal.SIGTERM, signal.SIGHUP)])
+def test_a_terminal_that_closes_under_a_run_is_one_ctrl_c(
+    story: Story, malsync: Malsync, signals: tuple[int, ...]
+) -> None:
+    ours, its = os.openpty()
+    with in_flight(story, malsync, "stall:method=PATCH,nth=7", stdin=its, stdout=its, stderr=its) as process:
+        os.close(its)
+        os.close(ours)  # what it paints and says from here on cannot be written
+        for number in signals:
+            ctrl_c(process, number)
+        assert process.poll() is None
+        answer(story)
+        assert process.wait(timeout=10) == 130
+
+    assert states(malsync) == ["done"] * 7 + ["planned"] * (WRITES - 7)
+    assert journal(malsync)[6].tries == 1
+    assert not (malsync.home / "last-error.txt").exists()
+    resumed(story, malsync)
+    assert len(story.writes()) == WRITES
+
+
+@needs_proc
+def test_a_terminal_that_closes_stops_no_run_that_was_told_to_pass_over_it(story: Story, malsync: Malsync) -> None:
+    ours, its = os.openpty()
+    with in_flight(
+        story, malsync, "stall:method=PATCH,nth=7", *RESTORE, "--json", stdin=its, stdout=subprocess.DEVNULL, stderr=its
+    ) as process:
+        os.close(its)
+        os.close(ours)
+        answer(story)
+        assert process.wait(timeout=10) == 0
+
+    assert states(malsync) == ["done"] * WRITES
 
 
 @needs_proc

@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
@@ -50,8 +50,9 @@ class Interruption:
             self._shielded = False
             raise KeyboardInterrupt
         self._asked = True
-        # Not by print: that may be what was interrupted.
-        os.write(2, b"\nEnding after the write that is under way. Ctrl-C again ends at once.\n")
+        # Not by print: that may be what was interrupted. Of a terminal that closes nobody is left to be told.
+        with suppress(OSError):
+            os.write(2, b"\nEnding after the write that is under way. Ctrl-C again ends at once.\n")
 
     def _sleep(self, seconds: float) -> None:
         if threading.current_thread() is not threading.main_thread():

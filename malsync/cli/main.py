@@ -1,11 +1,14 @@
 """The command `malsync`: its group, and the one place where an exception becomes a message and an exit code."""
 
+import errno
+import math
 import os
 import re
 import shlex
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +26,10 @@ from malsync.errors import Exit, MalsyncError
 _SECRETS = re.compile(
     r"(?i)(bearer\s+|(?:access_token|refresh_token|client_secret|code_verifier|code|state)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,}]+"
 )
+
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_AT_ONCE = 1.0
+"""Seconds within which another one is the same one: timeout(1), a closing shell and a logout send several, a hand trembles."""
 
 # What click says of numbers, as a person says it.
 _AS_WE_SAY = (
@@ -124,12 +131,14 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
         return Exit.OK
     except OSError as error:
         if error.filename is not None:
-            return _bug(output, world, arguments, error)
+            return _unforeseen(output, world, arguments, error)
+        if error.errno == errno.ENOENT:
+            return _failed(output, Exit.USAGE, "The folder that this was typed in is gone.", "Type it in another one.")
         return _failed(
             output, Exit.USAGE, f"Standard output cannot be written: {error.strerror or error}.", "Make room there."
         )
     except Exception as error:  # noqa: BLE001 - the last resort, and it says so
-        return _bug(output, world, arguments, error)
+        return _unforeseen(output, world, arguments, error)
     return int(code or 0)
 
 
@@ -144,34 +153,47 @@ def interrupted(arguments: Sequence[str], world: World | None = None) -> int:
 def hear_termination() -> None:
     """Take SIGTERM, and a terminal that closes, for Ctrl-C: what is under way loses nothing then, and says how to go on.
 
+    Several at once are one, for what ends in good order is not to be torn by the next. A run that writes has its own ear
+    for Ctrl-C (`Interruption`), to which a second one says something else.
+
     For the main thread. Where it was told to pass over them (nohup), it does.
     """
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _as_ctrl_c)
+    last = -math.inf
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        if last - before < _AT_ONCE:
+            return
+        heard = signal.getsignal(signal.SIGINT)
+        if heard is hear or not callable(heard):  # a shell's background job hears no Ctrl-C
+            raise KeyboardInterrupt
+        heard(number, frame)
+
+    for number in _ENDING:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, hear)
 
 
-def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
-    # timeout(1) and a closing shell send it twice at once, and mean it once.
-    signal.signal(number, lambda *_: None)
-    heard = signal.getsignal(signal.SIGINT)
-    if not callable(heard):  # a shell's background job hears no Ctrl-C
-        raise KeyboardInterrupt
-    heard(number, frame)
+def hear_nothing() -> None:
+    """Let all that is Ctrl-C pass by from now on: there is nothing left to interrupt. For the main thread."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """Let Ctrl-C pass by meanwhile."""
+    """Let all that is Ctrl-C pass by meanwhile."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    hear_nothing()
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)  # none: what had it was not Python's
+        for number, heard in before.items():
+            signal.signal(number, heard or signal.SIG_DFL)  # none: what had it was not Python's
 
 
 def _failed(output: Output, code: int, message: str, hint: str) -> int:
@@ -195,6 +217,16 @@ def _plain(message: str) -> str:
 
 def _usage_hint(error: click.UsageError) -> str:
     return f"See: {error.ctx.command_path} --help" if error.ctx is not None else "See: malsync --help"
+
+
+def _unforeseen(output: Output, world: World, arguments: Sequence[str], error: Exception) -> int:
+    context: BaseException | None = error
+    while context is not None:
+        if isinstance(context, KeyboardInterrupt):
+            # A second Ctrl-C in the wake of the first: the standard library's locks do not stand that.
+            return interrupted(arguments, world)
+        context = context.__context__
+    return _bug(output, world, arguments, error)
 
 
 def _bug(output: Output, world: World, arguments: Sequence[str], error: Exception) -> int:

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
@@ -15,6 +15,8 @@ from malsync.cli.world import World
 from malsync.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from malsync.medium import Medium
     from malsync.reading import Progress
 
@@ -56,7 +58,8 @@ def writing() -> Iterator[None]:
     except OSError as error:
         _let_go(sys.stdout)
         raise UsageError(
-            f"Standard output cannot be written: {error.strerror or error}.", "Make room there, or print elsewhere."
+            f"Standard output cannot be written: {error.strerror or error}.",
+            "Make room there, or print elsewhere. What was done by then stays done.",
         ) from error
 
 
@@ -147,7 +150,6 @@ class Output:
         if self.quiet or not sys.stderr.isatty():
             yield untold
             return
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         with (
@@ -158,7 +160,7 @@ class Output:
                 BarColumn(bar_width=20, pulse_style="cyan"),
                 TextColumn("{task.completed:,.0f} entries"),
                 TimeElapsedColumn(),
-                console=Console(stderr=True),
+                console=_screen(),
                 transient=True,
             ) as bars,
         ):
@@ -178,7 +180,6 @@ class Output:
         if self.quiet or not sys.stderr.isatty():
             yield str
             return
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         with Progress(
@@ -188,7 +189,7 @@ class Output:
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             TextColumn("left"),
-            console=Console(stderr=True),
+            console=_screen(),
             transient=True,
         ) as bars:
             self._counted = bars
@@ -214,6 +215,37 @@ class Output:
         finally:
             if counted is not None:
                 counted.start()
+
+
+class _Screen:
+    """The terminal as a bar paints on it. It may close while the work goes on: what nobody sees any more stops nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Paint, if that can be."""
+        self._tried(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """The same for what waits to be painted."""
+        self._tried(self._stream.flush)
+
+    def _tried(self, paint: Callable[[], object]) -> None:
+        try:
+            paint()
+        except OSError:
+            _let_go(self._stream)
+
+
+def _screen() -> "Console":
+    from rich.console import Console
+
+    return Console(file=cast("TextIO", _Screen(sys.stderr)))
 
 
 def _tell(text: str) -> None:

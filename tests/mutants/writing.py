@@ -315,6 +315,13 @@ WRITING: tuple[Mutant, ...] = (
         "restore_interrupt::test_ctrl_c_between_the_steps_of_a_write_lets_it_come_to_its_end",
     ),
     mutant(
+        "a terminal that closes tears a write in two",
+        "cli/interruption.py",
+        "        with suppress(OSError):\n            os.write(",
+        "        with suppress(ValueError):\n            os.write(",
+        "restore_interrupt::test_a_terminal_that_closes_under_a_run_is_one_ctrl_c",
+    ),
+    mutant(
         "the lists after a run are called a backup",
         "restore.py",
         'around.shelf, final, "after-run")',
