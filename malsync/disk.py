@@ -1,10 +1,12 @@
 """What kind of disk a folder is on: SQLite's write-ahead log needs memory that all its users share, and networks have none."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 _NETWORK = {
     "9p", "afs", "afpfs", "beegfs", "ceph", "cifs", "davfs", "fuse.ceph", "fuse.davfs2", "fuse.glusterfs", "fuse.rclone",
     "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb2", "smb3",
@@ -18,18 +20,18 @@ def filesystem_of(folder: Path, mounts: Path = _MOUNTS) -> str | None:
     if sys.platform == "win32":
         return "smbfs" if str(path).startswith("\\\\") else None
     try:
-        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = mounts.read_bytes().splitlines()
     except OSError:
         return None
     best, found = -1, None
     for line in lines:
         # proc(5): the mount point is the fifth word, its blanks as \040; the type follows a lone dash.
         words = line.split()
-        if len(words) < 7 or "-" not in words[6:-1]:
+        if len(words) < 7 or b"-" not in words[6:-1]:
             continue
-        point = Path(words[4].encode(errors="surrogateescape").decode("unicode_escape", errors="replace"))
+        point = Path(os.fsdecode(_OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), words[4])))
         if path.is_relative_to(point) and len(point.parts) >= best:
-            best, found = len(point.parts), words[words.index("-", 6) + 1]
+            best, found = len(point.parts), os.fsdecode(words[words.index(b"-", 6) + 1])
     return found
 
 

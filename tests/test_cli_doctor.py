@@ -492,6 +492,8 @@ MOUNTS = """\
 23 22 0:40 / /home rw,relatime shared:1 - nfs4 server:/home rw
 24 23 0:41 / /home/me/local\\040disk rw,relatime shared:2 master:3 - ext4 /dev/sdb1 rw
 25 22 0:42 / /mnt/ssh rw - fuse.sshfs me@host: rw
+26 22 0:43 / /mnt/böse\\040\\134eins rw - cifs //server/x rw
+27 22 0:44 / /mnt/a\\x rw - nfs server:/x rw
 half a line
 """
 
@@ -499,10 +501,11 @@ half a line
 @pytest.mark.parametrize(
     ("folder", "kind", "network"),
     [("/var", "ext4", False), ("/home/me", "nfs4", True), ("/home/me/local disk/x", "ext4", False),
-     ("/mnt/ssh/malsync", "fuse.sshfs", True), ("/homes", "ext4", False)],
+     ("/mnt/ssh/malsync", "fuse.sshfs", True), ("/homes", "ext4", False),
+     ("/mnt/böse \\eins", "cifs", True), ("/mnt/a\\x/y", "nfs", True)],
 )  # fmt: skip
 def test_the_disk_that_a_folder_is_on(tmp_path: Path, folder: str, kind: str, network: bool) -> None:
-    (tmp_path / "mounts").write_text(MOUNTS)
+    (tmp_path / "mounts").write_text(MOUNTS, encoding="utf-8")
 
     assert filesystem_of(Path(folder), tmp_path / "mounts") == kind
     assert is_network(kind) is network

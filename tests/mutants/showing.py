@@ -207,8 +207,8 @@ SHOWING: tuple[Mutant, ...] = (
     mutant(
         "SIGTERM ends a command without a word",
         "cli/main.py",
-        'for name in ("SIGTERM", "SIGHUP"):',
-        'for name in ("SIGHUP",):',
+        'for name in ("SIGINT", "SIGTERM", "SIGHUP") if',
+        'for name in ("SIGINT", "SIGHUP") if',
         "interrupt",
         "restore_interrupt",
     ),
