@@ -250,7 +250,7 @@ def test_ctrl_c_at_the_question(story: Story, malsync: Malsync) -> None:
     # Where Ctrl-C comes in the moment before the terminal is read, Python looks at it after the next line only.
     code, screen = on_terminal(malsync, "restore", "latest", prompt="[y/N]: ", typed="\x03\n")
 
-    assert code == 130
+    assert code == 130, screen
     assert screen.splitlines()[-1] == "\x1b[33mTo go on: malsync restore latest\x1b[0m"
     assert malsync.json("runs") == []
     assert story.writes() == []
