@@ -8,6 +8,7 @@ the tests' own process, with its threads, is asking for trouble.
 import fcntl
 import os
 import pty
+import select
 import struct
 import subprocess
 import sys
@@ -24,11 +25,18 @@ def main() -> int:
     if child == 0:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
         os.execv(command[0], command)
-    typed, screen = sys.stdin.buffer.read(), b""
-    while seen := _seen(terminal):
+    typed, after, screen = sys.stdin.buffer.read(), b"", b""
+    while True:
+        # What follows a Ctrl-C is typed where that was not enough: a line at once may be read before the signal is heard.
+        if after and not select.select([terminal], [], [], 1.0)[0]:
+            os.write(terminal, after)
+            after = b""
+        if not (seen := _seen(terminal)):
+            break
         screen += seen
         if typed and prompt in screen:
-            os.write(terminal, typed)
+            first, ctrl_c, after = typed.partition(b"\x03")
+            os.write(terminal, first + ctrl_c)
             typed = b""
     sys.stdout.buffer.write(screen)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
