@@ -1,14 +1,15 @@
 """One entry's write: sent, compared with what was wanted, and what did not arrive sent once more."""
 
 from collections.abc import Iterable
-from html import unescape
 from typing import TYPE_CHECKING
 
-from malsync.diff import FieldChanges
-from malsync.entry import same, value
+from malsync.diff import FieldChanges, differing
+from malsync.entry import same, same_value, value
 from malsync.errors import NotFound, Rejected
 from malsync.medium import Json, ListStatus
+from malsync.plain import plain_answer
 from malsync.plan import Call, is_partial
+from malsync.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from malsync.api import Client
@@ -20,14 +21,16 @@ class Attempt:
     `why` says what could not be restored, `meanwhile` what somebody else did to the entry since it was read.
     """
 
-    def __init__(self, client: "Client", call: Call, fields: FieldChanges, now: ListStatus | None) -> None:
+    def __init__(self, client: "Client", call: Call, fields: FieldChanges, live: Snapshot) -> None:
         self.answer: ListStatus | None = None
+        """The entry as MAL answered last, as received."""
         self.why = ""
         self.meanwhile = ""
         self._client = client
         self._call = call
         self._fields = fields
-        self._now = now or {}
+        self._now = live.plain.list_status(call.medium, call.id) or {}
+        self._encoded = live.encoded.get(call.medium.name, ())
         self._begun_at = client.requests.total()
 
     @property
@@ -80,7 +83,7 @@ class Attempt:
             if is_partial(field, to) and not same(got, was):
                 again[name] = None if is_partial(field, was) else was
             else:
-                again[name] = _decoded(to, got)
+                again[name] = to
         for name in ("status", *medium.progress):
             if name in self._fields and name not in again:
                 again[name] = self._fields[name][1]
@@ -90,18 +93,28 @@ class Attempt:
 
     def _unlike(self, wanted: Iterable[str]) -> dict[str, Json]:
         """Those of `wanted` that the answer shows otherwise, with what it shows."""
-        answer, by_name = self.answer or {}, self._call.medium.by_name
+        answer, by_name = self._shown, self._call.medium.by_name
         got = {name: value(by_name[name], answer) for name in wanted}
-        return {name: found for name, found in got.items() if not same(found, self._fields[name][1])}
+        return {
+            name: found for name, found in got.items() if not same_value(by_name[name], found, self._fields[name][1])
+        }
 
     def _changed_meanwhile(self) -> str:
         """What the answer shows of fields that were not sent and are not as they were read: somebody else was here."""
         if self.answer is None:
             return ""
         others = [field for field in self._call.medium.writable if field.name not in self._fields]
-        pairs = {field.name: (value(field, self._now), value(field, self.answer)) for field in others}
-        changed = [f"{name} {got!r}, which was {was!r}" for name, (was, got) in pairs.items() if not same(was, got)]
+        changed = [
+            f"{name} {got!r}, which was {was!r}"
+            for name, (was, got) in differing(others, self._now, self._shown).items()
+        ]
         return f"changed meanwhile, and not by this run: {', '.join(changed)}" if changed else ""
+
+    @property
+    def _shown(self) -> ListStatus:
+        """The answer with plain text."""
+        sent = {name: to for name, (_, to) in self._fields.items()}
+        return plain_answer(self._call.medium, self.answer or {}, {**self._now, **sent}, self._encoded)
 
     def _update(self, values: dict[str, Json]) -> ListStatus:
         return self._client.update(self._call.medium, self._call.id, values)
@@ -110,9 +123,3 @@ class Attempt:
 def is_gone(error: NotFound | Rejected) -> bool:
     """Whether MAL says that it has no such title now."""
     return isinstance(error, NotFound) or error.code == "invalid_content"
-
-
-def _decoded(to: Json, got: Json) -> Json:
-    """What to send so that `to` is shown. Where MAL encodes what it shows, it would encode what it has encoded before."""
-    is_encoded = isinstance(to, str) and isinstance(got, str) and unescape(got) == to
-    return unescape(str(to)) if is_encoded else to

@@ -32,6 +32,7 @@ class Backup:
 
 def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -> Backup:
     """Store `snapshot` in one transaction, then beside the mirror. A suspicious one is stored and marked, unless accepted."""
+    snapshot = mirror.journal.informed(snapshot)
     reasons = () if accept else doubts(mirror, shelf, snapshot)
     if reasons:
         snapshot = replace(snapshot, suspicious=tuple(reasons))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from malsync.entry import Entry, same, unknown, value
+from malsync.entry import Entry, same, same_value, unknown, value
 from malsync.medium import MEDIA, Field, Json, ListStatus, Medium
 from malsync.snapshot import Snapshot
 
@@ -29,10 +29,12 @@ def diff(
 ) -> list[Change]:
     """What happened from `a` to `b`: by medium, then by id.
 
-    A list or a field that either side does not cover is not compared. `media` and `fields` narrow it down (empty: all); with
-    `fields`, an entry counts as added or removed all the same, and shows those fields. `unknowns`: whether members that
-    malsync does not know count; they are compared as JSON, and only between lists that were read whole.
+    A list or a field that either side does not cover is not compared, and neither is a field that either entry does not know.
+    `media` and `fields` narrow it down (empty: all); with `fields`, an entry counts as added or removed all the same, and
+    shows those fields. `unknowns`: whether members that malsync does not know count; they are compared as JSON, and only
+    between lists that were read whole. Texts are compared as their user wrote them.
     """
+    a, b = a.plain, b.plain
     return [
         change
         for medium in MEDIA.values()
@@ -47,8 +49,8 @@ def count(changes: Collection[Change]) -> dict[Op, int]:
 
 
 def entry_changes(medium: Medium, a: ListStatus, b: ListStatus) -> FieldChanges:
-    """What differs between two versions of one entry, both read whole."""
-    return _Compared(medium, medium.writable, (), unknowns=True).changes(a, b)
+    """What differs between two versions of one entry, both read whole and with plain text."""
+    return _Compared(medium, medium.writable, (), unknowns=True).differences(medium.writable, a, b)
 
 
 def comparable(medium: Medium, *lists: Snapshot) -> tuple[Field, ...]:
@@ -66,9 +68,15 @@ def differing(fields: Iterable[Field], a: ListStatus, b: ListStatus) -> FieldCha
         if was is is_now:
             continue
         pair = value(field, a), value(field, b)
-        if not same(*pair):
+        if not same_value(field, *pair):
             found[field.name] = pair
     return found
+
+
+def known_to(fields: tuple[Field, ...], *entries: Entry | None) -> tuple[Field, ...]:
+    """Those of `fields` that each of `entries` knows; an absent entry has nothing that it does not know."""
+    unknown_fields = {name for entry in entries if entry is not None for name in entry.unknown}
+    return tuple(field for field in fields if field.name not in unknown_fields) if unknown_fields else fields
 
 
 def _list_changes(medium: Medium, a: Snapshot, b: Snapshot, only: Collection[str], unknowns: bool) -> Iterator[Change]:
@@ -93,8 +101,12 @@ class _Compared:
     only: Collection[str]
     unknowns: bool
 
-    def changes(self, a: ListStatus, b: ListStatus) -> FieldChanges:
-        found = differing(self.fields, a, b)
+    def changes(self, a: Entry | None, b: Entry | None) -> FieldChanges:
+        was, became = ({} if one is None else one.list_status for one in (a, b))
+        return self.differences(known_to(self.fields, a, b), was, became)
+
+    def differences(self, fields: tuple[Field, ...], a: ListStatus, b: ListStatus) -> FieldChanges:
+        found = differing(fields, a, b)
         if self.unknowns and not self.medium.by_name.keys() >= a.keys() | b.keys():
             names = sorted({*unknown(self.medium, a), *unknown(self.medium, b)})
             for name in names:
@@ -106,15 +118,15 @@ class _Compared:
 def _change(compared: _Compared, a: Entry | None, b: Entry | None) -> Change | None:
     if a is None and b is not None:
         # It came onto the list: everything that is set came with it, out of nothing.
-        fresh: FieldChanges = {name: (None, to) for name, (_, to) in compared.changes({}, b.list_status).items()}
+        fresh: FieldChanges = {name: (None, to) for name, (_, to) in compared.changes(None, b).items()}
         return Change("add", compared.medium, b.id, b.title, fresh)
     if a is not None and b is None:
         # It went from the list, and took everything that was set with it.
-        lost: FieldChanges = {name: (was, None) for name, (was, _) in compared.changes(a.list_status, {}).items()}
+        lost: FieldChanges = {name: (was, None) for name, (was, _) in compared.changes(a, None).items()}
         return Change("remove", compared.medium, a.id, a.title, lost)
     if a is None or b is None or _is_untouched(compared.medium, a.list_status, b.list_status):
         return None
-    fields = compared.changes(a.list_status, b.list_status)
+    fields = compared.changes(a, b)
     return Change("update", compared.medium, b.id, b.title or a.title, fields) if fields else None
 
 

@@ -4,14 +4,19 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from malsync.medium import Field, Json, ListStatus, Medium
+from malsync.plain import TEXTS, same_text
 
 
 class Entry(NamedTuple):
-    """One title on a list: MAL's id, MAL's title, and the user's data as the API gave it."""
+    """One title on a list: MAL's id, MAL's title, and the user's data as the API gave it.
+
+    `unknown` names the fields that the list covers and this entry does not: a file's row may lack an element that others have.
+    """
 
     id: int
     title: str
     list_status: ListStatus
+    unknown: frozenset[str] = frozenset()
 
 
 TitleList = dict[int, Entry]
@@ -32,6 +37,11 @@ def has_status(list_status: ListStatus, statuses: Collection[str]) -> bool:
 def unknown(medium: Medium, list_status: ListStatus) -> list[str]:
     """The names of the members that this version of malsync does not know, sorted."""
     return sorted(list_status.keys() - medium.by_name.keys())
+
+
+def same_value(field: Field, a: Json, b: Json) -> bool:
+    """Whether two values of `field` are one value: as JSON, and texts whatever their line endings."""
+    return same(a, b) or (field.kind in TEXTS and same_text(a, b))
 
 
 def same(a: Json, b: Json) -> bool:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from malsync.diff import FieldChanges
-from malsync.entry import same, value
+from malsync.entry import same, same_value, value
 from malsync.medium import Json, ListStatus
+from malsync.plain import plain_status, text_fields
 from malsync.plan import Call, Plan
 from malsync.snapshot import Snapshot
 
@@ -21,7 +22,7 @@ class Verdict:
 
 
 def judge(call: Call, now: ListStatus | None, *, force: bool = False) -> Verdict:
-    """Whether `call` may still go out, its entry being `now` in the live list (None: absent).
+    """Whether `call` may still go out, its entry being `now` in the live list, with plain text (None: absent).
 
     What others did since it was planned is not overwritten, unless `force`.
     """
@@ -46,7 +47,10 @@ def _judge_update(call: Call, now: ListStatus | None, force: bool) -> Verdict:
     missing = _unlike(call, now)
     if not missing:
         return Verdict("already", {})
-    moved = [name for name, (is_now, _) in missing.items() if not same(is_now, call.fields[name][0])]
+    fields = call.medium.by_name
+    moved = [
+        name for name, (is_now, _) in missing.items() if not same_value(fields[name], is_now, call.fields[name][0])
+    ]
     if moved and not force:
         return Verdict("skipped", {}, f"moved: somebody changed {', '.join(call.medium.ordered(moved))}")
     return Verdict("send", missing)
@@ -55,7 +59,9 @@ def _judge_update(call: Call, now: ListStatus | None, force: bool) -> Verdict:
 def _judge_remove(call: Call, now: ListStatus | None, force: bool) -> Verdict:
     if now is None:
         return Verdict("already", {})
-    if now == call.expect or force:
+    # Plans and journals of older versions hold the entry as MAL returned it.
+    expected = (call.expect, plain_status(call.expect or {}, [field.name for field in text_fields(call.medium)]))
+    if now in expected or force:
         return Verdict("send", call.fields)
     return Verdict("skipped", {}, "moved: somebody changed it")
 
@@ -67,7 +73,7 @@ def _unlike(call: Call, now: ListStatus) -> FieldChanges:
     """The fields of `call` that are not as it wants them, each from what it is now."""
     fields = call.medium.by_name
     pairs = {name: (value(fields[name], now), to) for name, (_, to) in call.fields.items()}
-    return {name: pair for name, pair in pairs.items() if not same(*pair)}
+    return {name: pair for name, pair in pairs.items() if not same_value(fields[name], *pair)}
 
 
 def _whole(call: Call) -> dict[str, Json]:
@@ -80,6 +86,7 @@ def _whole(call: Call) -> dict[str, Json]:
 
 def remaining(calls: Iterable[Call], live: Snapshot) -> Plan:
     """What `calls` wanted and `live` does not show."""
+    live = live.plain
     found = []
     for call in calls:
         now = live.list_status(call.medium, call.id)

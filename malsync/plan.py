@@ -113,9 +113,11 @@ def plan(
     """The writes that make `live` what `wanted` says.
 
     `merge` adds and updates, `exact` removes too what `wanted` lacks, `missing` only adds. What either list does not cover is
-    left as it is. With `filters.fields`, those fields are updated and nothing is added or removed. `prefer` settles, whole
-    entry by whole entry, the titles that both have. `round_dates`: a month or a year becomes its first day.
+    left as it is, and so is a field that the wanted entry does not know. With `filters.fields`, those fields are updated and
+    nothing is added or removed. `prefer` settles, whole entry by whole entry, the titles that both have. `round_dates`: a
+    month or a year becomes its first day.
     """
+    wanted, live = wanted.plain, live.plain
     wanted_ops = _OPS[mode] & {"update"} if filters.fields else _OPS[mode]
     calls: list[Call] = []
     left: list[Left] = []

@@ -18,10 +18,10 @@ from malsync.entry import Entry
 from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, MirrorError, NotFound, Rejected
 from malsync.intent import Kind
 from malsync.judging import judge
-from malsync.medium import ListStatus
+from malsync.plain import plain_answer
 from malsync.plan import Call, Left, Plan, sendable
 from malsync.settling import settle
-from malsync.snapshot import Snapshot, Source
+from malsync.snapshot import PLAIN, Snapshot, Source
 
 if TYPE_CHECKING:
     from malsync.api import Client
@@ -62,6 +62,10 @@ class Surroundings:
     force: bool = False
     round_dates: bool = False
 
+    def read_live(self) -> Snapshot:
+        """Both live lists, judged with what malsync wrote into them before."""
+        return self.mirror.journal.informed(self.read())
+
     def rounded(self, call: Call) -> Call:
         """The call with its dates rounded, where that was said only when the run was gone on with."""
         rounded = sendable(call, round_dates=True)[0] if self.round_dates else []
@@ -90,7 +94,7 @@ def keep(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "Inf
 
     It is judged like any backup: a list that somebody has emptied must not become what `good` means because it was read.
     """
-    snapshot = replace(live.known_as(source), suspicious=())
+    snapshot = replace(mirror.journal.informed(live).known_as(source), suspicious=())
     return mirror.add(replace(snapshot, suspicious=tuple(doubts(mirror, shelf, snapshot))))
 
 
@@ -125,7 +129,7 @@ def begin(
 def fresh(around: Surroundings, live: Snapshot) -> Snapshot:
     """`live`, or a new reading where that one is too old, or where another malsync has read these lists since."""
     newest = max((info.taken_at for info in around.mirror.infos(live.user)), default=live.taken_at)
-    return around.read() if newest > live.taken_at or is_stale(live, around.clock) else live
+    return around.read_live() if newest > live.taken_at or is_stale(live, around.clock) else live
 
 
 def is_stale(live: Snapshot, clock: Clock) -> bool:
@@ -184,7 +188,7 @@ class _Writer:
         knows what came of them, and they are open again."""
         try:
             self._send_all()
-            return self._around.read()
+            return self._around.read_live()
         except BaseException:
             for dead in self._dead:
                 self._settled(dead, "sent", tries=0, why=dead.why)
@@ -195,19 +199,19 @@ class _Writer:
         open_lines = [line for line in lines if line.is_open]
         for settled, line in enumerate(open_lines, start=len(lines) - len(open_lines) + 1):
             if is_stale(self._live, self._around.clock):
-                self._live = self._around.read()
+                self._live = self._around.read_live()
             with self._around.shield():
                 self._around.told(self._one(line), settled)
 
     def _one(self, line: "Line") -> "Line":
-        now = self._live.list_status(line.call.medium, line.call.id)
+        now = self._live.plain.list_status(line.call.medium, line.call.id)
         verdict = judge(self._around.rounded(line.call), now, force=self._around.force)
         if verdict.state != "send":
             return self._settled(line, verdict.state, tries=0, why=verdict.why)
         self._journal.sent(self._number, line.seq, now=self._around.clock.now())
         before = self._client.requests.total()
         try:
-            settled = self._written(line, verdict.fields, now)
+            settled = self._written(line, verdict.fields)
         except (Later, AuthError):
             raise
         except ApiError as error:
@@ -216,8 +220,8 @@ class _Writer:
             self._dead.clear()
         return settled
 
-    def _written(self, line: "Line", fields: FieldChanges, now: ListStatus | None) -> "Line":
-        attempt = Attempt(self._client, line.call, fields, now)
+    def _written(self, line: "Line", fields: FieldChanges) -> "Line":
+        attempt = Attempt(self._client, line.call, fields, self._live)
         try:
             attempt.make()
         except (NotFound, Rejected) as error:
@@ -249,8 +253,9 @@ def as_written(before: Snapshot, lines: "Iterable[Line]") -> Snapshot:
     """The lists as a run would have left them had nobody else been there: those before it, and over them its writes.
 
     Of each, what MAL answered; where no answer came, what was sent. It is what the undo of an interrupted run goes by: the
-    lists as they are by then hold what the user did since, and that is not to be taken back.
+    lists as they are by then hold what the user did since, and that is not to be taken back. Texts are plain.
     """
+    encoded, before = before.encoded, before.plain
     lists = {name: None if titles is None else dict(titles) for name, titles in before.lists.items()}
     for line in lines:
         call, titles = line.call, lists.get(line.call.medium.name)
@@ -260,6 +265,8 @@ def as_written(before: Snapshot, lines: "Iterable[Line]") -> Snapshot:
         if call.op == "remove":
             continue
         sent = {name: to for name, (_, to) in call.fields.items()}
-        status = line.answer or {**({} if was is None else was.list_status), **sent}
+        status = {**({} if was is None else was.list_status), **sent}
+        if line.answer:
+            status = plain_answer(call.medium, line.answer, status, encoded.get(call.medium.name, ()))
         titles[call.id] = Entry(call.id, call.title, status)
-    return replace(before, lists=lists)
+    return replace(before, lists=lists, encoded_as=PLAIN, written={})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from malsync.diff import FieldChanges, Op, comparable, differing
+from malsync.diff import FieldChanges, Op, comparable, differing, known_to
 from malsync.entry import Entry, value
 from malsync.medium import MEDIA, Field, ListStatus, Medium
 from malsync.plan import EVERYTHING, Call, Filters, Key, Left, Plan, in_order, sendable, updated_at
@@ -58,6 +58,7 @@ def revert(
     With `written`, only what those calls wrote is taken back: their entries, and of an update its fields. With `force` a
     conflict becomes what `good` says. What a list that has the entry does not cover is left as it is.
     """
+    good, bad, live = good.plain, bad.plain, live.plain
     calls: list[Call] = []
     left: list[Left] = []
     already = 0
@@ -75,8 +76,8 @@ def revert(
         for id in sorted(versions[0].keys() | versions[1].keys()):
             was, became, is_now = (titles.get(id) for titles in versions)
             op: Op = "add" if was is None else "remove" if became is None else "update"
-            fields = _meant(known[op], filters, written, (medium.name, id))
-            three = _Three(medium, id, was, became, is_now, op, fields, whole, force)
+            fields = known_to(_meant(known[op], filters, written, (medium.name, id)), was, became, is_now)
+            three = _Three(medium, id, was, became, is_now, op, fields, known_to(whole, was, is_now), force)
             if not three.fields or not three.taken(filters, window, written):
                 continue
             outcome = three.outcome()

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from malsync.diff import FieldChanges
-from malsync.entry import same, value
+from malsync.entry import same_value, value
 from malsync.intent import left_of
 from malsync.judging import remaining
 from malsync.plan import Call, Key, Left, Plan
@@ -32,7 +32,7 @@ def settle(
     A line is judged by what it was to write, for the plan made anew may be content with less: `missing` keeps what is there,
     `newest` what was touched last, and to a revert what MAL made of our own write looks like somebody else's.
     """
-    lines = journal.lines(run.number)
+    lines, final = journal.lines(run.number), final.plain
     unlike = {call.key: call for call in remaining([rounded(line.call) for line in lines], final).calls}
     still: dict[Key, Call] = {call.key: call for call in open_plan.calls}
     conflicts = {one.key for one in open_plan.left}
@@ -71,7 +71,7 @@ def _unmended(run: "Run", final: Snapshot, told: Container[tuple[Key, str]]) -> 
             field = one.medium.by_name.get(name)
             if field is None or "to" not in sides or (one.key, name) in told:
                 continue
-            if not same(value(field, now), sides["to"]):
+            if not same_value(field, value(field, now), sides["to"]):
                 yield replace(one, fields={name: sides})
 
 

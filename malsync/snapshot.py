@@ -1,16 +1,18 @@
 """A snapshot: both lists of one MAL user as they stood while they were read, and the digest that says it is whole."""
 
 import hashlib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 import orjson
 
 from malsync.entry import TitleList
 from malsync.medium import MEDIA, Json, ListStatus, Medium
+from malsync.plain import is_encoded, is_what_was_sent, plain_status, text_fields, texts_of
 
 Source = Literal["backup", "before-run", "after-run", "import", "public"]
 AROUND_RUNS: frozenset[Source] = frozenset({"before-run", "after-run"})
@@ -19,6 +21,12 @@ BACKUPS: frozenset[Source] = frozenset({"backup", "public"})
 """The sources of lists that were read from MAL because somebody wanted them kept."""
 Covers = dict[str, tuple[str, ...] | None]
 """By medium, the names of the fields that a snapshot knows; None where it does not know the list at all."""
+Encoded = Mapping[str, Collection[str]]
+"""By medium, the names of the fields whose text is HTML-encoded, as MAL returns comments."""
+Written = Mapping[tuple[str, int], Mapping[str, tuple[Json, Json]]]
+"""What malsync last wrote into entries, by medium and id: of each field what was sent and what MAL answered, None if unknown."""
+PLAIN: Encoded = MappingProxyType({})
+"""Of a list whose text is as its user wrote it."""
 
 LARGEST_EXACT = 2**53 - 1
 """The largest integer that JSON carries exactly, whoever reads it."""
@@ -63,6 +71,10 @@ class Snapshot:
     note: str = ""
     suspicious: tuple[str, ...] = ()
     """Why the list is not to be trusted, as it was judged when it was read."""
+    encoded_as: Encoded | None = field(default=None, compare=False)
+    """Which fields are encoded, where that is known already; None: the lists themselves decide."""
+    written: Written = field(default_factory=dict, compare=False)
+    """Texts that malsync wrote into a live list before it was read."""
 
     @property
     def counts(self) -> dict[str, int | None]:
@@ -79,6 +91,38 @@ class Snapshot:
             }
         )
 
+    @cached_property
+    def encoded(self) -> Encoded:
+        """Which fields are HTML-encoded. Text from files of others never is; of a list from MAL, the list decides."""
+        if self.encoded_as is not None:
+            return self.encoded_as
+        return judged(self.lists, self.written) if is_from_mal(self.source, self.user, self.covers) else PLAIN
+
+    @cached_property
+    def plain(self) -> "Snapshot":
+        """The same lists with every text as its user wrote it: what is compared, planned, sent, shown and exported."""
+        if not any(self.encoded.values()) and not self.written:
+            return self
+        lists = {
+            name: None if titles is None else self._plain_list(name, titles) for name, titles in self.lists.items()
+        }
+        return replace(self, lists=lists, encoded_as=PLAIN, written={})
+
+    def _plain_list(self, name: str, titles: TitleList) -> TitleList:
+        encoded, plain = self.encoded.get(name, ()), {}
+        for id, entry in titles.items():
+            status = plain_status(entry.list_status, encoded)
+            ours = self.written.get((name, id), {})
+            known = {
+                one: sent
+                for one, (sent, answered) in ours.items()
+                if _is_ours(sent, answered, entry.list_status.get(one))
+            }
+            plain[id] = (
+                entry if status is entry.list_status and not known else entry._replace(list_status={**status, **known})
+            )
+        return plain
+
     def entries(self, medium: Medium) -> TitleList:
         """The list of `medium`; empty where it is not covered."""
         return self.lists.get(medium.name) or {}
@@ -91,6 +135,51 @@ class Snapshot:
     def known_as(self, source: Source) -> "Snapshot":
         """The same lists with another account of where they came from."""
         return replace(self, source=source)
+
+
+def judged(lists: Mapping[str, TitleList | None], written: Written) -> Encoded:
+    """Which fields of `lists`, which came from MAL, are HTML-encoded: each field over the whole list."""
+    found: dict[str, tuple[str, ...]] = {}
+    for medium in MEDIA.values():
+        statuses = {id: entry.list_status for id, entry in (lists.get(medium.name) or {}).items()}
+        ours = [
+            (fields, statuses[id]) for (name, id), fields in written.items() if name == medium.name and id in statuses
+        ]
+        found[medium.name] = tuple(
+            one.name
+            for one in text_fields(medium)
+            if is_encoded(
+                (text for status in statuses.values() for text in texts_of(status.get(one.name))),
+                _as_shown(one.name, ours),
+            )
+        )
+    return found
+
+
+def _as_shown(
+    name: str, ours: Iterable[tuple[Mapping[str, tuple[Json, Json]], ListStatus]]
+) -> Iterator[tuple[str, str]]:
+    """Each text that malsync wrote into the field `name` and that is still there, with what the list shows for it."""
+    for fields, status in ours:
+        if name in fields and _is_ours(*fields[name], status.get(name)):
+            yield from zip(texts_of(fields[name][0]), texts_of(status.get(name)), strict=True)
+
+
+def _is_ours(sent: Json, answered: Json, shown: Json) -> bool:
+    """Whether an entry shows what malsync sent: in either form, and unchanged since MAL answered."""
+    return is_what_was_sent(sent, shown) and answered in (None, shown)
+
+
+def is_from_mal(source: Source, user: User, covers: Covers) -> bool:
+    """Whether a list was read through MAL's API, if only by whoever exported the file that it came in.
+
+    Lists from other files have text as its user wrote it. MAL's XML does not know when an entry was updated, and a list of
+    another service belongs to nobody.
+    """
+    if source != "import":
+        return True
+    is_nobodys = user.id is None and not user.name
+    return not is_nobodys and any("updated_at" in (names or ()) for names in covers.values())
 
 
 def whole(lists: Mapping[str, TitleList | None]) -> Covers:

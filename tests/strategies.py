@@ -97,9 +97,12 @@ def list_statuses(medium: Medium, *, misfits: bool = False, unknowns: bool = Tru
 
 
 @cache
-def entries(medium: Medium, **options: bool) -> st.SearchStrategy[Entry]:
-    """A title on a list."""
-    return st.builds(Entry, ids, texts, list_statuses(medium, **options))
+def entries(medium: Medium, *, complete: bool = True, **options: bool) -> st.SearchStrategy[Entry]:
+    """A title on a list. Not `complete`: it may not know some of its fields, as a row of a file that lacks elements."""
+    gaps = st.just(frozenset[str]()) | st.frozensets(st.sampled_from(medium.names), max_size=3)
+    return st.builds(
+        Entry, ids, texts, list_statuses(medium, **options), st.just(frozenset[str]()) if complete else gaps
+    )
 
 
 @cache

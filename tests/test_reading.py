@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import orjson
 import pytest
 
 from malsync.sandbox import Sandbox, World
@@ -131,8 +132,8 @@ def test_gray_and_black_titles_are_read_too(malsync: Malsync, box: Sandbox) -> N
     assert hidden.keys() <= stored
 
 
-@pytest.mark.parametrize("setting", [{"comment_entities": "encoded"}, {"next_user": "name"}])
-def test_comments_are_kept_as_they_were_told_and_pages_followed_under_either_name(
+@pytest.mark.parametrize("setting", [{"comment_entities": "raw"}, {"next_user": "name"}])
+def test_comments_are_kept_as_received_and_shown_plain_and_pages_followed_under_either_name(
     home: Path, setting: dict[str, str]
 ) -> None:
     with Sandbox(World.generated(entries=SEVERAL_PAGES, seed=1), settings=setting) as box:
@@ -141,9 +142,12 @@ def test_comments_are_kept_as_they_were_told_and_pages_followed_under_either_nam
         malsync = Malsync(home, box)
         malsync.ok("backup")
 
-        raw = '<b>"me" & you</b>'
-        told = "&lt;b&gt;&quot;me&quot; &amp; you&lt;/b&gt;" if "comment_entities" in setting else raw
-        assert held(malsync, "anime")[id]["comments"] == told
+        plain = '<b>"me" & you</b>'
+        received = plain if "comment_entities" in setting else "&lt;b&gt;&quot;me&quot; &amp; you&lt;/b&gt;"
+        assert held(malsync, "anime")[id]["comments"] == plain
+        exported = orjson.loads(malsync.ok("export", "latest").stdout)["anime"]
+        kept = next(item for item in exported if item["node"]["id"] == id)
+        assert kept["list_status"]["comments"] == received
         assert held(malsync, "anime").keys() == box.entries(box.user, "anime").keys()
 
 

@@ -29,6 +29,10 @@ def entities(ask: Callable[..., requests.Response], _box: Sandbox) -> str:
     return str(ask("/anime/5114/my_list_status", "PATCH", comments='<a> & "b"').json()["comments"])
 
 
+def entities_of_a_tag(ask: Callable[..., requests.Response], _box: Sandbox) -> list[str]:
+    return list(ask("/anime/5114/my_list_status", "PATCH", tags="<a> 'b'").json()["tags"])
+
+
 def deleted(ask: Callable[..., requests.Response], _box: Sandbox) -> str:
     return ask("/manga/9/my_list_status", "DELETE").text
 
@@ -63,6 +67,7 @@ def asked_often(ask: Callable[..., requests.Response], _box: Sandbox) -> list[in
         ),
         ("comment_entities", "raw", entities, "<a> & \"b\""),
         ("comment_entities", "encoded", entities, "&lt;a&gt; &amp; &quot;b&quot;"),
+        ("tag_entities", "encoded", entities_of_a_tag, ["&lt;a&gt; &#039;b&#039;"]),
         ("delete_404", "object", deleted, '{"message":"","error":"not_found"}'),
         ("delete_404", "null", deleted, "null"),
         ("delete_404", "empty", deleted, ""),

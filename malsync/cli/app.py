@@ -376,7 +376,8 @@ class App:
             user = client.me()
             self._check_live(account, user)
         with self.output.reading() as progress:
-            return read_snapshot(client, user, "public" if public else "backup", self.world.clock, progress)
+            live = read_snapshot(client, user, "public" if public else "backup", self.world.clock, progress)
+        return mirror.journal.informed(live)
 
     def _account_of_live(self, who: str | None, mirror: "Mirror") -> str | None:
         if who is None or who in self.accounts.all():

@@ -91,6 +91,10 @@ class Job:
         with self.app.output.reading() as progress:
             return read_snapshot(self.client, self.user, "backup", self.app.world.clock, progress)
 
+    def live(self) -> Snapshot:
+        """Both live lists, read now, with what the journal knows of their texts."""
+        return self.mirror.journal.informed(self.read())
+
     @contextmanager
     def writing(self, told: Callable[["Line", int], object], *, force: bool) -> "Iterator[Surroundings]":
         """The right to write here, and what a run needs; then the mirror is open for reading again."""

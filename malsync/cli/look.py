@@ -84,7 +84,9 @@ def _entries(
     text = search.casefold()
     for medium in MEDIA.values():
         if only in {None, medium.name}:
-            for entry in sorted(snapshot.entries(medium).values(), key=lambda one: (one.title.casefold(), one.id)):
+            for entry in sorted(
+                snapshot.plain.entries(medium).values(), key=lambda one: (one.title.casefold(), one.id)
+            ):
                 fits = not statuses or has_status(entry.list_status, statuses)
                 if fits and text in entry.title.casefold():
                     yield medium, entry

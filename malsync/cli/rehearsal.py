@@ -75,7 +75,7 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
 
 def _expecting(call: "Call", copied: "Snapshot") -> "Call":
     """`call`, expecting its entry as the copy shows it: which blank members are left out is each server's own way."""
-    here = copied.list_status(call.medium, call.id)
+    here = copied.plain.list_status(call.medium, call.id)
     return call if here is None else replace(call, expect=here)
 
 
@@ -88,7 +88,7 @@ def _world(task: "Task") -> Any:
     lists = {
         name: [
             {"node": {"id": entry.id, "title": entry.title}, "list_status": entry.list_status}
-            for entry in task.live.entries(medium).values()
+            for entry in task.live.plain.entries(medium).values()
         ]
         for name, medium in MEDIA.items()
     }

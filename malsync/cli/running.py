@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 def carry(job: Job, intent: "Intent") -> int:
     """Plan by the lists that were chosen, then all the rest."""
-    live = job.read()
+    live = job.live()
     chosen = {role: job.lists[role].snapshot for role in intent.needs}
     _check_ids(intent, [*chosen.values(), live])
     lists = {role: one.document for role, one in job.lists.items()}
@@ -50,7 +50,7 @@ def carry(job: Job, intent: "Intent") -> int:
 
 def carry_plan(job: Job, intent: "Intent", file: "PlanFile") -> int:
     """Carry out the plan that was read from a file. What is to be skipped is told before anything is sent."""
-    live = job.read()
+    live = job.live()
     calls, left = rounded([titled(call, live) for call in file.plan.calls], intent), file.plan.left
     lists = {"wanted": file.wanted, "planned beside": file.live}
     task = Task(intent, plan_of(calls, left), live, what_remains(calls, left), lists)
@@ -74,7 +74,7 @@ def go_on(job: Job, run: "Run") -> int:
     )
     planner = planner_again(job, run, intent)
     calls = [line.call for line in job.mirror.journal.lines(run.number) if line.is_open]
-    live = job.read()
+    live = job.live()
     sent, left = foreseen(calls, live, force=intent.force)
     task = Task(intent, plan_of(sent, left), live, planner, {})
     job.app.output.note(
@@ -100,7 +100,7 @@ def take_back(job: Job, run: "Run") -> int:
     from malsync.render import list_document
     from malsync.restore import keep
 
-    live = job.read()
+    live = job.live()
     lines = job.mirror.journal.lines(run.number)
     if run.state != "finished" and job.flags.writes:
         # Nobody has read yet what it left.

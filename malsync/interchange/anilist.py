@@ -18,7 +18,7 @@ from malsync.interchange.anilist_client import MOST, Listed, Lists
 from malsync.interchange.form import Form
 from malsync.medium import MEDIA, Kind, ListStatus, Medium
 from malsync.moments import timestamp, to_the_millisecond
-from malsync.snapshot import LARGEST_EXACT, Covers, Snapshot, User
+from malsync.snapshot import LARGEST_EXACT, PLAIN, Covers, Snapshot, User
 
 KEPT = "anilist_"
 """What the name of a member begins with that only AniList has."""
@@ -74,7 +74,9 @@ def convert(found: Lists, *, origin: str, taken_at: datetime, custom_lists_as_ta
         covers[medium.name] = making.covers
         left_out += making.left_out
     note = f"{found.user} on AniList"
-    snapshot = Snapshot(User(origin, None, ""), to_the_millisecond(taken_at), "import", covers, lists, note)
+    snapshot = Snapshot(
+        User(origin, None, ""), to_the_millisecond(taken_at), "import", covers, lists, note, encoded_as=PLAIN
+    )
     remarks = [
         f"AniList tells at most {MOST:,} entries of a list, those updated last: older {name} may be missing."
         for name, entries in found.entries.items()

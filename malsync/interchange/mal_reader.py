@@ -19,7 +19,7 @@ from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, ROOT, TYPES, Ele
 from malsync.medium import MEDIA, ListStatus, Medium
 from malsync.moments import has_local_time, parse_timestamp, to_the_millisecond
 from malsync.render import clipped, quoted
-from malsync.snapshot import LARGEST_EXACT, Covers, Snapshot, User
+from malsync.snapshot import LARGEST_EXACT, PLAIN, Covers, Snapshot, User
 
 if TYPE_CHECKING:
     from malsync.interchange.mal_repair import Repair
@@ -268,7 +268,7 @@ class _Export:
         covers: Covers = {
             name: None if lists[name] is None else self._covered(medium) for name, medium in MEDIA.items()
         }
-        snapshot = Snapshot(self._user(origin), taken_at, "import", covers, lists)
+        snapshot = Snapshot(self._user(origin), taken_at, "import", covers, lists, encoded_as=PLAIN)
         return Reading(snapshot, remarks=tuple(remarks), facts=self._facts)
 
     def _user(self, origin: str) -> User:

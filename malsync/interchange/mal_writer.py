@@ -54,7 +54,7 @@ def encode(snapshot: Snapshot, medium: Medium, facts: Facts) -> tuple[list[bytes
             "Export it as JSON (--format json), or name another list.",
         )
     writer = _Writer(layout, covered)
-    titles = sorted(snapshot.entries(medium).values(), key=lambda entry: (entry.title.casefold(), entry.id))
+    titles = sorted(snapshot.plain.entries(medium).values(), key=lambda entry: (entry.title.casefold(), entry.id))
     pieces = [_TOP.format(taken_at=timestamp(snapshot.taken_at)).encode(), *_info(layout, snapshot)]
     pieces += (writer.entry(entry, facts.get(entry.id, {})) for entry in titles)
     pieces.append(f"</{ROOT}>\n".encode())

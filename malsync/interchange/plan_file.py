@@ -9,7 +9,7 @@ import orjson
 
 from malsync import files
 from malsync.diff import FieldChanges
-from malsync.entry import same, value
+from malsync.entry import same_value, value
 from malsync.errors import UsageError
 from malsync.intent import left_document, left_of
 from malsync.interchange.form import Form
@@ -131,7 +131,7 @@ def _checked(item: dict[str, Any], where: str) -> Call:
         if why is not None:
             raise UsageError(f"{where}: {name} cannot become {quoted(to)}: {why}.", _MAKE_ANOTHER)
         expected = None if expect is None else value(field, expect)
-        if not same(was, expected):
+        if not same_value(field, was, expected):
             raise UsageError(f"{where}: {name} says from {quoted(was)}, and expects {quoted(expected)}.", _MAKE_ANOTHER)
     if item["op"] == "add" and "status" not in fields:
         raise UsageError(f"{where}: an add needs a status.", _MAKE_ANOTHER)

@@ -22,7 +22,7 @@ def encode(snapshot: Snapshot, medium: Medium, *, spreadsheet: bool = False) -> 
     Tags are joined by a comma, as MAL takes them; where one holds a comma all the same, they are a list in JSON, and so is
     whatever else is no single value. `spreadsheet` puts a ' before what would be computed.
     """
-    entries = [entry for _, entry in sorted(snapshot.entries(medium).items())]
+    entries = [entry for _, entry in sorted(snapshot.plain.entries(medium).items())]
     covered = snapshot.covers[medium.name] or ()
     others = {name for entry in entries for name in unknown(medium, entry.list_status)}
     names = [*(name for name in medium.names if name in covered), *sorted(others)]

@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from malsync.errors import UsageError
 from malsync.interchange.form import Form
 from malsync.medium import MEDIA
 from malsync.moments import has_local_time, parse_timestamp, timestamp
-from malsync.snapshot import Covers, Snapshot, User
+from malsync.snapshot import Covers, Encoded, Snapshot, User
 
 SUSPICIOUS = ".suspicious.json.gz"
 """What the name of a file in `latest/` ends in when its list looked suspicious."""
@@ -44,6 +45,8 @@ def encode(snapshot: Snapshot) -> Iterator[bytes]:
     }
     if snapshot.suspicious:
         head["suspicious"] = snapshot.suspicious
+    if _set_fields(snapshot.encoded) != _set_fields(replace(snapshot, encoded_as=None, written={}).encoded):
+        head["encoded"] = _set_fields(snapshot.encoded)
     yield b"{\n"
     for name, item in head.items():
         yield b'"%b": %b,\n' % (name.encode(), orjson.dumps(item))
@@ -52,6 +55,10 @@ def encode(snapshot: Snapshot) -> Iterator[bytes]:
         yield from _encode_list(snapshot.lists.get(medium.name))
         yield b",\n" if place + 1 < len(MEDIA) else b"\n"
     yield b"}\n"
+
+
+def _set_fields(encoded: Encoded) -> dict[str, list[str]]:
+    return {name: sorted(encoded.get(name, ())) for name in MEDIA}
 
 
 def _encode_list(titles: TitleList | None) -> Iterator[bytes]:
@@ -63,7 +70,8 @@ def _encode_list(titles: TitleList | None) -> Iterator[bytes]:
     for entry in sorted(titles.values(), key=_by_id):
         node = orjson.dumps({"id": entry.id, "title": entry.title})
         data = orjson.dumps(entry.list_status, option=orjson.OPT_SORT_KEYS)
-        yield b'%b{"node":%b,"list_status":%b}' % (between, node, data)
+        unknown = b',"unknown":%b' % orjson.dumps(sorted(entry.unknown)) if entry.unknown else b""
+        yield b'%b{"node":%b,"list_status":%b%b}' % (between, node, data, unknown)
         between = b",\n"
     yield b"\n]" if titles else b"]"
 
@@ -112,6 +120,7 @@ def decode(content: bytes, name: str) -> Snapshot:
         lists={medium: _titles(document[medium], medium, name) for medium in MEDIA},
         note=document["note"],
         suspicious=tuple(document.get("suspicious") or _by_name(name)),
+        encoded_as=document.get("encoded"),
     )
     try:
         its_digest = snapshot.digest
@@ -154,7 +163,10 @@ def _titles(items: list[dict[str, Any]] | None, medium: str, name: str) -> Title
     if items is None:
         return None
     titles = {
-        item["node"]["id"]: Entry(item["node"]["id"], item["node"]["title"], item["list_status"]) for item in items
+        item["node"]["id"]: Entry(
+            item["node"]["id"], item["node"]["title"], item["list_status"], frozenset(item.get("unknown", ()))
+        )
+        for item in items
     }
     if len(titles) != len(items):
         raise UsageError(f"{name} is not a whole snapshot: an id stands in its {medium} list twice.", _ANOTHER_COPY)

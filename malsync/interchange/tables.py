@@ -81,7 +81,7 @@ def _fill(connection: sqlite3.Connection, snapshot: Snapshot, medium: Medium, fa
     columns |= {column: "TEXT" if column == "media_type" else "INTEGER" for column in told}
     columns |= {"page": "TEXT NOT NULL", "extra": "TEXT"}
     connection.execute(f"CREATE TABLE {name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})")
-    entries = [entry for _, entry in sorted(snapshot.entries(medium).items())]
+    entries = [entry for _, entry in sorted(snapshot.plain.entries(medium).items())]
     rows = ([*_row(entry, fields), *_known(facts.get(entry.id, {}), told)] for entry in entries)
     connection.executemany(
         f"INSERT INTO {name} ({', '.join(column for column in columns if column not in ('page', 'extra'))}, page, extra)"

@@ -11,7 +11,7 @@ from malsync.errors import Busy, Damaged, MirrorError
 
 FILE_NAME = "mirror.db"
 APPLICATION_ID = 0x6D616C73  # "mals"; how `file` and we tell a mirror from any other SQLite file
-VERSION = 3
+VERSION = 4
 """How many migrations this program knows, kept in `user_version` so that opening a file needs no look at its tables."""
 
 BUSY_SECONDS = 5.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from malsync.medium import ListStatus, Medium
 from malsync.mirror.database import File
 from malsync.mirror.rows import RowCodec
+from malsync.plain import plain_status
 
 if TYPE_CHECKING:
     from malsync.mirror.store import Info
@@ -19,7 +20,7 @@ _Span = tuple[int, int | None, ListStatus]  # the snapshots since and until whic
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One entry as it stood from a snapshot on; None from the one on that it was missing in."""
+    """One entry as it stood from a snapshot on, with plain text; None from the one on that it was missing in."""
 
     snapshot: int
     taken_at: datetime
@@ -41,6 +42,8 @@ def through(file: File, infos: "Iterable[Info]", medium: Medium, id: int) -> lis
         versions: list[Version] = []
         for info in infos:
             now = _valid_at(spans.get(info.series, []), info.number)
+            if now is not None:
+                now = plain_status(now, info.encoded.get(medium.name, ()))
             if now != (versions[-1].list_status if versions else None):
                 versions.append(Version(info.number, info.taken_at, now))
     return versions

@@ -5,7 +5,7 @@ out that the journal does not name. That a call was sent does not say that MAL d
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -19,9 +19,10 @@ from malsync.mirror import users
 from malsync.mirror.database import File
 from malsync.mirror.rows import Row
 from malsync.moments import parse_timestamp, timestamp
-from malsync.plan import Call
+from malsync.plain import text_fields
+from malsync.plan import Call, Key
 from malsync.readback import maybe, moment, one_of, typed
-from malsync.snapshot import User
+from malsync.snapshot import Snapshot, User
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Ending = Literal["finished", "undone", "abandoned"]
@@ -43,6 +44,13 @@ _LINES = (
     " state, tries, sent_at, answered_at, http, CAST(answer AS BLOB), why"
     " FROM run_call WHERE run = ?"
 )
+
+# Only texts with a sign that MAL encodes say whether it does; in JSON, quotes and line breaks are behind a backslash.
+_TEXT_LINES = r"""
+    SELECT run, seq FROM run_call JOIN run ON run.id = run_call.run
+    WHERE run.user = ? AND sent_at IS NOT NULL AND op <> 'remove' AND fields GLOB '*[&<>''\]*'
+    ORDER BY sent_at, run, seq
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,16 @@ class Journal:
         """How many calls of a run have no outcome yet: planned, or sent and nobody knows."""
         counted = self._counted(number)
         return counted.get("planned", 0) + counted.get("sent", 0)
+
+    def informed(self, live: Snapshot) -> Snapshot:
+        """`live`, which was read from MAL, with the texts that were sent to its entries and what MAL answered (None: unknown)."""
+        written: dict[Key, dict[str, tuple[Json, Json]]] = {}
+        for number, seq in self._file.rows(_TEXT_LINES, users.find(self._file, live.user)):
+            line = self.line(number, seq)
+            call, answer = line.call, line.answer or {}
+            names = [field.name for field in text_fields(call.medium) if field.name in call.fields]
+            written.setdefault(call.key, {}).update({name: (call.fields[name][1], answer.get(name)) for name in names})
+        return replace(live, written=written) if written else live
 
     def problems(self) -> list[str]:
         """What of the journal cannot be read, in words; nothing when it is whole."""

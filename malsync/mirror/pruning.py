@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from malsync.diff import OPS, Op, count, diff
-from malsync.entry import Entry, TitleList
+from malsync.entry import TitleList
 from malsync.medium import MEDIA, Medium
 from malsync.mirror.database import File
 from malsync.mirror.rows import RowCodec
@@ -73,8 +73,8 @@ def counted(one: "Info", was: Lists, other: "Info | Snapshot", now: Lists) -> di
     known = {name: titles for name, titles in was.items() if one.covers[name] is not None}
     return count(
         diff(
-            Snapshot(one.user, one.taken_at, one.source, one.covers, known),
-            Snapshot(other.user, other.taken_at, other.source, other.covers, now),
+            Snapshot(one.user, one.taken_at, one.source, one.covers, known, encoded_as=one.encoded),
+            Snapshot(other.user, other.taken_at, other.source, other.covers, now, encoded_as=other.encoded),
         )
     )
 
@@ -114,7 +114,7 @@ def _moves(
         first = bisect_left(numbers, since)
         past = len(numbers) if until is None else bisect_left(numbers, until)
         with file.understood(f"{medium.name} {id}"):
-            entry = Entry(id, "", codec.decode(tuple(row)))
+            entry = codec.entry(id, "", tuple(row))
         if first:
             now.setdefault(numbers[first], {})[id] = entry
         if past < len(numbers):

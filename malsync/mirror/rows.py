@@ -5,7 +5,9 @@ from typing import Any
 
 import orjson
 
+from malsync.entry import Entry
 from malsync.medium import Json, Kind, ListStatus, Medium
+from malsync.readback import typed
 
 Row = tuple[Any, ...]
 
@@ -16,22 +18,25 @@ _NO_TAGS = "[]"
 
 
 class RowCodec:
-    """The columns of one medium's versions: a column for each field, and `extra` for whatever fits in none.
+    """The columns of one medium's versions: a column for each field, `extra` for whatever fits in none, and `unknown`.
 
-    A column is NULL when the member was absent. A member that is unknown, null, or of another type than its column goes to
-    `extra` as JSON, so that the original rebuilds exactly.
+    A column is NULL when the member was absent. A member that malsync does not know, that is null, or of another type than
+    its column goes to `extra` as JSON, so that the original rebuilds exactly. `unknown` holds the names of the fields that the
+    entry does not know, as JSON; NULL where it knows all that its list covers.
     """
 
     def __init__(self, medium: Medium) -> None:
         self.medium = medium
-        self.columns = (*medium.names, "extra")
+        self.columns = (*medium.names, "extra", "unknown")
         types = [_PYTHON_TYPES.get(field.kind, str) for field in medium.fields]
         self._kinds = tuple((_AS_THEY_ARE & {type(None), wanted}, wanted) for wanted in types)
         self._flags = tuple(field.name for field in medium.fields if field.kind is Kind.FLAG)
         self._tags = tuple(field.name for field in medium.fields if field.kind is Kind.TAGS)
 
-    def encode(self, list_status: ListStatus) -> Row:
+    def encode(self, entry: Entry) -> Row:
         """The row's values, in the order of `columns`."""
+        list_status = entry.list_status
+        unknown = orjson.dumps(sorted(entry.unknown)).decode() if entry.unknown else None
         found: Iterator[Any] = map(list_status.get, self.medium.names)
         # A list has a hundred thousand members, and nearly all go into their columns as they are: those take no call.
         values = [
@@ -41,14 +46,15 @@ class RowCodec:
             for item, (as_they_are, wanted) in zip(found, self._kinds, strict=True)
         ]
         if len(list_status) == len(values) - values.count(None):
-            return (*values, None)
+            return (*values, None, unknown)
         kept = {name for name, column in zip(self.medium.names, values, strict=True) if column is not None}
         misfits = {name: item for name, item in list_status.items() if name not in kept}
-        return (*values, orjson.dumps(misfits, option=orjson.OPT_SORT_KEYS).decode())
+        return (*values, orjson.dumps(misfits, option=orjson.OPT_SORT_KEYS).decode(), unknown)
 
     def decode(self, row: Row) -> ListStatus:
         """The `list_status` that `encode` was given. Raises ValueError or TypeError for a row that it did not make."""
         list_status: ListStatus = {name: item for name, item in zip(self.columns, row, strict=True) if item is not None}
+        list_status.pop("unknown", None)
         for name in self._flags:
             if name in list_status:
                 list_status[name] = bool(list_status[name])
@@ -56,12 +62,19 @@ class RowCodec:
             if name in list_status:
                 text = list_status[name]
                 list_status[name] = [] if text == _NO_TAGS else orjson.loads(str(text))
-        extra = row[-1]
+        extra = row[-2]
         if extra is None:
             return list_status
         del list_status["extra"]
         list_status.update(orjson.loads(str(extra)))
         return list_status
+
+    def entry(self, id: int, title: str, row: Row) -> Entry:
+        """The entry that `encode` was given, under a title. Raises ValueError or TypeError for a row that it did not make."""
+        names = (
+            frozenset(typed(str, name) for name in typed(list, orjson.loads(row[-1]))) if row[-1] else frozenset[str]()
+        )
+        return Entry(id, title, self.decode(row), names)
 
 
 def _text_of(tags: list[Json]) -> str | None:

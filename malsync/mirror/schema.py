@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 from sqlite3 import SQLITE_CORRUPT, Connection, DatabaseError
-from typing import Protocol
 
 from malsync.medium import MEDIA, Kind, Medium
+from malsync.mirror.encodings import Tables, judge_all
 from malsync.mirror.titles import COLUMNS, columns_of
+from malsync.plain import plain_sql
 
 COLUMN_TYPES = {
     Kind.WORD: "TEXT",
@@ -18,12 +19,6 @@ COLUMN_TYPES = {
 }
 
 _SET = "malsync"
-
-
-class Tables(Protocol):
-    """What a migration is given: a connection, or sqlite-utils' own."""
-
-    def execute(self, sql: str, /) -> object: ...
 
 
 def make(connection: Connection) -> None:
@@ -65,7 +60,7 @@ def snapshots(db: Tables) -> None:
     for medium in MEDIA.values():
         db.execute(f"CREATE TABLE {medium.name} (id INTEGER PRIMARY KEY, title TEXT NOT NULL)")
         db.execute(_version_table(medium))
-        db.execute(_list_view(medium))
+        db.execute(_list_view(medium, _readable(medium)))
 
 
 def journal(db: Tables) -> None:
@@ -94,7 +89,17 @@ def catalogue(db: Tables) -> None:
     _search(db, "forum_post", ("text",))
 
 
-_MIGRATIONS = (snapshots, journal, catalogue)
+def plain_text(db: Tables) -> None:
+    """Which fields of a snapshot are HTML-encoded, and which fields an entry of a file does not know."""
+    db.execute("ALTER TABLE snapshot ADD COLUMN encoded TEXT NOT NULL DEFAULT '{}'")
+    for medium in MEDIA.values():
+        db.execute(f"ALTER TABLE {medium.name}_version ADD COLUMN unknown TEXT")
+        db.execute(f"DROP VIEW {medium.name}_list")
+        db.execute(_list_view(medium, _readable_plain(medium)))
+    judge_all(db)
+
+
+_MIGRATIONS = (snapshots, journal, catalogue, plain_text)
 # How sqlite-utils 4 keeps which migrations a file has, to the blank.
 _RECORD = (
     """CREATE TABLE "_sqlite_migrations" (
@@ -291,7 +296,7 @@ def _widen(db: Tables, medium: Medium) -> None:
         f"DROP VIEW {view}",
         f"DROP TABLE {table}",
         f"ALTER TABLE {table}_new RENAME TO {table}",
-        _list_view(medium),
+        _list_view(medium, _readable(medium)),
     ):
         db.execute(statement)
 
@@ -334,12 +339,12 @@ def _version_table(medium: Medium) -> str:
     )
 
 
-def _list_view(medium: Medium) -> str:
+def _list_view(medium: Medium, columns: list[str]) -> str:
     """Each user's newest list, as a person would write it down: the title, and blanks where nothing was set."""
     return f"""
     CREATE VIEW {medium.name}_list AS
     SELECT mal_user.name AS user, newest.id AS snapshot, newest.taken_at, version.media_id AS id,
-        {medium.name}.title, {", ".join(_readable(medium))}
+        {medium.name}.title, {", ".join(columns)}
     FROM (
         SELECT snapshot.*, series.user,
             row_number() OVER (PARTITION BY series.user ORDER BY snapshot.taken_at DESC, snapshot.id DESC) AS age
@@ -365,3 +370,17 @@ def _readable(medium: Medium) -> list[str]:
         Kind.TIME: "version.{0}",
     }
     return [shown[field.kind].format(field.name) for field in medium.fields]
+
+
+def _readable_plain(medium: Medium) -> list[str]:
+    """The columns of `_readable`, with texts decoded where the newest snapshot is encoded."""
+    columns = _readable(medium)
+    for place, field in enumerate(medium.fields):
+        is_encoded = f"EXISTS (SELECT 1 FROM json_each(newest.encoded, '$.{medium.name}') WHERE value = '{field.name}')"
+        if field.kind is Kind.TEXT:
+            text = f"coalesce(version.{field.name}, '')"
+            columns[place] = f"iif({is_encoded}, {plain_sql(text)}, {text}) AS {field.name}"
+        elif field.kind is Kind.TAGS:
+            tags = f"iif({is_encoded}, {plain_sql('value')}, value)"
+            columns[place] = f"(SELECT group_concat({tags}, ', ') FROM json_each(version.{field.name})) AS {field.name}"
+    return columns

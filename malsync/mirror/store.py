@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 import orjson
 
 from malsync.diff import OPS, Op
-from malsync.entry import Entry, TitleList
+from malsync.entry import TitleList
 from malsync.errors import Damaged, UsageError
-from malsync.medium import MEDIA, ListStatus, Medium
+from malsync.medium import MEDIA, Medium
 from malsync.mirror import users
 from malsync.mirror.database import BUSY_SECONDS, File, connect, damaged, in_memory, translated
 from malsync.mirror.history import Version, through
@@ -24,7 +24,7 @@ from malsync.mirror.rows import Row, RowCodec
 from malsync.mirror.sweep import Sweep
 from malsync.moments import parse_timestamp, timestamp
 from malsync.readback import maybe, typed
-from malsync.snapshot import Covers, Snapshot, Source, User, digest_of, member
+from malsync.snapshot import Covers, Encoded, Snapshot, Source, User, digest_of, member
 
 if TYPE_CHECKING:
     from malsync.mirror.catalogue import Catalogue
@@ -35,7 +35,7 @@ _CODECS = {name: RowCodec(medium) for name, medium in MEDIA.items()}
 _KINDS: dict[Source, str] = {"public": "public", "import": "import"}
 _HEADERS = (
     "SELECT snapshot.id, series, origin, mal_id, name, taken_at, source, digest, covers, anime, manga,"
-    " added, updated, removed, suspicious, note"
+    " added, updated, removed, suspicious, note, encoded"
     " FROM snapshot JOIN series ON series.id = snapshot.series JOIN mal_user ON mal_user.id = series.user"
 )
 # Versions that no writer of ours made. Each snapshot may rebuild all the same; the next one could not be stored.
@@ -78,6 +78,8 @@ class Info:
     changes: dict[Op, int]
     suspicious: tuple[str, ...]
     note: str
+    encoded: Encoded
+    """The fields whose text is HTML-encoded, by medium."""
 
 
 class Mirror:
@@ -145,10 +147,11 @@ class Mirror:
         return [number for (number,) in self._file.rows("SELECT id FROM snapshot ORDER BY id")]
 
     def find(self, snapshot: Snapshot) -> Info | None:
-        """The same snapshot, if it is here already: its user, its time and its digest."""
+        """The same snapshot, if it is here already: its user, its time, its digest and what it covers."""
         same = f"{_HEADERS} WHERE taken_at = ? AND digest = ? ORDER BY snapshot.id"
         rows = self._file.rows(same, timestamp(snapshot.taken_at), snapshot.digest)
-        return next((info for info in map(_info, rows) if info.user.key == snapshot.user.key), None)
+        whose = snapshot.user.key, snapshot.covers
+        return next((info for info in map(_info, rows) if (info.user.key, info.covers) == whose), None)
 
     def ask(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """What a SELECT gives, each row by its columns' names."""
@@ -161,12 +164,17 @@ class Mirror:
         """The snapshot of that number, rebuilt, its digest recomputed and compared. Raises KeyError when there is none."""
         info = self.info(number)
         lists: dict[str, TitleList | None] = {}
-        for name, statuses in self._statuses(info).items():
-            titles = {} if statuses is None else self.titles(MEDIA[name])
-            lists[name] = (
-                None if statuses is None else {id: Entry(id, titles.get(id, ""), data) for id, data in statuses.items()}
-            )
-        found = Snapshot(info.user, info.taken_at, info.source, info.covers, lists, info.note, info.suspicious)
+        for name, rows in self._rows(info).items():
+            titles = {} if rows is None else self.titles(MEDIA[name])
+            with self._file.understood(f"snapshot {number}"):
+                lists[name] = (
+                    None
+                    if rows is None
+                    else {id: _CODECS[name].entry(id, titles.get(id, ""), row) for id, row in rows.items()}
+                )
+        found = Snapshot(
+            info.user, info.taken_at, info.source, info.covers, lists, info.note, info.suspicious, info.encoded
+        )
         with self._file.understood(f"snapshot {number}"):
             its_digest = found.digest
         if its_digest != info.digest:
@@ -327,28 +335,27 @@ class Mirror:
 
     # -- inside
 
-    def _statuses(self, info: Info) -> dict[str, dict[int, ListStatus] | None]:
-        """Each list's data at that snapshot, by id."""
+    def _rows(self, info: Info) -> dict[str, dict[int, Row] | None]:
+        """Each list's rows at that snapshot, by id; None for a list that it does not cover."""
         at = {"series": info.series, "snapshot": info.number}
-        found: dict[str, dict[int, ListStatus] | None] = {}
+        found: dict[str, dict[int, Row] | None] = {}
         for name, codec in _CODECS.items():
             if info.covers[name] is None:
                 found[name] = None
                 continue
-            rows = self._file.rows(
-                f"SELECT media_id, {', '.join(codec.columns)} FROM {name}_version WHERE {_VALID_AT}", at
-            )
-            with self._file.understood(f"snapshot {info.number}"):
-                found[name] = {row[0]: codec.decode(row[1:]) for row in rows}
+            columns = ", ".join(codec.columns)
+            rows = self._file.rows(f"SELECT media_id, {columns} FROM {name}_version WHERE {_VALID_AT}", at)
+            found[name] = {row[0]: row[1:] for row in rows}
         return found
 
     def _prove(self, number: int) -> None:
         """Raise Damaged unless that snapshot rebuilds to what its digest says."""
         info = self.info(number)
-        members = {
-            name: None if statuses is None else [member(*pair) for pair in statuses.items()]
-            for name, statuses in self._statuses(info).items()
-        }
+        with self._file.understood(f"snapshot {info.number}"):
+            members = {
+                name: None if rows is None else [member(id, _CODECS[name].decode(row)) for id, row in rows.items()]
+                for name, rows in self._rows(info).items()
+            }
         if digest_of(members) != info.digest:
             raise _unlike(self.path, number)
 
@@ -374,7 +381,7 @@ class Mirror:
         counts = snapshot.counts
         return self._file.insert(
             "INSERT INTO snapshot (series, taken_at, source, digest, covers, anime, manga, added, updated, removed,"
-            " suspicious, note) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?)",
+            " suspicious, note, encoded) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?)",
             series,
             timestamp(snapshot.taken_at),
             snapshot.source,
@@ -383,6 +390,7 @@ class Mirror:
             *(counts.get(name) for name in MEDIA),
             orjson.dumps(list(snapshot.suspicious)).decode(),
             snapshot.note,
+            orjson.dumps({name: list(fields) for name, fields in snapshot.encoded.items() if fields}).decode(),
         )
 
     def _write_versions(
@@ -414,7 +422,7 @@ class Mirror:
         )
         seen_rows = {row[1]: row[2:] for row in found}
         open_rows = {row[1]: row[2:] for row in found if row[0]}
-        rows = {id: codec.encode(entry.list_status) for id, entry in titles.items()}
+        rows = {id: codec.encode(entry) for id, entry in titles.items()}
         ended = [id for id, row in seen_rows.items() if rows.get(id) != row]
         begun = [id for id, row in rows.items() if open_rows.get(id) != row]
         self._file.change_many(
@@ -428,7 +436,7 @@ class Mirror:
         )
         # Nobody reads these titles: what is compared is the user's data.
         with self._file.understood("the snapshot before"):
-            was = {id: Entry(id, "", codec.decode(seen_rows[id])) for id in {*ended, *begun} & seen_rows.keys()}
+            was = {id: codec.entry(id, "", seen_rows[id]) for id in {*ended, *begun} & seen_rows.keys()}
         return was, {id: titles[id] for id in begun}
 
     def _keep_titles(self, medium: Medium, titles: TitleList, *, overwrite: bool) -> None:
@@ -456,7 +464,7 @@ def _miscounted(info: Info, counts: dict[str, int | None]) -> str | None:
 def _info(row: Row) -> Info:
     number, series, origin, mal_id, name, taken_at, source, its_digest, covers, *rest = row
     try:
-        anime, manga, added, updated, removed, suspicious, note = rest
+        anime, manga, added, updated, removed, suspicious, note, encoded = rest
         told = orjson.loads(covers)
         return Info(
             number=number,
@@ -470,6 +478,7 @@ def _info(row: Row) -> Info:
             changes={"add": typed(int, added), "update": typed(int, updated), "remove": typed(int, removed)},
             suspicious=tuple(typed(str, reason) for reason in orjson.loads(suspicious)),
             note=typed(str, note),
+            encoded={name: tuple(fields) for name, fields in orjson.loads(encoded).items()},
         )
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise Damaged(

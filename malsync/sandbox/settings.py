@@ -50,7 +50,10 @@ class Settings:
         "the status of an entry made without one: plan_to_watch, watching, or a 400",
         "planned", "current", "refuse",
     )  # fmt: skip
-    comment_entities: str = _switch("raw", "`&`, `<`, `>` and quotes in comments when read", "raw", "encoded")
+    comment_entities: str = _switch(
+        "encoded", "comments when read: as `nl2br(htmlspecialchars(text))`, or as they were written", "encoded", "raw"
+    )
+    tag_entities: str = _switch("raw", "the same for each tag", "encoded", "raw")
     delete_404: str = _switch("object", "the body of a DELETE that finds nothing", "object", "null", "empty")
     private_error: str = _switch("not_permitted", "`error` in the 403 of another user's private list")
     not_found_message: str = _switch("", "`message` in a 404")

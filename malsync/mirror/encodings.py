@@ -1,0 +1,78 @@
+"""Which fields of the snapshots in an older mirror are HTML-encoded: that was not recorded before version 4."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import orjson
+
+from malsync.medium import MEDIA, Field, Kind, Medium
+from malsync.plain import is_bare, plain_value, text_fields, texts_of
+from malsync.snapshot import Covers, User, is_from_mal
+
+_SNAPSHOTS = (
+    "SELECT snapshot.id, series, source, CAST(covers AS BLOB), mal_id, CAST(name AS BLOB) FROM snapshot"
+    " JOIN series ON series.id = snapshot.series JOIN mal_user ON mal_user.id = series.user ORDER BY snapshot.id"
+)
+_SPECIAL = "[&<>\"''\\\r\n]"  # in JSON, quotes and line breaks are behind a backslash
+
+
+class Tables(Protocol):
+    """What a migration is given: a connection, or sqlite-utils' own."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Any: ...
+
+
+def judge_all(db: Tables) -> None:
+    """Record for each snapshot which of its fields are encoded, by the rule of `plain.is_encoded`. Rows that cannot be read
+    are left to `verify`: they count as not encoded."""
+    by_series: dict[int, list[int]] = defaultdict(list)
+    for number, series, source, covers, mal_id, name in db.execute(_SNAPSHOTS).fetchall():
+        covered = _json(covers)
+        known: Covers = covered if isinstance(covered, dict) else {}
+        if is_from_mal(source, User("", mal_id, name), known):
+            by_series[series].append(number)
+    found: dict[int, dict[str, list[str]]] = defaultdict(dict)
+    for series, numbers in by_series.items():
+        for medium in MEDIA.values():
+            for field in text_fields(medium):
+                for number in _encoded_at(db, series, numbers, medium, field):
+                    found[number].setdefault(medium.name, []).append(field.name)
+    for number, encoded in found.items():
+        db.execute("UPDATE snapshot SET encoded = ? WHERE id = ?", (orjson.dumps(encoded).decode(), number))
+
+
+def _encoded_at(db: Tables, series: int, numbers: list[int], medium: Medium, field: Field) -> Iterator[int]:
+    """Those of the snapshots `numbers`, which are in order, that have entities in `field` and no bare sign."""
+    counts = [[0] * (len(numbers) + 1) for _ in range(2)]
+    rows = db.execute(
+        f"SELECT since, until, CAST({field.name} AS BLOB) FROM {medium.name}_version"
+        f" WHERE series = ? AND {field.name} GLOB '*{_SPECIAL}*'",
+        (series,),
+    )
+    for since, until, text in rows.fetchall():
+        value = _json(text) if field.kind is Kind.TAGS else text.decode(errors="replace")
+        if (has_bare := _any_bare(texts_of(value))) is None:
+            continue
+        first, past = bisect_left(numbers, since), len(numbers) if until is None else bisect_left(numbers, until)
+        counts[has_bare][first] += 1
+        counts[has_bare][past] -= 1
+    encoded = bare = 0
+    for place, number in enumerate(numbers):
+        encoded, bare = encoded + counts[0][place], bare + counts[1][place]
+        if encoded and not bare:
+            yield number
+
+
+def _any_bare(texts: Iterable[str]) -> bool | None:
+    """Whether any of `texts` has a bare sign; None where they have neither that nor an entity."""
+    special = [text for text in texts if is_bare(text) or plain_value(text) != text]
+    return any(map(is_bare, special)) if special else None
+
+
+def _json(text: Any) -> Any:
+    try:
+        return orjson.loads(text)
+    except (TypeError, ValueError):
+        return None
