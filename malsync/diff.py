@@ -6,7 +6,7 @@ from typing import Literal
 
 from malsync.entry import Entry, same, same_value, unknown, value
 from malsync.medium import MEDIA, Field, Json, ListStatus, Medium
-from malsync.snapshot import Snapshot
+from malsync.snapshot import Snapshot, plain_together
 
 Op = Literal["add", "update", "remove"]
 OPS: tuple[Op, ...] = ("add", "update", "remove")
@@ -34,7 +34,7 @@ def diff(
     shows those fields. `unknowns`: whether members that malsync does not know count; they are compared as JSON, and only
     between lists that were read whole. Texts are compared as their user wrote them.
     """
-    a, b = a.plain, b.plain
+    a, b = plain_together(a, b)
     return [
         change
         for medium in MEDIA.values()

@@ -14,7 +14,7 @@ from malsync.diff import Change, FieldChanges, Op, count, diff
 from malsync.entry import has_status, same
 from malsync.errors import Refused
 from malsync.medium import MEDIA, Field, Json, Kind, ListStatus, Medium
-from malsync.snapshot import LARGEST_EXACT, Snapshot
+from malsync.snapshot import LARGEST_EXACT, Snapshot, plain_together
 from malsync.wording import many
 
 Mode = Literal["merge", "exact", "missing"]
@@ -117,7 +117,7 @@ def plan(
     nothing is added or removed. `prefer` settles, whole entry by whole entry, the titles that both have. `round_dates`: a
     month or a year becomes its first day.
     """
-    wanted, live = wanted.plain, live.plain
+    wanted, live = plain_together(wanted, live)
     wanted_ops = _OPS[mode] & {"update"} if filters.fields else _OPS[mode]
     calls: list[Call] = []
     left: list[Left] = []

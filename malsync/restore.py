@@ -129,7 +129,8 @@ def begin(
 def fresh(around: Surroundings, live: Snapshot) -> Snapshot:
     """`live`, or a new reading where that one is too old, or where another malsync has read these lists since."""
     newest = max((info.taken_at for info in around.mirror.infos(live.user)), default=live.taken_at)
-    return around.read_live() if newest > live.taken_at or is_stale(live, around.clock) else live
+    is_fresh = newest <= live.taken_at and not is_stale(live, around.clock)
+    return live if is_fresh else around.read_live().judged_like(live)
 
 
 def is_stale(live: Snapshot, clock: Clock) -> bool:
@@ -188,7 +189,7 @@ class _Writer:
         knows what came of them, and they are open again."""
         try:
             self._send_all()
-            return self._around.read_live()
+            return self._around.read_live().judged_like(self._live)
         except BaseException:
             for dead in self._dead:
                 self._settled(dead, "sent", tries=0, why=dead.why)
@@ -199,7 +200,7 @@ class _Writer:
         open_lines = [line for line in lines if line.is_open]
         for settled, line in enumerate(open_lines, start=len(lines) - len(open_lines) + 1):
             if is_stale(self._live, self._around.clock):
-                self._live = self._around.read_live()
+                self._live = self._around.read_live().judged_like(self._live)
             with self._around.shield():
                 self._around.told(self._one(line), settled)
 

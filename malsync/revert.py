@@ -12,7 +12,7 @@ from malsync.diff import FieldChanges, Op, comparable, differing, known_to
 from malsync.entry import Entry, value
 from malsync.medium import MEDIA, Field, ListStatus, Medium
 from malsync.plan import EVERYTHING, Call, Filters, Key, Left, Plan, in_order, sendable, updated_at
-from malsync.snapshot import Snapshot
+from malsync.snapshot import Snapshot, plain_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def revert(
     With `written`, only what those calls wrote is taken back: their entries, and of an update its fields. With `force` a
     conflict becomes what `good` says. What a list that has the entry does not cover is left as it is.
     """
-    good, bad, live = good.plain, bad.plain, live.plain
+    good, bad, live = plain_together(good, bad, live)
     calls: list[Call] = []
     left: list[Left] = []
     already = 0

@@ -12,7 +12,7 @@ import orjson
 
 from malsync.entry import TitleList
 from malsync.medium import MEDIA, Json, ListStatus, Medium
-from malsync.plain import is_encoded, is_what_was_sent, plain_status, text_fields, texts_of
+from malsync.plain import is_encoded, is_what_was_sent, plain_status, plain_value, text_fields, texts_of
 
 Source = Literal["backup", "before-run", "after-run", "import", "public"]
 AROUND_RUNS: frozenset[Source] = frozenset({"before-run", "after-run"})
@@ -108,6 +108,27 @@ class Snapshot:
         }
         return replace(self, lists=lists, encoded_as=PLAIN, written={})
 
+    def judged_like(self, other: "Snapshot") -> "Snapshot":
+        """The same lists, with no field taken for encoded that `other` shows not to be.
+
+        A list may have lost the one comment that showed it. Had the encoding changed, no text with an entity would have stayed
+        the same; so where one did, it is still as it was. Files of others, and texts that were decoded already, say nothing of
+        how MAL shows a text.
+        """
+        if any(one.encoded_as is PLAIN or not is_from_mal(one.source, one.user, one.covers) for one in (self, other)):
+            return self
+        kept = {
+            name: [
+                field
+                for field in fields
+                if field in other.encoded.get(name, ()) or not _stays(name, field, self, other)
+            ]
+            for name, fields in self.encoded.items()
+        }
+        return (
+            self if all(len(kept[name]) == len(self.encoded[name]) for name in kept) else replace(self, encoded_as=kept)
+        )
+
     def _plain_list(self, name: str, titles: TitleList) -> TitleList:
         encoded, plain = self.encoded.get(name, ()), {}
         for id, entry in titles.items():
@@ -135,6 +156,26 @@ class Snapshot:
     def known_as(self, source: Source) -> "Snapshot":
         """The same lists with another account of where they came from."""
         return replace(self, source=source)
+
+
+def plain_together(*snapshots: Snapshot) -> tuple[Snapshot, ...]:
+    """Each of these lists with plain text, so that the same text in two of them is the same."""
+    found = []
+    for one in snapshots:
+        for other in snapshots:
+            one = one.judged_like(other) if other is not one else one
+        found.append(one.plain)
+    return tuple(found)
+
+
+def _stays(name: str, field: str, a: Snapshot, b: Snapshot) -> bool:
+    """Whether a text with an entity stands in both lists under the same title."""
+    others = b.lists.get(name) or {}
+    for id, entry in (a.lists.get(name) or {}).items():
+        text = entry.list_status.get(field)
+        if id in others and text == others[id].list_status.get(field) and plain_value(text) != text:
+            return True
+    return False
 
 
 def judged(lists: Mapping[str, TitleList | None], written: Written) -> Encoded:

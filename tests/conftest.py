@@ -13,9 +13,11 @@ import requests
 from hypothesis import HealthCheck, settings
 
 from malsync import Client
-from malsync.sandbox import Sandbox, World
+from malsync.sandbox import World
+from tests import farside
 from tests.archive import Archive, archive
 from tests.asking import Get
+from tests.farside import Sandbox
 from tests.harness import Malsync, TestTime
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -57,6 +59,20 @@ def pytest_collection_finish() -> None:
 def world() -> World:
     """The sandbox's two invented accounts; the first is `sandbox_mika`."""
     return World.demo()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of writes run with each way in which MAL may show comments."""
+    if metafunc.definition.get_closest_marker("writes"):
+        metafunc.parametrize("comments_shown", ["encoded", "raw"], indirect=True, scope="module")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def comments_shown(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How the sandboxes of a test show comments."""
+    farside.SETTINGS["comment_entities"] = getattr(request, "param", "encoded")
+    yield
+    farside.SETTINGS.clear()
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import pytest
 from filelock import FileLock
 
 from malsync.files import LIMIT
-from malsync.sandbox import Sandbox, World
+from malsync.sandbox import World
 from malsync.validation import problem
+from tests.farside import Sandbox
 from tests.harness import Malsync
 from tests.lists import write
 from tests.signing import sign_in
@@ -31,6 +32,8 @@ from tests.writing import (
     writes,
     written,
 )
+
+pytestmark = pytest.mark.writes
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -550,7 +553,9 @@ HOSTILE: dict[str, tuple[Edit, str]] = {
 
 
 @pytest.fixture(scope="module")
-def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Malsync, Sandbox, bytes]]:
+def untouched(
+    comments_shown: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Malsync, Sandbox, bytes]]:
     """A good plan, and who would carry it out: for files of which nothing may come but an error."""
     folder = tmp_path_factory.mktemp("untouched")
     with Sandbox(small(anime=40, manga=10)) as box:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from malsync.sandbox import Sandbox, World
+from malsync.sandbox import World
 from malsync.snapshot import User
+from tests.farside import Sandbox
 from tests.harness import Malsync
 from tests.lists import write
 from tests.signing import kept, sign_in
@@ -25,6 +26,8 @@ from tests.writing import (
     writes,
     written,
 )
+
+pytestmark = pytest.mark.writes
 
 MIKA, THEO = "sandbox_mika", "sandbox_theo"
 

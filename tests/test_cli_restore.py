@@ -15,8 +15,9 @@ from filelock import FileLock
 
 from malsync.interchange import snapshot_file
 from malsync.mirror import FILE_NAME, Mirror
-from malsync.sandbox import Sandbox, World
+from malsync.sandbox import World
 from tests import harness
+from tests.farside import Sandbox
 from tests.harness import Malsync
 from tests.lists import write
 from tests.servers import FarSide, Heard, Reply, entry, mal, page
@@ -39,6 +40,8 @@ from tests.writing import (
     writes,
     written,
 )
+
+pytestmark = pytest.mark.writes
 
 DRY = ("--dry-run", "--plan", "--rehearse")
 

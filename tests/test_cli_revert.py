@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from malsync.sandbox import Sandbox, World
+from malsync.sandbox import World
+from tests.farside import Sandbox
 from tests.harness import Malsync
 from tests.lists import write
 from tests.writing import (
@@ -24,6 +25,8 @@ from tests.writing import (
     writes,
     written,
 )
+
+pytestmark = pytest.mark.writes
 
 Status = dict[str, Any] | None
 EARLY, LATE = "2026-11-01T08:00:00+00:00", "2026-11-20T21:14:03+00:00"

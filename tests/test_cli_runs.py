@@ -9,7 +9,8 @@ import pytest
 from filelock import FileLock
 
 from malsync.mirror import FILE_NAME
-from malsync.sandbox import Sandbox, World
+from malsync.sandbox import World
+from tests.farside import Sandbox
 from tests.harness import Malsync
 from tests.lists import write
 from tests.signing import sign_in
@@ -27,6 +28,8 @@ from tests.writing import (
     writes,
     written,
 )
+
+pytestmark = pytest.mark.writes
 
 MIKA, THEO = "sandbox_mika", "sandbox_theo"
 

@@ -14,11 +14,13 @@ import requests
 from filelock import FileLock
 
 from malsync.interchange import snapshot_file
-from malsync.sandbox import Sandbox
+from tests.farside import Sandbox
 from tests.harness import Malsync, until
 from tests.servers import FarSide, entry, mal, page
 from tests.signing import sign_in
 from tests.writing import MEDIA, absent, empty, harm, ids, interrupt, lists, outcomes, small, writes
+
+pytestmark = pytest.mark.writes
 
 
 @pytest.fixture(autouse=True)

@@ -19,14 +19,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from malsync.auth import FileStore, Tokens
-from malsync.sandbox import Sandbox, World
+from malsync.sandbox import World
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from malsync.sandbox.media import Kind
 from malsync.snapshot import PLAIN
+from tests.farside import Sandbox
 from tests.harness import Malsync, Result, TestTime
 from tests.lists import write
 from tests.test_plan_laws import MOMENTS, TOTALS, Draw, Key, Lists, Status, by_medium, chains, shown
 from tests.writing import mine
+
+pytestmark = pytest.mark.writes
 
 # Each example is four or more commands: fewer of them than where nothing but values is compared.
 http_law = settings(max_examples=50 if settings.get_current_profile_name() == "ci" else 10)
@@ -434,7 +437,7 @@ LIVE_TOLD: Lists = {}
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Malsync]]:
+def prepared(comments_shown: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Malsync]]:
     """A sandbox, and a home folder with a backup of WANTED, to be copied: so that each test begins at once."""
     with Sandbox(world_of(WANTED, SITE_TITLES)) as box:
         malsync = Malsync(tmp_path_factory.mktemp("prepared") / "home", box)

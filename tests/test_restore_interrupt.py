@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from malsync.cli.interruption import Interruption
-from malsync.sandbox import Sandbox, World
+from malsync.sandbox import World
+from tests.farside import Sandbox
 from tests.harness import Malsync, Result, TestTime, until
 from tests.terminal import on_terminal
 from tests.test_interrupt import interrupted, started, told
@@ -32,6 +33,8 @@ from tests.test_restore_kill import (
     rows,
     states,
 )
+
+pytestmark = pytest.mark.writes
 
 GO_ON = "To go on: malsync resume 1"
 TRIES = 5

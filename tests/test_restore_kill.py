@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from malsync.mirror import FILE_NAME, Line, Mirror
-from malsync.sandbox import Sandbox, World
+from malsync.sandbox import World
+from tests.farside import Sandbox
 from tests.harness import Malsync, clean_environment, until
+
+pytestmark = pytest.mark.writes
 
 WRITES = 40
 GONE, CHANGED, CAME = {"anime": 8, "manga": 6}, {"anime": 10, "manga": 6}, {"anime": 6, "manga": 4}
@@ -188,7 +191,7 @@ def resumed(story: Story, malsync: Malsync) -> Any:
 
 
 @pytest.fixture(scope="module")
-def far_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def far_side(comments_shown: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     world = World.holding(USER, rows(WAS))
     with Sandbox(world) as box:
         yield Story(box, tmp_path_factory.mktemp("kill"))

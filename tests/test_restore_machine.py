@@ -79,10 +79,12 @@ others = st.sampled_from([None, *range(len(LISTS))])
 class RestoreMachine(RuleBasedStateMachine):
     """One account and one home folder."""
 
+    comments = "encoded"
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="malsync-")
-        self.box = Sandbox(world_of({}, TOTALS)).__enter__()
+        self.box = Sandbox(world_of({}, TOTALS), settings={"comment_entities": self.comments}).__enter__()
         self.malsync = Malsync(Path(self.folder.name) / "home", self.box)
         self.snapshots: dict[int, Lists] = {}
         self.backups: list[int] = []
@@ -345,10 +347,18 @@ def assert_is_no_more_than(call: Call, before: Status | None, after: Status | No
         assert now[member.read] in allowed, (member.read, now[member.read], allowed)
 
 
-RestoreMachine.TestCase.settings = settings(
+class RestoreMachineRaw(RestoreMachine):
+    """The same beside an API that shows comments as they were written."""
+
+    comments = "raw"
+
+
+LAWS = settings(
     max_examples=40 if settings.get_current_profile_name() == "ci" else 10,
     stateful_step_count=14,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestRestoreMachine: Any = RestoreMachine.TestCase
+TestRestoreMachineRaw: Any = RestoreMachineRaw.TestCase
+TestRestoreMachine.settings = TestRestoreMachineRaw.settings = LAWS

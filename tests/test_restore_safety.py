@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from malsync.sandbox import Sandbox
+from tests.farside import Sandbox
 from tests.harness import Malsync, clean_environment, until
+
+pytestmark = pytest.mark.writes
 
 
 @pytest.fixture

@@ -251,7 +251,8 @@ def _status(medium: Medium, other: Medium) -> Element:
     words = {status: _STATUSES.get(status) or status.capitalize() for status in (*medium.statuses, *other.statuses)}
     texts: dict[str | int, str] = {status: words[status] for status in medium.statuses}
     pairs = zip(other.statuses, medium.statuses, strict=True)
-    return Element("my_status", "status", Words(texts, {words[theirs].lower(): ours for theirs, ours in pairs}), "")
+    others = {words[theirs].lower(): ours for theirs, ours in pairs} | {"on hold": "on_hold"}  # Kitsu's spelling
+    return Element("my_status", "status", Words(texts, others), "")
 
 
 def _priority(*texts: str) -> Element:

@@ -1,12 +1,12 @@
 """MAL's XML export as a snapshot: today's layout and that of 2008, anime and manga, every value where it belongs.
 
 The file is believed no more than any stranger's: DTDs and entities are refused (defusedxml), and what cannot be understood
-is named with its line rather than passed over. A snapshot of it covers what every entry says, so never `updated_at`, and of
-an older layout less.
+is named with its line rather than passed over. A snapshot of it covers what its entries say, so never `updated_at`, and of an
+older layout less; what a row has no element for is unknown to that entry.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,7 +134,8 @@ class _Export:
         self._lists: dict[str, TitleList] = {}
         self._facts: dict[str, dict[int, dict[str, Any]]] = {}
         self._lines: dict[tuple[str, int], int] = {}
-        self._shapes: dict[str, set[tuple[str, ...]]] = {}
+        self._shapes: dict[str, dict[int, frozenset[str]]] = {}
+        self._seen: dict[frozenset[str], frozenset[str]] = {}
         self._strange: dict[str, int] = {}
         self._depth = 0
         self.texts: list[str] = []
@@ -235,7 +236,8 @@ class _Export:
         self._lines[medium, id] = self._line
         self._lists.setdefault(medium, {})[id] = Entry(id, title, self._status)
         self._keep_facts(layout, id)
-        self._shapes.setdefault(medium, set()).add(tuple(self._found))
+        shape = frozenset(self._found)
+        self._shapes.setdefault(medium, {})[id] = self._seen.setdefault(shape, shape)
 
     def _keep_facts(self, layout: Layout, id: int) -> None:
         facts = {column: fact(column, self._found.get(tag, "")) for tag, column in layout.facts.items()}
@@ -264,10 +266,8 @@ class _Export:
                 f"{self._name} says that it is of {said} (user_export_type) and holds {media[0]}: read as {media[0]}. "
                 f"MAL refuses such a file; `malsync export --format xml` writes {kind}."
             )
-        lists = {medium: self._lists.get(medium, {}) if medium in media else None for medium in MEDIA}
-        covers: Covers = {
-            name: None if lists[name] is None else self._covered(medium) for name, medium in MEDIA.items()
-        }
+        covers: Covers = {name: self._covered(medium) if name in media else None for name, medium in MEDIA.items()}
+        lists = {name: None if names is None else self._with_gaps(name, names) for name, names in covers.items()}
         snapshot = Snapshot(self._user(origin), taken_at, "import", covers, lists, encoded_as=PLAIN)
         return Reading(snapshot, remarks=tuple(remarks), facts=self._facts)
 
@@ -275,12 +275,23 @@ class _Export:
         return User(origin, _id(self._info.get("user_id", "")), self._info.get("user_name", ""))
 
     def _covered(self, medium: Medium) -> tuple[str, ...]:
-        """The fields that every entry says something of: what one leaves out, as older layouts do, nobody cleared."""
-        layout = LAYOUTS[medium.name]
-        shapes: Iterable[Iterable[str]] = self._shapes.get(medium.name) or [layout.by_name]
-        common = frozenset(layout.by_name).intersection(*shapes)
-        members = {layout.by_name[name].member for name in common}
+        """The fields that any entry says something of; in a file without entries, all that the layout has."""
+        by_name = LAYOUTS[medium.name].by_name
+        shapes = self._shapes.get(medium.name)
+        said = frozenset[str]().union(*set(shapes.values())) if shapes else by_name.keys()
+        members = {by_name[name].member for name in said & by_name.keys()}
         return tuple(name for name in medium.names if name in members)
+
+    def _with_gaps(self, name: str, covered: tuple[str, ...]) -> TitleList:
+        """The list, each entry with the covered fields that its row has no element for: Kitsu writes only what is set."""
+        by_name, titles, shapes = LAYOUTS[name].by_name, self._lists.get(name, {}), self._shapes.get(name, {})
+        unknown = {
+            shape: frozenset(covered) - {by_name[tag].member for tag in shape & by_name.keys()}
+            for shape in set(shapes.values())
+        }
+        if not any(unknown.values()):
+            return titles
+        return {id: entry._replace(unknown=unknown[shapes[id]]) for id, entry in titles.items()}
 
 
 def _told(element: Element, text: str) -> ListStatus:

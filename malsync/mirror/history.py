@@ -40,12 +40,15 @@ def through(file: File, infos: "Iterable[Info]", medium: Medium, id: int) -> lis
         for series, since, until, *row in rows:
             spans.setdefault(series, []).append((since, until, codec.decode(tuple(row))))
         versions: list[Version] = []
+        before: ListStatus | None = None
         for info in infos:
             now = _valid_at(spans.get(info.series, []), info.number)
-            if now is not None:
-                now = plain_status(now, info.encoded.get(medium.name, ()))
-            if now != (versions[-1].list_status if versions else None):
-                versions.append(Version(info.number, info.taken_at, now))
+            if now == before:
+                continue  # the same bytes are the same text, whatever became of the rest of the list
+            before = now
+            plain = None if now is None else plain_status(now, info.encoded.get(medium.name, ()))
+            if plain != (versions[-1].list_status if versions else None):
+                versions.append(Version(info.number, info.taken_at, plain))
     return versions
 
 
