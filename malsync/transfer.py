@@ -32,8 +32,13 @@ def as_one(snapshots: Sequence[Snapshot]) -> Snapshot:
                 f"Two of these files hold the {twice[0]} list, and an import makes one snapshot.",
                 "Import them one by one; malsync's own files may go together: malsync mirror rebuild FILES",
             )
+        halves = [(one.covers, one.encoded) for one in (together, other)]
         together = replace(
             together,
+            encoded_as={
+                name: next((encoded.get(name, ()) for covers, encoded in halves if covers[name] is not None), ())
+                for name in MEDIA
+            },
             taken_at=max(together.taken_at, other.taken_at),
             covers={
                 name: other.covers[name] if together.covers[name] is None else together.covers[name] for name in MEDIA
