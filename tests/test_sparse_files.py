@@ -1,0 +1,75 @@
+"""Files whose rows do not all have the same elements: each value reaches the list, and what a row lacks is left alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from malsync.medium import ANIME
+from malsync.sandbox import World
+from tests.farside import Sandbox
+from tests.harness import ROOT, Malsync
+from tests.test_restore_http import Log, put
+from tests.writing import lists
+
+pytestmark = pytest.mark.writes
+
+FILE = ROOT / "fixtures" / "xml" / "valid" / "sparse-rows.xml"
+UPDATED = "2026-11-01T12:00:00+00:00"
+MINE: dict[str, Any] = {
+    "score": 4,
+    "start_date": "2020-01-01",
+    "finish_date": "2020-02-02",
+    "tags": ["mine"],
+    "comments": "mine",
+}
+
+
+@pytest.fixture
+def world() -> World:
+    world = World.demo()
+    live = {("anime", id): {"status": "watching", "updated_at": UPDATED, **MINE} for id in (1, 20)}
+    put(world, live)
+    return world
+
+
+@pytest.mark.parametrize("way", ["file", "import", "export"])
+def test_every_value_of_a_sparse_file_arrives_and_nothing_else_changes(
+    malsync: Malsync, box: Sandbox, tmp_path: Path, way: str
+) -> None:
+    reference: str | Path = FILE
+    if way != "file":
+        malsync.ok("backup")
+        number = malsync.json("import", FILE)["snapshot"]
+        reference = str(number)
+    if way == "export":
+        reference = tmp_path / "exported.json"
+        malsync.ok("export", str(number), "--output", reference)
+
+    log = Log(box)
+    document = malsync.json("migrate", reference, "--to", "default", "--yes")
+
+    assert document["equal"]
+    assert {key: set(form) - {"status"} for key, form in log.forms.items()} == {
+        ("anime", 1): {"num_watched_episodes", "num_times_rewatched", "score", "start_date", "finish_date", "comments"},
+        ("anime", 20): {"num_watched_episodes", "start_date"},
+        ("anime", 6): set(),
+    }
+    anime = lists(box)["anime"]
+    assert anime[1]["comments"] == 'better than <most> & "fine"'
+    assert (anime[1]["score"], anime[1]["start_date"], anime[1]["finish_date"]) == (9, "2021-02-03", "2021-03-04")
+    assert anime[1]["tags"] == ["mine"]
+    assert (anime[20]["score"], anime[20]["finish_date"], anime[20]["comments"]) == (4, "2020-02-02", "mine")
+    assert (anime[20]["status"], anime[20]["start_date"]) == ("on_hold", "2022-05-06")
+    assert anime[6]["status"] == "plan_to_watch"
+
+
+def test_covers_is_the_union_of_what_the_rows_contain(malsync: Malsync) -> None:
+    malsync.ok("import", FILE)
+    (row,) = malsync.json("snapshots")
+    assert row["covers"] == {
+        "anime": [
+            name for name in ANIME.names if name not in ("is_rewatching", "priority", "rewatch_value", "updated_at")
+        ],
+        "manga": None,
+    }
