@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
@@ -63,6 +63,8 @@ class Snapshot:
     note: str = ""
     suspicious: tuple[str, ...] = ()
     """Why the list is not to be trusted, as it was judged when it was read."""
+    read_at: datetime | None = field(default=None, compare=False)
+    """For a live list: when it was read, by this machine's clock. `taken_at` is MAL's time. Not stored."""
 
     @property
     def counts(self) -> dict[str, int | None]:
