@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from malsync.clock import Clock
 from malsync.entry import Entry, TitleList
 from malsync.errors import ApiError, PrivateList, Unsteady
-from malsync.medium import MEDIA, Medium
+from malsync.medium import ANIME, MEDIA, Medium
 from malsync.moments import corrected, parse_timestamp
 from malsync.snapshot import Snapshot, Source, User, whole
+from malsync.suspicion import incomplete
 
 if TYPE_CHECKING:
     from malsync.api import Client
@@ -51,20 +52,23 @@ def read_snapshot(
     progress: Progress = untold,
     *,
     note: str = "",
+    counted: int | None = None,
     meanwhile: Callable[[], object] = bool,
 ) -> Snapshot:
     """Both lists of `user`, read at the same time, while this thread does `meanwhile`. Raises what either raises, and Unsteady.
 
-    Raises ApiError for data that has no digest.
+    Raises ApiError for data that has no digest. With fewer anime than the `counted` ones of the user's profile the snapshot
+    is suspicious; what one pass showed and a later one did not was removed meanwhile, and is not missing.
 
     A public list is read by its owner's name; a half that is private is left out of what the snapshot covers, and where
     both are, PrivateList is raised.
     """
     name = user.name if source == "public" else ME
     dates: list[datetime | None] = []
+    seen: dict[str, set[int]] = {medium: set() for medium in MEDIA}
 
     def read(medium: Medium) -> TitleList:
-        titles = read_list(client, medium, name, progress)
+        titles = read_list(client, medium, name, progress, seen[medium.name])
         dates.append(client.transport.date)
         return titles
 
@@ -79,7 +83,9 @@ def read_snapshot(
         raise PrivateList(f"Both lists of {user.name} are private.", "Their owner can back them up: malsync login")
     now = clock.now()
     taken_at = corrected(now, max((date for date in dates if date is not None), default=None))
-    snapshot = Snapshot(user, taken_at, source, whole(lists), lists, note, read_at=now)
+    missing = incomplete(len(seen[ANIME.name]), counted)
+    doubts = (missing,) if missing else ()
+    snapshot = Snapshot(user, taken_at, source, whole(lists), lists, note, doubts, read_at=now)
     try:
         _ = snapshot.digest
     except ValueError as error:
@@ -89,8 +95,10 @@ def read_snapshot(
     return snapshot
 
 
-def read_list(client: "Client", medium: Medium, name: str, progress: Progress = untold) -> TitleList:
-    """One whole list.
+def read_list(
+    client: "Client", medium: Medium, name: str, progress: Progress = untold, seen: set[int] | None = None
+) -> TitleList:
+    """One whole list. `seen` is given the ids that any pass showed.
 
     A list of one page is one answer. A longer one may be edited while its pages are read (offset paging over a live
     table), so it is read until two passes in a row agree. The second asks for `updated_at` alone, which tells every edit
@@ -101,6 +109,8 @@ def read_list(client: "Client", medium: Medium, name: str, progress: Progress = 
     for number in range(1, MOST_PASSES + 1):
         full = last is None or last.titles is None or not last.full or _has_recent(last.titles, last.began)
         this = _pass(client, medium, name, full=full, told=partial(progress, medium, number))
+        if seen is not None:
+            seen.update(this.titles or ())
         if this.full and this.pages == 1 and this.titles is not None:
             return this.titles
         if last is not None and (agreed := _agreed(last, this)) is not None:
