@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from queue import SimpleQueue
@@ -44,6 +44,15 @@ class Pass:
     flaw: str
 
 
+@dataclass
+class Trace:
+    """What reading a list tells beside the list: the ids that any pass `seen`, and when the last pass `began`, by `now`."""
+
+    now: Callable[[], datetime]
+    seen: set[int] = field(default_factory=set)
+    began: datetime | None = None
+
+
 def read_snapshot(
     client: "Client",
     user: User,
@@ -65,10 +74,10 @@ def read_snapshot(
     """
     name = user.name if source == "public" else ME
     dates: list[datetime | None] = []
-    seen: dict[str, set[int]] = {medium: set() for medium in MEDIA}
+    traces = {medium: Trace(clock.now) for medium in MEDIA}
 
     def read(medium: Medium) -> TitleList:
-        titles = read_list(client, medium, name, progress, seen[medium.name])
+        titles = read_list(client, medium, name, progress, traces[medium.name])
         dates.append(client.transport.date)
         return titles
 
@@ -81,11 +90,12 @@ def read_snapshot(
         lists[medium.name] = None if isinstance(outcome, PrivateList) else outcome
     if all(titles is None for titles in lists.values()):
         raise PrivateList(f"Both lists of {user.name} are private.", "Their owner can back them up: malsync login")
-    now = clock.now()
-    taken_at = corrected(now, max((date for date in dates if date is not None), default=None))
-    missing = incomplete(len(seen[ANIME.name]), counted)
+    taken_at = corrected(clock.now(), max((date for date in dates if date is not None), default=None))
+    # Not when the reading ended: the machine may have been suspended since the last answer.
+    read_at = min(trace.began for trace in traces.values() if trace.began is not None)
+    missing = incomplete(len(traces[ANIME.name].seen), counted)
     doubts = (missing,) if missing else ()
-    snapshot = Snapshot(user, taken_at, source, whole(lists), lists, note, doubts, read_at=now)
+    snapshot = Snapshot(user, taken_at, source, whole(lists), lists, note, doubts, read_at=read_at)
     try:
         _ = snapshot.digest
     except ValueError as error:
@@ -96,9 +106,9 @@ def read_snapshot(
 
 
 def read_list(
-    client: "Client", medium: Medium, name: str, progress: Progress = untold, seen: set[int] | None = None
+    client: "Client", medium: Medium, name: str, progress: Progress = untold, trace: Trace | None = None
 ) -> TitleList:
-    """One whole list. `seen` is given the ids that any pass showed.
+    """One whole list; `trace` is told more.
 
     A list of one page is one answer. A longer one may be edited while its pages are read (offset paging over a live
     table), so it is read until two passes in a row agree. The second asks for `updated_at` alone, which tells every edit
@@ -106,11 +116,12 @@ def read_list(
     tell: then the next pass asks for all of them again. Raises Unsteady after four passes.
     """
     last: Pass | None = None
+    trace = trace or Trace(Clock().now)
     for number in range(1, MOST_PASSES + 1):
         full = last is None or last.titles is None or not last.full or _has_recent(last.titles, last.began)
+        trace.began = trace.now()
         this = _pass(client, medium, name, full=full, told=partial(progress, medium, number))
-        if seen is not None:
-            seen.update(this.titles or ())
+        trace.seen.update(this.titles or ())
         if this.full and this.pages == 1 and this.titles is not None:
             return this.titles
         if last is not None and (agreed := _agreed(last, this)) is not None:

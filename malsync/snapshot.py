@@ -64,7 +64,7 @@ class Snapshot:
     suspicious: tuple[str, ...] = ()
     """Why the list is not to be trusted, as it was judged when it was read."""
     read_at: datetime | None = field(default=None, compare=False)
-    """For a live list: when it was read, by this machine's clock. `taken_at` is MAL's time. Not stored."""
+    """For a live list: since when it is known to be like this, by this machine's clock. `taken_at` is MAL's time. Not stored."""
 
     @property
     def counts(self) -> dict[str, int | None]:

@@ -175,13 +175,13 @@ class Transport:
         if self._closed:
             raise ApiError("Stopped.", "Run the same command again.")
         self.pace.wait()
+        started = self._clock.monotonic()
+        call, session = f"{method} {endpoint}", self._session()
         before()
         with self._counting:
             self.requests[method] += 1
-        started = self._clock.monotonic()
-        call = f"{method} {endpoint}"
         try:
-            response = self._session().request(
+            response = session.request(
                 method,
                 address,
                 **content,
