@@ -83,7 +83,10 @@ class Malsync:
 
     def _share(self, clock: Callable[[], datetime]) -> None:
         """Let the far side's clock go by `clock`, unless it was given one of its own."""
-        if self.box is not None and getattr(self.box.world.clock, "__func__", utc_now) in (utc_now, TestTime.look):
+        if self.box is None:
+            return
+        was = self.box.world.clock
+        if was is utc_now or (was.__name__ == "look" and isinstance(getattr(was, "__self__", None), TestTime)):
             self.box.world.clock = clock
 
     def environ(self, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
