@@ -27,10 +27,17 @@ class Accounts:
 
     def all(self) -> dict[str, User]:
         """Every account's MAL user, by account name. Raises UsageError when the file cannot be read."""
+        return {name: user for name, (user, _) in self._read().items()}
+
+    def _read(self) -> dict[str, tuple[User, int]]:
         try:
             found = orjson.loads(self.path.read_bytes())
             return {
-                name: User(str(bound["origin"]), int(bound["id"]), str(bound["name"])) for name, bound in found.items()
+                name: (
+                    User(str(bound["origin"]), int(bound["id"]), str(bound["name"])),
+                    int(bound.get("uncounted", 0)),
+                )
+                for name, bound in found.items()
             }
         except FileNotFoundError:
             return {}
@@ -44,20 +51,27 @@ class Accounts:
         """Whom that account is bound to."""
         return self.all().get(account)
 
+    def uncounted(self, account: str) -> int:
+        """By how many anime a list of that account's may be shorter than MAL counts: that was accepted."""
+        return self._read().get(account, (None, 0))[1]
+
     def account_of(self, user: User) -> str | None:
         """The account that is bound to `user`: the default one before any other."""
         names = [name for name, bound in self.all().items() if bound.key == user.key]
         return min(names, key=lambda name: (name != DEFAULT_ACCOUNT, name), default=None)
 
-    def bind(self, account: str, user: User) -> None:
-        """Bind `account` to `user`. Raises AuthError when it is bound to another."""
-        bound = self.all()
-        check(account, bound.get(account), user)
-        if bound.get(account) == user:
+    def bind(self, account: str, user: User, uncounted: int | None = None) -> None:
+        """Bind `account` to `user`, with what is `uncounted` from now on. Raises AuthError when it is bound to another."""
+        bound = self._read()
+        was, accepted = bound.get(account, (None, 0))
+        check(account, was, user)
+        now = (user, accepted if uncounted is None else uncounted)
+        if (was, accepted) == now:
             return
-        bound[account] = user
+        bound[account] = now
         document: dict[str, Any] = {
-            name: {"origin": one.origin, "id": one.id, "name": one.name} for name, one in sorted(bound.items())
+            name: {"origin": one.origin, "id": one.id, "name": one.name, **({"uncounted": less} if less else {})}
+            for name, (one, less) in sorted(bound.items())
         }
         files.make_folder(self.path.parent)
         files.write(self.path, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)])

@@ -1,6 +1,6 @@
 """One entry's write: sent, compared with what was wanted, and what did not arrive sent once more."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from malsync.diff import FieldChanges, differing
@@ -15,13 +15,27 @@ if TYPE_CHECKING:
     from malsync.api import Client
 
 
+class Stale(Exception):
+    """The reading that a write was judged by is too old now. Nothing was sent on it."""
+
+
 class Attempt:
     """One entry's write, and once more what did not arrive.
+
+    `before` is called just before each request leaves; it may raise Stale. Then `make` may be called again, by a later
+    reading that shows the entry unmoved, and goes on where it stopped.
 
     `why` says what could not be restored, `meanwhile` what somebody else did to the entry since it was read.
     """
 
-    def __init__(self, client: "Client", call: Call, fields: FieldChanges, live: Snapshot) -> None:
+    def __init__(
+        self,
+        client: "Client",
+        call: Call,
+        fields: FieldChanges,
+        live: Snapshot,
+        before: Callable[[], object],
+    ) -> None:
         self.answer: ListStatus | None = None
         """The entry as MAL answered last, as received."""
         self.why = ""
@@ -31,26 +45,30 @@ class Attempt:
         self._fields = fields
         self._now = live.plain.list_status(call.medium, call.id) or {}
         self._encoded = live.encoded.get(call.medium.name, ())
+        self._before = before
+        self._refused: list[str] = []
         self._begun_at = client.requests.total()
 
     @property
     def tries(self) -> int:
-        """Requests that this took."""
+        """Requests that the last `make` took."""
         return self._client.requests.total() - self._begun_at
 
     def make(self) -> None:
-        """Send it. Raises what the client raises."""
+        """Send it. Raises what the client raises, and Stale."""
+        self._begun_at = self._client.requests.total()
         if self._call.op == "remove":
-            self._client.remove(self._call.medium, self._call.id)
+            self._client.remove(self._call.medium, self._call.id, self._before)
             return
         wanted = {name: to for name, (_, to) in self._fields.items()}
-        refused = self._sent(wanted)
-        self.meanwhile = self._changed_meanwhile()
-        wrong = self._unlike({name: to for name, to in wanted.items() if name not in refused})
+        if self.answer is None:
+            self._refused = self._sent(wanted)
+            self.meanwhile = self._changed_meanwhile()
+        wrong = self._unlike({name: to for name, to in wanted.items() if name not in self._refused})
         if wrong:
             self.answer = self._update(self._once_more(wrong))
             wrong = self._unlike(wrong)
-        reasons = [f"{name}: MAL refuses {wanted[name]}" for name in refused]
+        reasons = [f"{name}: MAL refuses {wanted[name]}" for name in self._refused]
         reasons += [f"{name}: wanted {wanted[name]!r}, MAL keeps {got!r}" for name, got in wrong.items()]
         self.why = "; ".join(reasons)
 
@@ -99,6 +117,13 @@ class Attempt:
             name: found for name, found in got.items() if not same_value(by_name[name], found, self._fields[name][1])
         }
 
+    def moved(self, now: ListStatus | None) -> str:
+        """Why what did not arrive must not be sent once more: the entry, `now`, is not as the answer showed it."""
+        if now is None:
+            return "moved: it is no longer on the list"
+        changed = differing(self._call.medium.writable, self._shown, now)
+        return f"moved: somebody changed {', '.join(changed)}" if changed else ""
+
     def _changed_meanwhile(self) -> str:
         """What the answer shows of fields that were not sent and are not as they were read: somebody else was here."""
         if self.answer is None:
@@ -117,7 +142,7 @@ class Attempt:
         return plain_answer(self._call.medium, self.answer or {}, {**self._now, **sent}, self._encoded)
 
     def _update(self, values: dict[str, Json]) -> ListStatus:
-        return self._client.update(self._call.medium, self._call.id, values)
+        return self._client.update(self._call.medium, self._call.id, values, self._before)
 
 
 def is_gone(error: NotFound | Rejected) -> bool:

@@ -31,11 +31,13 @@ class Backup:
 
 
 def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -> Backup:
-    """Store `snapshot` in one transaction, then beside the mirror. A suspicious one is stored and marked, unless accepted."""
+    """Store `snapshot` in one transaction, then beside the mirror. A suspicious one is stored and marked, unless accepted.
+
+    It may have been found suspicious when it was read; here it is judged beside the last good one.
+    """
     snapshot = mirror.journal.informed(snapshot)
-    reasons = () if accept else doubts(mirror, shelf, snapshot)
-    if reasons:
-        snapshot = replace(snapshot, suspicious=tuple(reasons))
+    reasons = () if accept else (*snapshot.suspicious, *doubts(mirror, shelf, snapshot))
+    snapshot = replace(snapshot, suspicious=reasons)
     info = mirror.add(snapshot)
     try:
         shelf.put(snapshot)

@@ -1,6 +1,10 @@
 """Moments as malsync writes them down, and reads them again."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+SLACK = timedelta(minutes=1)
+"""Two clocks that differ by no more than this agree."""
 
 
 def timestamp(moment: datetime) -> str:
@@ -19,6 +23,26 @@ def parse_timestamp(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
     return moment.astimezone(UTC)
+
+
+def http_date(text: str) -> datetime | None:
+    """The moment in a `Date` header (RFC 9110, 5.6.7); None for anything else."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None  # no date, or one that no calendar has
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if has_local_time(moment) else None
+
+
+def corrected(now: datetime, theirs: datetime | None) -> datetime:
+    """`now` by this machine's clock, or the server's time where the two do not agree."""
+    return now if theirs is None or abs(theirs - now) <= SLACK else theirs
+
+
+def is_future(moment: datetime, now: datetime) -> bool:
+    """Whether `moment` is later than `now` by more than clocks may differ: it was dated by a clock that was wrong."""
+    return moment - now > SLACK
 
 
 def to_the_millisecond(moment: datetime) -> datetime:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
 import requests
 import urllib3
 
 from malsync.errors import ApiError
+from malsync.moments import http_date
 from malsync.transport import REACH, cause, json_of, session_for
 
 _TIMEOUT = (5.0, 10.0)
@@ -53,10 +53,8 @@ def ask(api_url: str, headers: Mapping[str, str], user_agent: str, now: Callable
 
 
 def _ahead(response: requests.Response, before: datetime, after: datetime) -> float | None:
-    try:
-        theirs = parsedate_to_datetime(response.headers.get("Date", ""))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None  # no date, or one that no calendar has
-    theirs = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
+    theirs = http_date(response.headers.get("Date", ""))
+    if theirs is None:
+        return None
     # The header knows whole seconds, and was written at some moment between the two.
     return (theirs - before).total_seconds() / 2 + (theirs - after).total_seconds() / 2

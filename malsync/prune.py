@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from malsync.backup import measure
 from malsync.medium import MEDIA
+from malsync.moments import is_future
 from malsync.snapshot import AROUND_RUNS, BACKUPS, Source
 
 if TYPE_CHECKING:
@@ -48,13 +49,16 @@ class Policy:
         return self == Policy()
 
 
-def kept(infos: "Sequence[Info]", runs: "Sequence[Run]", policy: Policy) -> Reasons:
+def kept(infos: "Sequence[Info]", runs: "Sequence[Run]", policy: Policy, now: datetime) -> Reasons:
     """Which of `infos` are kept, by number, and why. `runs` are all of the mirror's; the same again keeps all that was kept.
 
     Each user's backups, imports, and lists kept around runs are thinned out apart: an evening of restores takes no place from
-    a month of backups. Suspicious ones are kept, and take no place from good ones.
+    a month of backups. Suspicious ones are kept, and take no place from good ones. So are those dated in the future: when
+    they were made is not known, and no rule can say that they are not needed.
     """
-    reasons: Reasons = {}
+    here = {info.number for info in infos}
+    reasons: Reasons = {info.number: ["dated in the future"] for info in infos if is_future(info.taken_at, now)}
+    infos = [info for info in infos if info.number not in reasons]
     by_group: dict[tuple[object, str], list[Info]] = {}
     for info in infos:
         if not info.suspicious:
@@ -64,7 +68,6 @@ def kept(infos: "Sequence[Info]", runs: "Sequence[Run]", policy: Policy) -> Reas
     if policy.noted:
         _add(reasons, ((info.number, ["note"]) for info in infos if info.note))
     _add(reasons, always(infos, runs).items())
-    here = {info.number for info in infos}
     _complete(reasons, runs, here)
     return {number: reasons[number] for number in sorted(reasons.keys() & here)}
 

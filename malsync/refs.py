@@ -1,13 +1,13 @@
 """List references: `[WHO@]REF` names a whole list wherever one is wanted."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from malsync.errors import UsageError
-from malsync.moments import timestamp
+from malsync.moments import is_future, timestamp
 from malsync.render import list_document
 from malsync.snapshot import AROUND_RUNS, BACKUPS, Snapshot, User
 
@@ -67,6 +67,8 @@ class Sources:
     live: Callable[[str | None], Snapshot]
     file: Callable[[str], Snapshot]
     now: Callable[[], datetime]
+    skipped: "Callable[[Sequence[Info]], object]" = bool
+    """Told of snapshots that were passed over because they are dated in the future."""
 
 
 def is_path(text: str) -> bool:
@@ -107,6 +109,7 @@ def choose(reference: Reference, sources: Sources) -> "Info":
     infos = sources.mirror.infos(user)
     if not infos:
         raise UsageError(f"There is no snapshot of {user.name} yet.", "Make one: malsync backup")
+    infos = _present(user, infos, sources)
     if match := _LATEST.fullmatch(which):
         return _latest(user, infos, int(match[1] or 0))
     if which == "good":
@@ -181,6 +184,20 @@ def _by_number(reference: Reference, sources: Sources) -> "Info":
             f"Snapshot {found.number} is not {reference.who}'s but {found.user.name}'s.", "List them: malsync snapshots"
         )
     return found
+
+
+def _present(user: User, infos: "list[Info]", sources: Sources) -> "list[Info]":
+    """Those that are not dated in the future: made while a clock was wrong, one such would hide every newer one for years."""
+    now = sources.now()
+    present = [info for info in infos if not is_future(info.taken_at, now)]
+    if skipped := [info for info in infos if is_future(info.taken_at, now)]:
+        sources.skipped(skipped)
+    if not present:
+        raise UsageError(
+            f"Every snapshot of {user.name} is dated in the future by this machine's clock.",
+            "If the clock is right, name one by its number: malsync snapshots",
+        )
+    return present
 
 
 def _good(user: User, infos: "list[Info]") -> "Info":

@@ -5,19 +5,19 @@ others did meanwhile is not overwritten; and at the end both lists are read agai
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from malsync.attempt import Attempt, is_gone
+from malsync.attempt import Attempt, Stale, is_gone
 from malsync.backup import Shelf, doubts
 from malsync.clock import Clock
-from malsync.diff import FieldChanges
 from malsync.entry import Entry
 from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, MirrorError, NotFound, Rejected
 from malsync.intent import Kind
 from malsync.judging import judge
+from malsync.moments import is_future
 from malsync.plain import plain_answer
 from malsync.plan import Call, Left, Plan, sendable
 from malsync.settling import settle
@@ -31,6 +31,8 @@ DEAD_CALLS = 3
 """So many calls in a row that fail after all their tries, and the API is taken for down."""
 STALE = timedelta(minutes=5)
 """A reading older than this is no ground to write on."""
+READINGS_PER_WRITE = 3
+"""So many readings that are too old by the time a write could leave, and the run stops."""
 _DOUBTED = (
     "Beside the last good list, this one (snapshot {}) looks suspicious: {}. If it is as you want it, say so: "
     "malsync backup --accept"
@@ -128,14 +130,20 @@ def begin(
 
 def fresh(around: Surroundings, live: Snapshot) -> Snapshot:
     """`live`, or a new reading where that one is too old, or where another malsync has read these lists since."""
-    newest = max((info.taken_at for info in around.mirror.infos(live.user)), default=live.taken_at)
-    is_fresh = newest <= live.taken_at and not is_stale(live, around.clock)
-    return live if is_fresh else around.read_live().judged_like(live)
+    latest = live.taken_at + STALE
+    newer = any(
+        info.taken_at > live.taken_at and not is_future(info.taken_at, latest)
+        for info in around.mirror.infos(live.user)
+    )
+    return around.read_live().judged_like(live) if newer or is_stale(live, around.clock) else live
 
 
 def is_stale(live: Snapshot, clock: Clock) -> bool:
-    """Whether a reading is too old to write on; or, by this clock, from a time that is yet to come."""
-    return not timedelta(0) <= clock.now() - live.taken_at <= STALE
+    """Whether a reading is too old to write on; or, by this clock, from a time that is yet to come.
+
+    By the wall clock: others stand still while a machine is suspended.
+    """
+    return not timedelta(0) <= clock.now() - (live.read_at or live.taken_at) <= STALE
 
 
 def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner) -> Result:
@@ -183,6 +191,8 @@ class _Writer:
         self._number = run.number
         self._live = live
         self._dead: list[Line] = []
+        self._begun: Attempt | None = None
+        """What of the line in hand was sent and answered, and is not all of it."""
 
     def work_and_read(self) -> Snapshot:
         """Send what is open, and read both lists then. Raises what ends the run before that: of calls that failed last, nobody
@@ -199,20 +209,44 @@ class _Writer:
         lines = self._journal.lines(self._number)
         open_lines = [line for line in lines if line.is_open]
         for settled, line in enumerate(open_lines, start=len(lines) - len(open_lines) + 1):
+            self._carry_out(line, settled)
+
+    def _carry_out(self, line: "Line", settled: int) -> None:
+        """Settle one line by a reading that is fresh when its write leaves. Raises Later where none ever is."""
+        self._begun = None
+        for _ in range(READINGS_PER_WRITE):
             if is_stale(self._live, self._around.clock):
                 self._live = self._around.read_live().judged_like(self._live)
-            with self._around.shield():
+            with self._around.shield(), suppress(Stale):
                 self._around.told(self._one(line), settled)
+                return
+        raise Later(
+            f"{line.call.medium.name} {line.call.id} {line.call.title}: the lists were read {READINGS_PER_WRITE} times, and "
+            "each reading was too old before the write could be sent.",
+            "Check this machine's clock and the network.",
+        )
+
+    def _check_fresh(self) -> None:
+        if is_stale(self._live, self._around.clock):
+            raise Stale
 
     def _one(self, line: "Line") -> "Line":
+        """Judge one line by the last reading, and write it. Raises Stale where that has become too old to write on."""
         now = self._live.plain.list_status(line.call.medium, line.call.id)
-        verdict = judge(self._around.rounded(line.call), now, force=self._around.force)
-        if verdict.state != "send":
-            return self._settled(line, verdict.state, tries=0, why=verdict.why)
+        if self._begun is not None:
+            attempt = self._begun
+            moved = attempt.moved(now)
+            if moved and not self._around.force:
+                return self._settled(line, "skipped", tries=0, http=200, answer=attempt.answer, why=moved)
+        else:
+            verdict = judge(self._around.rounded(line.call), now, force=self._around.force)
+            if verdict.state != "send":
+                return self._settled(line, verdict.state, tries=0, why=verdict.why)
+            attempt = Attempt(self._client, line.call, verdict.fields, self._live, self._check_fresh)
         self._journal.sent(self._number, line.seq, now=self._around.clock.now())
         before = self._client.requests.total()
         try:
-            settled = self._written(line, verdict.fields)
+            settled = self._written(line, attempt)
         except (Later, AuthError):
             raise
         except ApiError as error:
@@ -221,10 +255,12 @@ class _Writer:
             self._dead.clear()
         return settled
 
-    def _written(self, line: "Line", fields: FieldChanges) -> "Line":
-        attempt = Attempt(self._client, line.call, fields, self._live)
+    def _written(self, line: "Line", attempt: Attempt) -> "Line":
         try:
             attempt.make()
+        except Stale:
+            self._put_back(line, attempt)
+            raise
         except (NotFound, Rejected) as error:
             state = "not_restorable" if is_gone(error) else "failed"
             why = "MAL has no such title now" if is_gone(error) else error.message
@@ -235,6 +271,15 @@ class _Writer:
         state = "not_restorable" if attempt.why else "done"
         why = attempt.why or attempt.meanwhile
         return self._settled(line, state, tries=attempt.tries, http=200, answer=attempt.answer, why=why)
+
+    def _put_back(self, line: "Line", attempt: Attempt) -> None:
+        """A write that waited until its reading was too old. What has left stays on record: MAL may have carried it out."""
+        self._begun = attempt if attempt.answer is not None else None
+        if attempt.tries or line.sent_at is not None:
+            http = None if attempt.answer is None else 200
+            self._settled(line, "sent", tries=attempt.tries, http=http, answer=attempt.answer, why="")
+        else:
+            self._journal.unsent(self._number, line.seq)
 
     def _failed(self, line: "Line", error: ApiError, tries: int) -> "Line":
         """A call that failed after all its tries. Whether MAL carried it out nobody knows: the last reading will tell."""

@@ -75,6 +75,8 @@ class Snapshot:
     """Which fields are encoded, where that is known already; None: the lists themselves decide."""
     written: Written = field(default_factory=dict, compare=False)
     """Texts that malsync wrote into a live list before it was read."""
+    read_at: datetime | None = field(default=None, compare=False)
+    """For a live list: since when it is known to be like this, by this machine's clock. `taken_at` is MAL's time. Not stored."""
 
     @property
     def counts(self) -> dict[str, int | None]:

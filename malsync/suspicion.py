@@ -1,7 +1,7 @@
 """The guard of backups: does this list look like an accident, or like somebody else's work? Pure."""
 
 from malsync.diff import count, diff
-from malsync.medium import MEDIA, Medium
+from malsync.medium import ANIME, MEDIA, Medium
 from malsync.snapshot import Snapshot
 from malsync.wording import many
 
@@ -19,6 +19,16 @@ def suspicious(good: Snapshot, now: Snapshot) -> list[str]:
     adds one day would make every list suspicious.
     """
     return [reason for medium in MEDIA.values() if (reason := doubt(medium, good, now))]
+
+
+def incomplete(came: int, counted: int | None) -> str | None:
+    """Why a list of anime is not to be trusted of which `came` entries were seen, and MAL's profile counts `counted`.
+
+    More than were counted is no reason: some may have been added since.
+    """
+    if counted is None or came >= counted:
+        return None
+    return f"{ANIME.name}: {many(came, 'entry', 'entries')} came, and the profile counts {counted}"
 
 
 def doubt(medium: Medium, good: Snapshot, now: Snapshot) -> str | None:

@@ -22,6 +22,7 @@ from malsync.address import is_loopback, origin_of
 from malsync.clock import Clock
 from malsync.credentials import Credentials
 from malsync.errors import ApiError, AuthError, Later, NotFound, PrivateList, Rejected, Transient, UsageError
+from malsync.moments import http_date
 from malsync.pace import Pace
 
 TRIES = 5
@@ -91,6 +92,12 @@ class Transport:
         self._counting = threading.Lock()
         self._closed = False
 
+    @property
+    def date(self) -> datetime | None:
+        """The server's time in the last answer that this thread was given; None where that did not say."""
+        date: datetime | None = getattr(self._local, "date", None)
+        return date
+
     def close(self) -> None:
         """Send nothing more, from any thread, and keep no connection open."""
         self._closed = True
@@ -105,9 +112,11 @@ class Transport:
         address: str | None = None,
         form: Mapping[str, str] | None = None,
         document: Any = None,
+        before: Callable[[], object] = bool,
     ) -> Any:
         """The answer's JSON; of a DELETE, None. `address` is the endpoint's own unless a page has another. What is sent is a
-        `form`, or a `document` as JSON.
+        `form`, or a `document` as JSON. `before` is called just before each try leaves, after every wait; if it raises,
+        nothing is sent.
 
         GET, PATCH and DELETE are all repeated: a PATCH that came twice changes nothing but `updated_at`, and a DELETE that
         finds nothing is NotFound, which says what was wanted. Raises Transient after the last try, and Later, NotFound,
@@ -120,7 +129,7 @@ class Transport:
             while True:
                 tries += 1
                 try:
-                    return self._authorized(method, endpoint, address, {"data": form, "json": document})
+                    return self._authorized(method, endpoint, address, {"data": form, "json": document}, before)
                 except Transient as error:
                     enough += error.status is not None
                     wait = self._wait_before(tries, error)
@@ -143,25 +152,36 @@ class Transport:
             )
         return error.retry_after
 
-    def _authorized(self, method: str, endpoint: str, address: str, content: dict[str, Any]) -> Any:
+    def _authorized(
+        self, method: str, endpoint: str, address: str, content: dict[str, Any], before: Callable[[], object]
+    ) -> Any:
         headers = self._credentials.headers()
         try:
-            return self._once(method, endpoint, address, content, headers)
+            return self._once(method, endpoint, address, content, headers, before)
         except _TokenRefused:
             if not self._credentials.renew(headers):
                 raise
-        return self._once(method, endpoint, address, content, self._credentials.headers())
+        return self._once(method, endpoint, address, content, self._credentials.headers(), before)
 
-    def _once(self, method: str, endpoint: str, address: str, content: dict[str, Any], headers: dict[str, str]) -> Any:
+    def _once(
+        self,
+        method: str,
+        endpoint: str,
+        address: str,
+        content: dict[str, Any],
+        headers: dict[str, str],
+        before: Callable[[], object],
+    ) -> Any:
         if self._closed:
             raise ApiError("Stopped.", "Run the same command again.")
         self.pace.wait()
+        started = self._clock.monotonic()
+        call, session = f"{method} {endpoint}", self._session()
+        before()
         with self._counting:
             self.requests[method] += 1
-        started = self._clock.monotonic()
-        call = f"{method} {endpoint}"
         try:
-            response = self._session().request(
+            response = session.request(
                 method,
                 address,
                 **content,
@@ -181,7 +201,9 @@ class Transport:
             raise UsageError(f"{call}: {type(error).__name__} for {self.api_url}.", f"Check {self.setting}.") from error
         spent = self._clock.monotonic() - started
         self._log(f"{call}{_query(address)} -> {response.status_code}, {len(body)} bytes, {spent:.2f} s")
-        return self.understood(call, response, body)
+        document = self.understood(call, response, body)
+        self._local.date = http_date(response.headers.get("Date", ""))
+        return document
 
     def understood(self, call: str, response: requests.Response, body: bytes) -> Any:
         """The answer's JSON. Raises the error that it is."""

@@ -18,6 +18,7 @@ from malsync.cli import run
 from malsync.cli.world import World
 from malsync.clock import Clock
 from malsync.sandbox import Sandbox
+from malsync.sandbox.world import utc_now
 from malsync.validation import problem
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +56,10 @@ class TestTime:
         self.moment += timedelta(seconds=1)
         return self.moment
 
+    def look(self) -> datetime:
+        """The time by a clock that stands where this one does; looking at it takes none."""
+        return self.moment
+
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.moment += timedelta(seconds=seconds)
@@ -74,6 +79,15 @@ class Malsync:
         self.box = box
         self.time = TestTime()
         self.environment = dict(environment)
+        self._share(self.time.look)
+
+    def _share(self, clock: Callable[[], datetime]) -> None:
+        """Let the far side's clock go by `clock`, unless it was given one of its own."""
+        if self.box is None:
+            return
+        was = self.box.world.clock
+        if was is utc_now or (was.__name__ == "look" and isinstance(getattr(was, "__self__", None), TestTime)):
+            self.box.world.clock = clock
 
     def environ(self, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
         """The variables of malsync's that a command gets: the sandbox's addresses and a token of its first user."""
@@ -90,6 +104,7 @@ class Malsync:
 
     def __call__(self, *arguments: str | Path, stdin: str = "", env: Mapping[str, str | None] | None = None) -> Result:
         """Run a command line in this process, time being the test's. `env`: variables more, None takes one away."""
+        self._share(self.time.look)
         out, err = _capture(), _capture()
         world = World(self.environ(env), self.time.clock(), jitter=lambda: 1.0)
         words = tuple(map(str, arguments))
@@ -127,6 +142,7 @@ class Malsync:
         self, *arguments: str | Path, env: Mapping[str, str | None] | None = None, **named: Any
     ) -> subprocess.Popen[str]:
         """Start a command line as a process of its own, its pipes open, in real time."""
+        self._share(utc_now)
         settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(
             [sys.executable, "-m", "malsync", *map(str, arguments)],

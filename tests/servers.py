@@ -67,6 +67,8 @@ class FarSide:
     def __init__(self, answer: Callable[[Heard], Reply] = lambda heard: Reply(status=404)) -> None:
         self.answer = answer
         self.heard: list[Heard] = []
+        self.tells_time = False
+        """Whether answers have a `Date`: the real time, and tests have times of their own."""
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.far_side = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -137,7 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.far_side.heard.append(heard)
         reply = self.server.far_side.answer(heard)
         content = reply.body.encode() if isinstance(reply.body, str) else reply.body
-        self.send_response(reply.status)
+        self.send_response_only(reply.status)
+        if self.server.far_side.tells_time:
+            self.send_header("Date", self.date_time_string())
         for name, text in reply.headers.items():
             self.send_header(name, text)
         if isinstance(content, bytes):

@@ -427,7 +427,11 @@ def test_two_users_of_one_name_have_a_file_each(malsync: Malsync, box: Sandbox) 
 
 def test_a_name_that_is_a_path_leads_nowhere(offline: Malsync) -> None:
     def answer(heard: Heard) -> Reply:
-        return told({"id": 1, "name": "../../../evil\x1b[31m"}) if heard.target.endswith("/@me") else page()
+        return (
+            told({"id": 1, "name": "../../../evil\x1b[31m"})
+            if heard.target.partition("?")[0].endswith("/@me")
+            else page()
+        )
 
     with FarSide(answer) as far:
         offline.ok("backup", env=far.environment())

@@ -166,6 +166,7 @@ def test_days_are_those_of_local_time(offline: Malsync, days: Path, monkeypatch:
     """23:30 in Tokyo is the afternoon of that day in UTC, and half an hour later it is tomorrow there."""
     import time
 
+    offline.time.moment = datetime(2026, 12, 2, tzinfo=UTC)
     late, midnight = (store(days, f"2026-12-0{day}T{at}:00Z") for day, at in ((1, "14:30"), (1, "15:30")))
     try:
         for zone, kept in (("UTC", [60, midnight]), ("Asia/Tokyo", [late, midnight])):
@@ -475,11 +476,19 @@ def test_what_is_removed_is_removed_where_there_is_no_room_to_give_the_space_bac
     assert offline.json("prune", *RULES)["kept"] == [2, 30, 59, 60]
 
 
-def test_the_snapshots_of_a_day_that_is_yet_to_come_are_thinned_out_as_well(offline: Malsync, days: Path) -> None:
-    """A clock that was wrong once."""
-    future = store(days, f"{datetime.now(UTC).year + 50}-01-01T12:00:00Z")
-    back = store(days, "2026-11-01T12:00:00Z")
+@pytest.mark.parametrize("rule", ["--keep-last", "--keep-daily", "--keep-weekly", "--keep-monthly", "--keep-yearly"])
+def test_what_is_dated_in_the_future_is_kept_and_named_and_takes_no_place(
+    offline: Malsync, days: Path, rule: str
+) -> None:
+    """A clock that was wrong once: by two minutes, by a month and by fifty years."""
+    without = offline.json("prune", rule, "2", "--dry-run")["kept"]
+    ahead = [store(days, at) for at in ("2026-11-01T12:03:00Z", "2026-12-01T12:00:00Z", "2076-01-01T12:00:00Z")]
 
-    document = offline.json("prune", "--keep-daily", "2")
+    result = offline.ok("prune", rule, "2")
 
-    assert document["kept"] == [future, back]
+    assert numbers(offline) == [*without, *ahead]
+    assert result.stdout.count("dated in the future") == 3
+    for number in ahead:
+        assert f"snapshot {number} (" in result.stderr
+    assert offline.json("prune", rule, "2")["removed"] == []
+    assert offline.json("verify")["ok"] is True

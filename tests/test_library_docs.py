@@ -39,7 +39,7 @@ def test_every_method_is_in_the_table_and_in_an_example() -> None:
     code = "".join(source for source, _ in EXAMPLES)
     public = {name for name, one in vars(Client).items() if callable(one) and not name.startswith("_")} - {"close"}
 
-    assert len(public) == 13
+    assert len(public) == 14
     for name in public:
         assert re.search(rf"^\| `{name}\(", DOCUMENT, re.MULTILINE), f"{name} is in no table"
         assert f"mal.{name}(" in code, f"{name} is in no example"

@@ -27,6 +27,7 @@ from tests.lists import MIKA, ORIGIN, THEO, snapshot, titles
 
 PUBLIC = User(ORIGIN, None, "yuki")
 MONTH = datetime(2026, 10, 28, 12, tzinfo=UTC)
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 SOURCES: dict[User, list[Source]] = {
     MIKA: ["backup", "backup", "backup", "backup", "backup", "before-run", "after-run", "import"],
     THEO: ["backup", "backup", "import"],
@@ -162,7 +163,7 @@ def test_what_is_kept_is_what_the_rules_say_and_what_must_be_kept(template: Path
     with lived(template, story) as mirror:
         infos, runs = mirror.infos(), mirror.journal.runs()
 
-    reasons = kept(infos, runs, policy)
+    reasons = kept(infos, runs, policy, LATER)
 
     assert list(reasons) == sorted(reasons)
     assert all(reasons.values())
@@ -182,7 +183,7 @@ def test_what_stays_is_what_it_was(template: Path, story: Any, policy: Policy) -
         infos, runs = mirror.infos(), mirror.journal.runs()
         was = {info.number: mirror.load(info.number) for info in infos}
         histories = _histories(mirror, infos)
-        stay = kept(infos, runs, policy)
+        stay = kept(infos, runs, policy, LATER)
         differed = _diffs(was, sorted(stay))
 
         mirror.prune({info.number for info in infos} - stay.keys())
@@ -202,7 +203,7 @@ def test_what_stays_is_what_it_was(template: Path, story: Any, policy: Policy) -
         assert [(run.before, run.after) for run in mirror.journal.runs()] == [
             tuple(number if number in stay else None for number in (run.before, run.after)) for run in runs
         ]
-        assert kept(now, mirror.journal.runs(), policy).keys() == stay.keys()
+        assert kept(now, mirror.journal.runs(), policy, LATER).keys() == stay.keys()
 
         saved, is_done = mirror.compact(len(infos))
 
@@ -217,7 +218,7 @@ def test_what_comes_after_goes_on_where_it_was(template: Path, story: Any, polic
     with lived(template, story) as mirror:
         infos = mirror.infos()
         highest = max(info.number for info in infos)
-        stay = kept(infos, mirror.journal.runs(), policy)
+        stay = kept(infos, mirror.journal.runs(), policy, LATER)
         mirror.prune({info.number for info in infos} - stay.keys())
         for made, _ in later:
             made = replace(made, taken_at=made.taken_at + timedelta(days=400))

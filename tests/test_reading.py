@@ -1,5 +1,6 @@
 """Reading lists: what is asked for, when two passes agree, and that what is stored is what stands on the far side."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -8,7 +9,7 @@ import orjson
 import pytest
 
 from malsync.sandbox import Sandbox, World
-from tests.harness import Malsync
+from tests.harness import Malsync, TestTime
 from tests.servers import FarSide, Heard, Reply, entry, mal, page, rest_of
 
 # Typed again from mal-api.md, section 2: what the far side must be asked for by name.
@@ -41,8 +42,8 @@ def held(malsync: Malsync, medium: str, reference: str = "latest") -> dict[int, 
 
 @pytest.fixture
 def long(home: Path) -> Any:
-    """malsync beside a sandbox whose first user has an anime list of two pages."""
-    with Sandbox(World.generated(entries=SEVERAL_PAGES, seed=1)) as box:
+    """malsync beside a sandbox whose first user has an anime list of two pages, and whose clock goes on at each look."""
+    with Sandbox(World.generated(entries=SEVERAL_PAGES, seed=1, clock=TestTime().now)) as box:
         yield Malsync(home, box)
 
 
@@ -230,18 +231,85 @@ def test_a_change_behind_the_last_page_but_one_belongs_to_the_next_backup(long: 
     assert held(long, "anime") == after
 
 
-def test_an_edit_that_only_the_time_of_the_same_second_would_hide_is_seen(home: Path) -> None:
-    """Two edits within one second share `updated_at`; the members that come unasked tell them apart."""
-    from datetime import UTC, datetime
+EDITS: dict[str, list[Any]] = {
+    "score": [1, 2],
+    "comments": ["first", "second"],
+    "tags": [["first"], ["second"]],
+    "rewatch_value": [1, 2],
+    "finish_date": [None, "2020-01-01"],
+}
 
-    moment = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
+
+@pytest.mark.parametrize("date", ["on", "off"])
+@pytest.mark.parametrize("page", [1, 2, 3, 4])
+@pytest.mark.parametrize("field", EDITS)
+def test_two_edits_within_a_second_are_never_torn_apart(home: Path, field: str, page: int, date: str) -> None:
+    """They share `updated_at`. The second comes after some page, together with one of the other end of the list."""
+    edits = [0]
+
+    def edit_both(_: Any = None) -> None:
+        order = sorted(box.entries(box.user, "anime"), key=lambda id: box.world.catalogue.key("anime", id))
+        for id in (order[0], order[-1]):
+            box.edit(box.user, "anime", id, **{field: EDITS[field][edits[0]]})
+        edits[0] += 1
+
+    def heard(row: dict[str, Any]) -> None:
+        if edits[0] == 1 and row["path"].endswith("/animelist") and len(queries(box, "anime")) == page:
+            edit_both()
+
+    moment = TestTime().moment
+    world = World.generated(entries=SEVERAL_PAGES, seed=1, clock=lambda: moment)
+    with Sandbox(world, heard=heard, settings={"date": date}) as box:
+        edit_both()
+        before = box.entries(box.user, "anime")
+        malsync = Malsync(home, box)
+        malsync.ok("backup")
+
+        after = box.entries(box.user, "anime")
+        assert edits[0] == 2
+        assert held(malsync, "anime") in ([after] if page < 4 else [before, after])
+        assert len(queries(box, "anime")) == {1: 6, 2: 6, 3: 8, 4: 4}[page]
+        lean = [one for one in queries(box, "anime") if "comments" not in one["fields"]]
+        assert lean == []
+
+
+def test_a_list_whose_entries_are_all_older_is_read_with_all_fields_once(long: Malsync) -> None:
+    """An edit of the second before the reading began is older than that."""
+    box = long.box
+    assert box is not None
+    box.edit(box.user, "anime", next(iter(box.entries(box.user, "anime"))), comments="just now")
+
+    long.ok("backup")
+
+    assert ["comments" in one["fields"] for one in queries(box, "anime")] == [True, True, False, False]
+    assert held(long, "anime") == box.entries(box.user, "anime")
+
+
+def test_a_recent_edit_that_the_second_pass_brought_is_read_once_more(home: Path) -> None:
+    """The third pass agrees with the second about its time, which says nothing of what was edited within that second."""
+    moment = TestTime().moment
     with Sandbox(World.generated(entries=SEVERAL_PAGES, seed=1, clock=lambda: moment)) as box:
         malsync = Malsync(home, box)
-        box.add_faults("edit:on=animelist,nth=1;edit:on=animelist,nth=3")
+        box.add_faults("edit:on=animelist,nth=2")
         malsync.ok("backup")
 
         assert held(malsync, "anime") == box.entries(box.user, "anime")
-        assert len(queries(box, "anime")) == 6
+        full = ["comments" in one["fields"] for one in queries(box, "anime")]
+        assert full == [True, True, False, False, True, True, True, True]
+
+
+def test_entries_without_a_time_that_is_understood_are_read_twice_with_all_fields(offline: Malsync) -> None:
+    def two_pages(heard: Heard) -> Reply:
+        there = f"{far.api_url}/users/@me/animelist?{rest_of(heard)}&offset=1"
+        return page(entry(2)) if "offset=1" in heard.target else page(entry(1, updated_at=None), then=there)
+
+    with FarSide(mal(anime=two_pages)) as far:
+        far.tells_time = True
+        offline.ok("backup", env=far.environment())
+
+    asked = [heard.target for heard in far.heard if "animelist" in heard.target]
+    assert len(asked) == 4
+    assert all("comments" in target for target in asked)
 
 
 def test_a_list_that_never_stands_still_ends_with_4_after_four_passes(long: Malsync) -> None:
@@ -302,18 +370,77 @@ def test_an_id_twice_with_other_data_each_time_ends_with_4(offline: Malsync) -> 
 
 
 def test_the_end_is_where_no_next_page_is_named_whatever_the_pages_hold(offline: Malsync) -> None:
-    def three_pages(heard: Heard) -> Reply:
+    def four_pages(heard: Heard) -> Reply:
         there = f"{far.api_url}/users/@me/animelist?{rest_of(heard)}&offset="
+        if "offset=3" in heard.target:
+            return page()
         if "offset=2" in heard.target:
-            return page(entry(3))
+            return page(entry(3), entry(4), then=f"{there}3")
         if "offset=1" in heard.target:
-            return page(then=f"{there}2")
+            return page(entry(2), then=f"{there}2")
         return page(entry(1), entry(2), then=f"{there}1")
 
-    with FarSide(mal(anime=three_pages)) as far:
+    with FarSide(mal(anime=four_pages)) as far:
         offline.ok("backup", env=far.environment())
 
-    assert held(offline, "anime").keys() == {1, 2, 3}
+    assert held(offline, "anime").keys() == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("passes", [{1}, {1, 2, 3, 4}])
+@pytest.mark.parametrize("empty", [0, 1, 2])
+@pytest.mark.parametrize("medium", ["anime", "manga"])
+def test_a_page_without_entries_before_the_last_one_fails_the_pass(
+    offline: Malsync, medium: str, empty: int, passes: set[int]
+) -> None:
+    begun = [0]
+
+    def pages(heard: Heard) -> Reply:
+        there = f"{far.api_url}/users/@me/{medium}list?{rest_of(heard)}&offset="
+        number = next((n for n in (1, 2, 3) if f"offset={n}" in heard.target), 0)
+        begun[0] += number == 0
+        shown = [] if number == empty and begun[0] in passes else [entry(number + 1)]
+        return page(*shown, then=f"{there}{number + 1}" if number < 3 else None)
+
+    with FarSide(mal(**{medium: pages})) as far:
+        if passes == {1}:
+            offline.ok("backup", env=far.environment())
+            assert held(offline, medium).keys() == {1, 2, 3, 4}
+            return
+        error = offline.error("backup", exit_code=4, env=far.environment())
+
+    assert f"/users/@me/{medium}list" in error["message"]
+    assert "without entries" in error["message"]
+    assert offline.json("snapshots") == []
+    assert not (offline.home / "latest").exists()
+
+
+# -- whose clock a snapshot is dated by
+
+
+@pytest.mark.parametrize(
+    ("ahead", "is_mals"), [(0, False), (45, False), (-45, False), (90, True), (-90, True), (400 * 86400, True)]
+)
+def test_a_snapshot_is_dated_by_mals_clock_where_this_machines_is_wrong(
+    home: Path, world: World, ahead: int, is_mals: bool
+) -> None:
+    malsync = Malsync(home)
+    theirs = malsync.time.moment
+    world.clock = lambda: theirs
+    malsync.time.moment += timedelta(seconds=ahead)
+    with Sandbox(world) as box:
+        malsync.box = box
+        taken_at = datetime.fromisoformat(malsync.json("backup")["taken_at"])
+
+    assert (taken_at == theirs) is is_mals
+    assert abs(taken_at - theirs) < timedelta(seconds=90)
+
+
+def test_where_mal_does_not_say_what_time_it_is_the_machines_clock_counts(home: Path, world: World) -> None:
+    malsync = Malsync(home)
+    world.clock = lambda: datetime(2031, 1, 1, tzinfo=UTC)
+    with Sandbox(world, settings={"date": "off"}) as box:
+        malsync.box = box
+        assert malsync.json("backup")["taken_at"].startswith("2026-11-01T12:")
 
 
 @pytest.mark.parametrize("fault", ["503", "cut:at=middle", "truncated"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from malsync.cli.app import App, local_time
+from malsync.cli.app import App, dated_ahead, local_time
 from malsync.cli.options import Command, pass_app
 from malsync.errors import UsageError
 from malsync.wording import ago, command
@@ -133,11 +133,13 @@ def accounts(app: App) -> None:
 
     store = store_of(app.home, app.settings.token_store)
     rows = []
+    now = app.world.clock.now()
     with app.mirror() as mirror:
         for name, user in app.accounts.all().items():
             tokens = store.load(name)
             dies = None if tokens is None else datetime.fromtimestamp(tokens.issued_at + REFRESH_TOKEN_SECONDS, UTC)
-            backups = [info.taken_at for info in mirror.infos(user) if info.source == "backup"]
+            ahead = dated_ahead(infos := mirror.infos(user), now)
+            backups = [info.taken_at for info in infos if info.source == "backup" and info not in ahead]
             rows.append((name, user, dies, backups[-1] if backups else None))
     app.output.document(
         [
@@ -155,7 +157,6 @@ def accounts(app: App) -> None:
     if not rows:
         app.output.say("No account yet. Sign in: malsync login")
         return
-    now = app.world.clock.now()
     app.output.table(
         ["account", "MAL user", "sign in again by", "last backup"],
         [

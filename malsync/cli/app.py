@@ -1,7 +1,7 @@
 """What commands share: settings, the mirror, the lock, who is signed in, and what a reference means."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from malsync.interchange.anilist_client import AniList
     from malsync.interchange.mal_reader import Reading
     from malsync.interchange.shelf import Latest
-    from malsync.mirror import Mirror
+    from malsync.mirror import Info, Mirror
     from malsync.refs import Chosen, Sources
     from malsync.snapshot import Snapshot, User
 
 LOCK_NAME = "malsync.lock"
 _LATEST_NAME = "latest"
+_NAMED = 5
 _OWN_NAMES = {"mirror", "tokens", "accounts", "config", "malsync", "fetch", "last-error"}
 
 
@@ -272,12 +273,15 @@ class App:
         check(account, self.accounts.user(account), user)
         return account
 
-    def bind(self, account: str, user: "User") -> None:
-        """Bind `account` to `user`, whose token proved to be theirs. Raises AuthError when it is bound to another."""
+    def bind(self, account: str, user: "User", uncounted: int | None = None) -> None:
+        """Bind `account` to `user`, whose token proved to be theirs. Raises AuthError when it is bound to another.
+
+        `uncounted` is by how many anime the list may be shorter than MAL counts from now on; None leaves that as it is.
+        """
         from malsync.auth import store_of
 
         with store_of(self.home, self.settings.token_store).locked():
-            self.accounts.bind(account, user)
+            self.accounts.bind(account, user, uncounted)
 
     # -- which list
 
@@ -362,7 +366,15 @@ class App:
             live=lambda who: self._live(who, mirror),
             file=lambda text: self.read_list(text).snapshot,
             now=self.world.clock.now,
+            skipped=self.name_future,
         )
+
+    def name_future(self, infos: "Sequence[Info]") -> None:
+        """Name those of `infos` that are dated in the future, on stderr."""
+        if found := dated_ahead(infos, self.world.clock.now()):
+            self.output.warn(
+                f"Dated in the future, so skipped: {listed(found)}. A clock was wrong when this was stored."
+            )
 
     def _live(self, who: str | None, mirror: "Mirror") -> "Snapshot":
         from malsync.reading import read_snapshot
@@ -395,6 +407,19 @@ class App:
 
 def _names(bound: "dict[str, User]", users: "list[User]") -> str:
     return ", ".join(dict.fromkeys([*bound, *(user.name for user in users)]))
+
+
+def dated_ahead(infos: "Sequence[Info]", now: "datetime") -> "list[Info]":
+    """Those of `infos` that are dated in the future."""
+    from malsync.moments import is_future
+
+    return [info for info in infos if is_future(info.taken_at, now)]
+
+
+def listed(infos: "Sequence[Info]") -> str:
+    """Snapshots by their numbers and times; of many the first few."""
+    told = [f"snapshot {info.number} ({local_time(info.taken_at)})" for info in infos[:_NAMED]]
+    return ", ".join(told) + (f" and {len(infos) - _NAMED} more" if len(infos) > _NAMED else "")
 
 
 def local_time(moment: "datetime") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from malsync.cli.app import App, local_time
+from malsync.cli.app import App, dated_ahead, local_time
 from malsync.cli.options import WAIT, Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
@@ -59,6 +59,7 @@ def _backup(
     app: App, public: str | None, file: str | None, note: str, *, accept: bool, wait: float
 ) -> tuple[dict[str, Any], int]:
     from malsync import backup as service
+    from malsync.medium import ANIME
 
     file_for = _file_pattern(app, file)
     try:
@@ -66,7 +67,8 @@ def _backup(
     except UnicodeEncodeError as error:
         raise UsageError("--note holds bytes that are no text.", "Write it in UTF-8.") from error
     with app.at_work(wait), ExitStack() as stack:
-        client, user, account = _whose(app, public)
+        client, user, account, counted = _whose(app, public)
+        accepted = 0 if account is None else app.accounts.uncounted(account)
         app.output.note(f"Reading the lists of {user.name} from {client.origin} ...")
         opened: list[Mirror] = []
         with app.output.reading() as progress:
@@ -75,6 +77,7 @@ def _backup(
                 user,
                 "backup" if public is None else "public",
                 note=note,
+                counted=None if counted is None else counted - accepted,
                 clock=app.world.clock,
                 progress=progress,
                 meanwhile=lambda: opened.append(stack.enter_context(app.mirror(write=True, wait=wait))),
@@ -83,6 +86,10 @@ def _backup(
         if account is not None:
             app.bind(account, user)
         result = service.store(mirror, app.shelf, snapshot, accept=accept)
+        if account is not None and counted is not None:
+            # What was accepted is not told again each night; what MAL counts by now needs no acceptance any more.
+            missing = max(0, counted - len(snapshot.entries(ANIME)))
+            app.bind(account, user, missing if accept else min(missing, accepted))
         before = _one_before(mirror.infos(user), result.info)
     try:
         written = file_for(result.snapshot) if file_for else None
@@ -109,8 +116,8 @@ def _read(client: "Client", user: "User", source: "Source", **named: Any) -> "Sn
         ) from error
 
 
-def _whose(app: App, public: str | None) -> "tuple[Client, User, str | None]":
-    """The client, the MAL user whose lists these are, and the account to bind to them."""
+def _whose(app: App, public: str | None) -> "tuple[Client, User, str | None, int | None]":
+    """The client, the MAL user whose lists these are, the account to bind to them, and how many anime MAL counts."""
     from malsync.reading import ME
     from malsync.snapshot import User
 
@@ -118,10 +125,10 @@ def _whose(app: App, public: str | None) -> "tuple[Client, User, str | None]":
         raise UsageError(f"{ME} is no MAL user's name.", "Your own lists: malsync backup")
     if public is not None:
         client = app.client(app.public_credentials())
-        return client, User(client.origin, None, public), None
+        return client, User(client.origin, None, public), None, None
     client = app.client(app.credentials())
-    user = client.me()
-    return client, user, app.account_for(user)
+    user, counted = client.me_counted()
+    return client, user, app.account_for(user), counted
 
 
 def _file_pattern(app: App, pattern: str | None) -> Any:
@@ -224,6 +231,8 @@ def snapshots(app: App) -> None:
     if not infos:
         app.output.say("No snapshot yet. Make one: malsync backup")
         return
+    ahead = dated_ahead(infos, app.world.clock.now())
+    app.name_future(ahead)
     app.output.table(
         ["#", "taken", "user", "anime", "manga", "+", "~", "-", "remarks"],
         [
@@ -233,7 +242,7 @@ def snapshots(app: App) -> None:
                 visible(info.user.name),
                 *("-" if found is None else str(found) for found in info.counts.values()),
                 *(str(found or "") for found in info.changes.values()),
-                "; ".join(_remarks(info)),
+                "; ".join([*(["dated in the future"] if info in ahead else []), *_remarks(info)]),
             )
             for info in infos
         ],

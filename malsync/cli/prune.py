@@ -77,7 +77,8 @@ def _decided(app: App, mirror: "Mirror", policy: "Policy") -> "tuple[list[Info],
     from malsync.prune import kept
 
     infos = mirror.infos(app.named_user(mirror))
-    return infos, kept(infos, mirror.journal.runs(), policy)
+    app.name_future(infos)
+    return infos, kept(infos, mirror.journal.runs(), policy, app.world.clock.now())
 
 
 def _report(app: App, infos: "list[Info]", reasons: "Reasons", *, dry_run: bool) -> None:

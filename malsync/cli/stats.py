@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from malsync.cli.app import App, local_time
+from malsync.cli.app import App, dated_ahead, local_time
 from malsync.cli.options import ONLY, Command, pass_app
 from malsync.cli.suggest import REFERENCE
 from malsync.errors import UsageError
@@ -76,6 +76,9 @@ def _looked_at(app: App, stack: ExitStack, ref: str | None, only: str | None) ->
     mirror, is_stored = stack.enter_context(app.mirror()), True
     if ref is None:
         infos = mirror.infos(app.whose(None, mirror))
+        ahead = dated_ahead(infos, app.world.clock.now())
+        app.name_future(ahead)
+        infos = [info for info in infos if info not in ahead]
     else:
         list_ = app.choose(ref, mirror)
         is_stored = list_.number is not None

@@ -229,6 +229,13 @@ class Journal:
         if not changed:
             raise ValueError(f"line {seq} of run {number} is none that can be sent")
 
+    def unsent(self, number: int, seq: int) -> None:
+        """Say that a call which was about to go out did not. One of which a request left stays as it is."""
+        self._file.change(
+            "UPDATE run_call SET state = 'planned', sent_at = NULL WHERE run = ? AND seq = ? AND state = 'sent' AND tries = 0",
+            *(number, seq),
+        )
+
     def answered(
         self,
         number: int,

@@ -66,7 +66,7 @@ class Api:
             shown["picture"] = call.origin + shown["picture"]  # one that the sandbox draws
         for name in parsed_fields(call.query.get("fields", "")):
             if name == "anime_statistics" and self._settings.statistics == "on":
-                shown[name] = _statistics(user)
+                shown[name] = _statistics(user, self._settings.uncounted)
             elif name in ME_ON_REQUEST and name in user.profile:
                 shown[name] = user.profile[name]
         return Answer.json(shown)
@@ -174,8 +174,11 @@ def _bearer(call: Call) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _statistics(user: Account) -> dict[str, Any]:
-    """`anime_statistics`: the members and their types as ModerNews/MAL-API-Client-Upgraded and go-myanimelist read them."""
+def _statistics(user: Account, uncounted: int) -> dict[str, Any]:
+    """`anime_statistics`: the members and their types as ModerNews/MAL-API-Client-Upgraded and go-myanimelist read them.
+
+    `uncounted` are those that it counts and the list does not have.
+    """
     entries = user.kept("anime").values()
     counts = dict.fromkeys(ANIME.statuses, 0)
     days = dict.fromkeys(ANIME.statuses, 0.0)
@@ -187,7 +190,7 @@ def _statistics(user: Account) -> dict[str, Any]:
     all_days = round(sum(days.values()), 2)
     return {
         **{f"num_items_{name}": count for name, count in counts.items()},
-        "num_items": len(entries),
+        "num_items": len(entries) + uncounted,
         "num_days_watched": all_days,
         **{f"num_days_{name}": round(days[name], 2) for name in ("watching", "completed", "on_hold", "dropped")},
         "num_days": all_days,

@@ -234,7 +234,8 @@ def _nothing_here(_call: Call) -> Answer:
 
 
 def _response(answer: Answer, call: Call, settings: Settings, date: str) -> Response:
-    headers = {"Date": date, **answer.headers, "Content-Type": answer.content_type}
+    told = {"Date": date} if settings.date == "on" else {}
+    headers = {**told, **answer.headers, "Content-Type": answer.content_type}
     body = answer.body
     if settings.gzip == "on" and "gzip" in call.headers.get("accept-encoding", "") and body:
         body = gzip.compress(body, compresslevel=1)

@@ -59,10 +59,12 @@ class Settings:
     not_found_message: str = _switch("", "`message` in a 404")
     me_without_user: int = _switch(403, "the status of `@me` with a client id alone", "400", "401", "403")
     statistics: str = _switch("on", "whether /users/@me knows anime_statistics", "on", "off")
+    uncounted: int = _switch(0, "anime that anime_statistics counts beyond those on the list")
     quota: int = _switch(0, "requests in a minute; what comes beyond is refused, and does not count. 0: any number")
     over_quota: str = _switch(
         "403", "how it is refused: the block page of a firewall, or a 429 with Retry-After", "403", "429"
     )
+    date: str = _switch("on", "whether answers say what time it is", "on", "off")
     gzip: str = _switch("on", "whether answers are packed when the client takes gzip", "on", "off")
     expires_in: int = _switch(2_678_400, "seconds that an access token lives")
     refresh_expires_in: int = _switch(5_356_800, "seconds that a refresh token lives")

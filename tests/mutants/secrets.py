@@ -164,8 +164,8 @@ SECRETS: tuple[Mutant, ...] = (
         (
             Edit(
                 "cli/backup.py",
-                "                note=note,\n                clock",
-                "                note=note or app.settings.access_token,\n                clock",
+                "                note=note,\n                counted",
+                "                note=note or app.settings.access_token,\n                counted",
             ),
         ),
         "auth::test_a_token_from_elsewhere_is_stored_nowhere",

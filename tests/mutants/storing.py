@@ -137,8 +137,8 @@ STORING: tuple[Mutant, ...] = (
     mutant(
         "a suspicious list is stored as any other",
         "backup.py",
-        "reasons = () if accept else doubts(mirror, shelf, snapshot)",
-        "reasons = [] if accept or snapshot else doubts(mirror, shelf, snapshot)",
+        "reasons = () if accept else (*snapshot.suspicious, *doubts(mirror, shelf, snapshot))",
+        "reasons = () if accept else snapshot.suspicious",
         "suspicion",
         "safety",
         "cli_backup",

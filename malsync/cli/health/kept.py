@@ -5,11 +5,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from malsync.cli.app import local_time
+from malsync.cli.app import dated_ahead, listed, local_time
 from malsync.cli.health.patient import Check, Patient, ill, named, well
 from malsync.errors import Exit
 from malsync.snapshot import BACKUPS
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from malsync.snapshot import User
 
 _SECONDS = 10
-_SLACK = timedelta(minutes=5)
 
 
 def mirror(patient: Patient) -> Iterator[Check]:
@@ -117,24 +115,28 @@ def backup(patient: Patient) -> Iterator[Check]:
 
 
 def _age(patient: Patient, name: str, user: "User | None", infos: "Sequence[Info]") -> Check:
-    now = patient.now
+    now = patient.mal_now
     every = [info for info in infos if info.source in BACKUPS and user is not None and info.user.key == user.key]
     # Made while a clock was wrong, one of a time to come would hide for years that there are no others.
-    made = [info for info in every if info.taken_at <= now + _SLACK]
+    ahead = dated_ahead(every, now)
+    made = [info for info in every if info not in ahead]
+    skipped = f" Skipped, because dated in the future: {listed(ahead)}." if ahead else ""
     good = [info for info in made if not info.suspicious]
     if every and not made:
         last = every[-1]
         return ill(
             name, Exit.SUSPICIOUS,
-            f"The last one is snapshot {last.number}, {local_time(last.taken_at)}, a time that is still to come: this "
+            f"Every one is dated in the future, the last one snapshot {last.number}, {local_time(last.taken_at)}: this "
             "machine's clock is wrong, or was. When it is right: malsync backup",
         )  # fmt: skip
     if not good and made:
-        return ill(name, Exit.SUSPICIOUS, "Every backup is suspicious. Look at them: malsync snapshots")
+        return ill(name, Exit.SUSPICIOUS, f"Every backup is suspicious. Look at them: malsync snapshots.{skipped}")
     if not good:
         return ill(name, Exit.SUSPICIOUS, "There is none yet. Make one: malsync backup")
     last = good[-1]
-    told = f"The last good one is snapshot {last.number}, {local_time(last.taken_at)}, {ago(last.taken_at, now)}."
+    told = (
+        f"The last good one is snapshot {last.number}, {local_time(last.taken_at)}, {ago(last.taken_at, now)}.{skipped}"
+    )
     if made[-1] is not last:
         told += " Newer ones are suspicious: malsync snapshots; what was meant is accepted by: malsync backup --accept"
     if patient.max_age is not None and now - last.taken_at > patient.max_age:

@@ -52,6 +52,14 @@ class Patient:
         """The time here."""
         return self.app.world.clock.now()
 
+    @property
+    def mal_now(self) -> datetime:
+        """The time there, where the API was asked and the clocks do not agree: it is what snapshots are dated by."""
+        from malsync.moments import corrected
+
+        aheads = [answer.ahead for answer in self._answers.values() if answer.ahead is not None]
+        return corrected(self.now, self.now + timedelta(seconds=aheads[-1])) if aheads else self.now
+
     @cached_property
     def settings(self) -> "Settings":
         """The settings; where config.toml cannot be read, those of the environment alone, so that the rest can be looked at."""
