@@ -4,7 +4,7 @@ Each write is in the journal as `sent`, on disk, before it leaves; what MAL answ
 others did meanwhile is not overwritten; and at the end both lists are read again, for an answer is no proof.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,12 +13,9 @@ from typing import TYPE_CHECKING, Any
 from malsync.attempt import Attempt, is_gone
 from malsync.backup import Shelf, doubts
 from malsync.clock import Clock
-from malsync.diff import FieldChanges
-from malsync.entry import Entry
 from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, MirrorError, NotFound, Rejected
 from malsync.intent import Kind
 from malsync.judging import judge
-from malsync.medium import ListStatus
 from malsync.plan import Call, Left, Plan, sendable
 from malsync.settling import settle
 from malsync.snapshot import Snapshot, Source
@@ -205,35 +202,37 @@ class _Writer:
         if verdict.state != "send":
             return self._settled(line, verdict.state, tries=0, why=verdict.why)
         self._journal.sent(self._number, line.seq, now=self._around.clock.now())
-        before = self._client.requests.total()
+        attempt = Attempt(self._client, line.call, verdict.fields, now)
         try:
-            settled = self._written(line, verdict.fields, now)
+            settled = self._written(line, attempt)
         except (Later, AuthError):
             raise
         except ApiError as error:
-            settled = self._failed(line, error, self._client.requests.total() - before)
+            settled = self._failed(line, error, attempt)
         else:
             self._dead.clear()
         return settled
 
-    def _written(self, line: "Line", fields: FieldChanges, now: ListStatus | None) -> "Line":
-        attempt = Attempt(self._client, line.call, fields, now)
+    def _written(self, line: "Line", attempt: Attempt) -> "Line":
         try:
             attempt.make()
         except (NotFound, Rejected) as error:
             state = "not_restorable" if is_gone(error) else "failed"
             why = "MAL has no such title now" if is_gone(error) else error.message
             self._dead.clear()
-            return self._settled(line, state, tries=attempt.tries, http=error.status, why=why)
+            # Where MAL took a part of it first, that stands.
+            return self._settled(line, state, tries=attempt.tries, http=error.status, answer=attempt.answer, why=why)
         if attempt.meanwhile:
             self.remarks.append(f"{line.call.medium.name} {line.call.id} {line.call.title}: {attempt.meanwhile}")
         state = "not_restorable" if attempt.why else "done"
         why = attempt.why or attempt.meanwhile
         return self._settled(line, state, tries=attempt.tries, http=200, answer=attempt.answer, why=why)
 
-    def _failed(self, line: "Line", error: ApiError, tries: int) -> "Line":
+    def _failed(self, line: "Line", error: ApiError, attempt: Attempt) -> "Line":
         """A call that failed after all its tries. Whether MAL carried it out nobody knows: the last reading will tell."""
-        settled = self._settled(line, "failed", tries=tries, http=error.status, why=error.message)
+        settled = self._settled(
+            line, "failed", tries=attempt.tries, http=error.status, answer=attempt.answer, why=error.message
+        )
         self._dead.append(settled)
         if len(self._dead) == DEAD_CALLS:
             raise error
@@ -243,23 +242,3 @@ class _Writer:
         now = self._around.clock.now()
         self._journal.answered(self._number, line.seq, state, now=now, tries=tries, why=why, **answer)
         return replace(line, state=state, why=why)
-
-
-def as_written(before: Snapshot, lines: "Iterable[Line]") -> Snapshot:
-    """The lists as a run would have left them had nobody else been there: those before it, and over them its writes.
-
-    Of each, what MAL answered; where no answer came, what was sent. It is what the undo of an interrupted run goes by: the
-    lists as they are by then hold what the user did since, and that is not to be taken back.
-    """
-    lists = {name: None if titles is None else dict(titles) for name, titles in before.lists.items()}
-    for line in lines:
-        call, titles = line.call, lists.get(line.call.medium.name)
-        if line.sent_at is None or titles is None:
-            continue
-        was = titles.pop(call.id, None)
-        if call.op == "remove":
-            continue
-        sent = {name: to for name, (_, to) in call.fields.items()}
-        status = line.answer or {**({} if was is None else was.list_status), **sent}
-        titles[call.id] = Entry(call.id, call.title, status)
-    return replace(before, lists=lists)

@@ -59,6 +59,7 @@ LAYERS = {
     "restore": "services",
     "attempt": "services",
     "settling": "services",
+    "undoing": "services",
     "cli": "cli",
     "__main__": "cli",
     "sandbox": "sandbox",

@@ -10,13 +10,12 @@ import click
 from malsync.cli.again import (
     foreseen,
     intent_of,
-    lists_around,
     plan_of,
     planner_again,
     rounded,
     titled,
+    trace_of,
     what_remains,
-    written_by,
 )
 from malsync.cli.app import local_time
 from malsync.cli.job import Job, Task
@@ -96,28 +95,23 @@ def go_on(job: Job, run: "Run") -> int:
 
 
 def take_back(job: Job, run: "Run") -> int:
-    """Take back what a run wrote: by the lists before and after it, and no more than it wrote."""
+    """Undo what a run wrote, and no more: by the lists before and after it, and by what MAL answered."""
     from malsync.render import list_document
     from malsync.restore import keep
 
     live = job.read()
-    lines = job.mirror.journal.lines(run.number)
     if run.state != "finished" and job.flags.writes:
         # Nobody has read yet what it left.
         with job.writing(lambda _line, _number: None, force=False) as around:
             after = keep(around.mirror, around.shelf, live, "after-run").number
             around.mirror.journal.set_after(run.number, after)
-    (good, bad), written = lists_around(job, run), written_by(lines)
-    intent = job.flags.intent("undo")
-
-    def planner(now: Snapshot) -> "Plan":
-        return intent.plan({"good": good, "bad": bad}, now, written)
-
-    lists = {
-        "good": list_document(f"before run {run.number}", run.before, good),
-        "bad": list_document(f"after run {run.number}", run.after, bad),
-    }
-    task = Task(intent, planner(live), live, planner, lists, run, tuple(lines))
+    trace, intent = trace_of(job, run), job.flags.intent("undo")
+    plan = trace.undo(intent, live)
+    ours = frozenset(call.key for call in plan.calls)
+    lists = {"good": list_document(f"before run {run.number}", run.before, trace.before)}
+    if trace.after is not None:
+        lists["bad"] = list_document(f"after run {run.number}", run.after, trace.after)
+    task = Task(intent, plan, live, lambda now: trace.undo(intent, now, ours), lists, run, trace.lines)
     code = _go(job, task, lambda: None)
     if job.flags.writes and not task.plan.calls and run.is_open:
         with job.app.at_work(None), job.app.mirror(write=True) as mirror:

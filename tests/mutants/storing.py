@@ -359,8 +359,8 @@ STORING: tuple[Mutant, ...] = (
     mutant(
         "a new mirror lacks what the last migration makes",
         "mirror/schema.py",
-        "    for migration in _MIGRATIONS:\n        migration(connection)",
-        "    for migration in _MIGRATIONS[:-1]:\n        migration(connection)",
+        "    for migration in migrations:\n        migration(connection)",
+        "    for migration in migrations[:-1]:\n        migration(connection)",
         "upgrade",
     ),
     mutant(

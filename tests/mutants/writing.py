@@ -373,7 +373,7 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "what was changed in the last minutes is not left",
         "settling.py",
-        '    left += [_left(call, "changed while the run was under way") for call in still.values()]\n',
+        "    left += [_left(call, _MEANWHILE) for call in still.values()]\n",
         "",
         "restore_http::test_what_is_changed_before_the_last_reading_is_named",
         "cli_restore",
