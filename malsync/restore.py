@@ -4,7 +4,7 @@ Each write is in the journal as `sent`, on disk, before it leaves; what MAL answ
 others did meanwhile is not overwritten; and at the end both lists are read again, for an answer is no proof.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,10 +13,20 @@ from typing import TYPE_CHECKING, Any
 from malsync.attempt import Attempt, is_gone
 from malsync.backup import Shelf, doubts
 from malsync.clock import Clock
-from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, MirrorError, NotFound, Rejected
+from malsync.errors import (
+    ApiError,
+    AuthError,
+    Interrupted,
+    Later,
+    MalsyncError,
+    MirrorError,
+    NotFound,
+    Refused,
+    Rejected,
+)
 from malsync.intent import Kind
-from malsync.judging import judge
-from malsync.plan import Call, Left, Plan, sendable
+from malsync.judging import judge, to_send
+from malsync.plan import Call, Left, Plan, guard_deletes, sendable
 from malsync.settling import settle
 from malsync.snapshot import Snapshot, Source
 
@@ -58,6 +68,12 @@ class Surroundings:
     shield: Callable[[], AbstractContextManager[object]] = _unshielded
     force: bool = False
     round_dates: bool = False
+    max_deletes: int | None = None
+
+    def guard(self, calls: Iterable[Call], live: Snapshot, result: str = "Nothing was sent.") -> None:
+        """Raise Refused where carrying out `calls` beside `live` would delete more than was allowed."""
+        sent = to_send(map(self.rounded, calls), live, force=self.force)
+        guard_deletes(sent, live, self.max_deletes, result)
 
     def rounded(self, call: Call) -> Call:
         """The call with its dates rounded, where that was said only when the run was gone on with."""
@@ -103,9 +119,10 @@ def begin(
 ) -> "tuple[Run, Snapshot]":
     """Store the live lists, then the plan: from here on the run can be resumed and undone. Returns it and that reading.
 
-    Raises Refused when the user has an unfinished run.
+    Raises Refused when the user has an unfinished run, and where the lists have changed so that too much would be deleted.
     """
     live = fresh(around, live)
+    around.guard(plan.calls, live)
     before = keep(around.mirror, around.shelf, live, "before-run").number
     now = around.clock.now()
     journal = around.mirror.journal
@@ -145,7 +162,7 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
     except KeyboardInterrupt as stop:
         raise Interrupted(*_broken_off("Interrupted", journal, run)) from stop
     except MalsyncError as error:
-        first = f"{error.hint.rstrip('.')}. " if isinstance(error, AuthError | MirrorError) else ""
+        first = f"{error.hint.rstrip('.')}. " if isinstance(error, AuthError | MirrorError | Refused) else ""
         error.message, on = _broken_off(error.message, journal, run)
         error.hint = first + on
         raise
@@ -193,6 +210,8 @@ class _Writer:
         for settled, line in enumerate(open_lines, start=len(lines) - len(open_lines) + 1):
             if is_stale(self._live, self._around.clock):
                 self._live = self._around.read()
+                rest = [one.call for one in open_lines if one.seq >= line.seq]
+                self._around.guard(rest, self._live, "The rest was not sent.")
             with self._around.shield():
                 self._around.told(self._one(line), settled)
 

@@ -32,7 +32,7 @@ def planner_again(job: Job, run: "Run", intent: "Intent") -> "Planner":
         trace = trace_of(job, job.mirror.journal.run(run.undoes))
         ours = frozenset(line.call.key for line in lines)
         return lambda now: trace.undo(intent, now, ours)
-    lists = {role: _found_again(job, run.head["lists"].get(role, {})) for role in intent.needs}
+    lists = {role: found_again(job, run.head["lists"].get(role, {})) for role in intent.needs}
     known = {role: found for role, found in lists.items() if found is not None}
     if intent.kind == "apply" or len(known) < len(lists):
         calls = rounded([line.call for line in lines], intent)
@@ -55,12 +55,12 @@ def rounded(calls: "Sequence[Call]", intent: "Intent") -> "list[Call]":
     )
 
 
-def _found_again(job: Job, described: dict[str, Any]) -> Snapshot | None:
-    """The list that the journal describes, if it is still what it was."""
+def found_again(job: Job, described: dict[str, Any]) -> Snapshot | None:
+    """The list that the journal or a plan file describes, if it is still what it was."""
     from malsync.refs import is_path
 
     try:
-        if described.get("snapshot") is not None:
+        if isinstance(described.get("snapshot"), int):
             found = job.mirror.load(described["snapshot"])
         elif is_path(str(described.get("reference"))):
             found = job.app.choose(described["reference"], job.mirror).snapshot
