@@ -225,3 +225,20 @@ def test_a_deletion_that_deleted_nothing_failed_whatever_mal_answered(malsync: M
     assert (keys(soon), [left["id"] for left in soon["left"]]) == ({("update", "manga", more)}, [new])
     malsync.time.moment += timedelta(hours=1)
     assert malsync.json("undo", "1")["equal"] is True
+
+
+def test_what_mal_took_of_an_entry_before_it_refused_the_rest_is_undone(malsync: Malsync, box: Sandbox) -> None:
+    """A field did not arrive, and when it was sent once more MAL refused it: the others had been stored by then."""
+    malsync.ok("backup")
+    one = ids(box)[0]
+    box.edit(box.user, "anime", one, comments="vandal", score=1)
+    found = lists(box)
+    stale(box, 2)
+    box.add_faults("unstored:field=score,shows=kept,nth=1;bad_request:method=PATCH,nth=2")
+    malsync.ok("restore", "1", "--yes", exit_code=5)
+    box.clear_faults()
+    assert lists(box) != found
+
+    document = malsync.json("undo", "--yes")
+
+    assert (lists(box), document["equal"]) == (found, True)
