@@ -84,6 +84,13 @@ def _whole(call: Call) -> dict[str, Json]:
     return {name: to for name, to in whole.items() if not same(to, call.medium.by_name[name].kind.blank)}
 
 
+def to_send(calls: Iterable[Call], live: Snapshot, *, force: bool = False) -> Plan:
+    """Those of `calls` that may go out beside `live`, each with what it would send."""
+    live = live.plain
+    verdicts = [(call, judge(call, live.list_status(call.medium, call.id), force=force)) for call in calls]
+    return Plan(tuple(replace(call, fields=found.fields) for call, found in verdicts if found.state == "send"))
+
+
 def remaining(calls: Iterable[Call], live: Snapshot) -> Plan:
     """What `calls` wanted and `live` does not show."""
     live = live.plain

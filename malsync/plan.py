@@ -294,22 +294,22 @@ _PREFERRED = {
 # -- guards
 
 
-def guard_deletes(plan: Plan, live: Snapshot, max_deletes: int | None) -> None:
+def guard_deletes(plan: Plan, live: Snapshot, max_deletes: int | None, result: str = "Nothing was sent.") -> None:
     """Raise Refused for more than ten deletions, or for every entry of a list, unless so many were allowed by name; and for
-    more than were allowed by name, however few."""
+    more than were allowed by name, however few. `result` says what became of the plan."""
     if max_deletes is not None and plan.deletes <= max_deletes:
         return
+    deleted = {call.key for call in plan.calls if call.op == "remove"}
     emptied = [
         name
         for name, medium in MEDIA.items()
-        if (here := len(live.entries(medium)))
-        and here == sum(c.op == "remove" and c.medium is medium for c in plan.calls)
+        if (here := live.entries(medium)) and all((name, id) in deleted for id in here)
     ]
     if max_deletes is None and plan.deletes <= FREE_DELETES and not emptied:
         return
     what = f"every entry of the {' and the '.join(emptied)} list" if emptied else many(plan.deletes, "entry", "entries")
     raise Refused(
-        f"This would delete {what}. Nothing was sent.",
+        f"This would delete {what}. {result}",
         f"Look at the plan (--dry-run). If that is what you want: --max-deletes {plan.deletes}",
     )
 

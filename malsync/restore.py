@@ -13,15 +13,23 @@ from typing import TYPE_CHECKING, Any
 from malsync.attempt import Attempt, Stale, is_gone
 from malsync.backup import Shelf, doubts
 from malsync.clock import Clock
-from malsync.entry import Entry
-from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, MirrorError, NotFound, Rejected
+from malsync.errors import (
+    ApiError,
+    AuthError,
+    Interrupted,
+    Later,
+    MalsyncError,
+    MirrorError,
+    NotFound,
+    Refused,
+    Rejected,
+)
 from malsync.intent import Kind
-from malsync.judging import judge
+from malsync.judging import judge, to_send
 from malsync.moments import is_future
-from malsync.plain import plain_answer
-from malsync.plan import Call, Left, Plan, sendable
+from malsync.plan import Call, Left, Plan, guard_deletes, sendable
 from malsync.settling import settle
-from malsync.snapshot import PLAIN, Snapshot, Source
+from malsync.snapshot import Snapshot, Source
 
 if TYPE_CHECKING:
     from malsync.api import Client
@@ -63,6 +71,12 @@ class Surroundings:
     shield: Callable[[], AbstractContextManager[object]] = _unshielded
     force: bool = False
     round_dates: bool = False
+    max_deletes: int | None = None
+
+    def guard(self, calls: Iterable[Call], live: Snapshot, result: str = "Nothing was sent.") -> None:
+        """Raise Refused where carrying out `calls` beside `live` would delete more than was allowed."""
+        sent = to_send(map(self.rounded, calls), live, force=self.force)
+        guard_deletes(sent, live, self.max_deletes, result)
 
     def read_live(self) -> Snapshot:
         """Both live lists, judged with what malsync wrote into them before."""
@@ -112,9 +126,10 @@ def begin(
 ) -> "tuple[Run, Snapshot]":
     """Store the live lists, then the plan: from here on the run can be resumed and undone. Returns it and that reading.
 
-    Raises Refused when the user has an unfinished run.
+    Raises Refused when the user has an unfinished run, and where the lists have changed so that too much would be deleted.
     """
     live = fresh(around, live)
+    around.guard(plan.calls, live)
     before = keep(around.mirror, around.shelf, live, "before-run").number
     now = around.clock.now()
     journal = around.mirror.journal
@@ -161,7 +176,7 @@ def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner
     except KeyboardInterrupt as stop:
         raise Interrupted(*_broken_off("Interrupted", journal, run)) from stop
     except MalsyncError as error:
-        first = f"{error.hint.rstrip('.')}. " if isinstance(error, AuthError | MirrorError) else ""
+        first = f"{error.hint.rstrip('.')}. " if isinstance(error, AuthError | MirrorError | Refused) else ""
         error.message, on = _broken_off(error.message, journal, run)
         error.hint = first + on
         raise
@@ -217,6 +232,8 @@ class _Writer:
         for _ in range(READINGS_PER_WRITE):
             if is_stale(self._live, self._around.clock):
                 self._live = self._around.read_live().judged_like(self._live)
+                rest = [one.call for one in self._journal.lines(self._number) if one.is_open]
+                self._around.guard(rest, self._live, "The rest was not sent.")
             with self._around.shield(), suppress(Stale):
                 self._around.told(self._one(line), settled)
                 return
@@ -244,13 +261,12 @@ class _Writer:
                 return self._settled(line, verdict.state, tries=0, why=verdict.why)
             attempt = Attempt(self._client, line.call, verdict.fields, self._live, self._check_fresh)
         self._journal.sent(self._number, line.seq, now=self._around.clock.now())
-        before = self._client.requests.total()
         try:
             settled = self._written(line, attempt)
         except (Later, AuthError):
             raise
         except ApiError as error:
-            settled = self._failed(line, error, self._client.requests.total() - before)
+            settled = self._failed(line, error, attempt)
         else:
             self._dead.clear()
         return settled
@@ -265,7 +281,8 @@ class _Writer:
             state = "not_restorable" if is_gone(error) else "failed"
             why = "MAL has no such title now" if is_gone(error) else error.message
             self._dead.clear()
-            return self._settled(line, state, tries=attempt.tries, http=error.status, why=why)
+            # Where MAL took a part of it first, that stands.
+            return self._settled(line, state, tries=attempt.tries, http=error.status, answer=attempt.answer, why=why)
         if attempt.meanwhile:
             self.remarks.append(f"{line.call.medium.name} {line.call.id} {line.call.title}: {attempt.meanwhile}")
         state = "not_restorable" if attempt.why else "done"
@@ -281,9 +298,11 @@ class _Writer:
         else:
             self._journal.unsent(self._number, line.seq)
 
-    def _failed(self, line: "Line", error: ApiError, tries: int) -> "Line":
+    def _failed(self, line: "Line", error: ApiError, attempt: Attempt) -> "Line":
         """A call that failed after all its tries. Whether MAL carried it out nobody knows: the last reading will tell."""
-        settled = self._settled(line, "failed", tries=tries, http=error.status, why=error.message)
+        settled = self._settled(
+            line, "failed", tries=attempt.tries, http=error.status, answer=attempt.answer, why=error.message
+        )
         self._dead.append(settled)
         if len(self._dead) == DEAD_CALLS:
             raise error
@@ -293,26 +312,3 @@ class _Writer:
         now = self._around.clock.now()
         self._journal.answered(self._number, line.seq, state, now=now, tries=tries, why=why, **answer)
         return replace(line, state=state, why=why)
-
-
-def as_written(before: Snapshot, lines: "Iterable[Line]") -> Snapshot:
-    """The lists as a run would have left them had nobody else been there: those before it, and over them its writes.
-
-    Of each, what MAL answered; where no answer came, what was sent. It is what the undo of an interrupted run goes by: the
-    lists as they are by then hold what the user did since, and that is not to be taken back. Texts are plain.
-    """
-    encoded, before = before.encoded, before.plain
-    lists = {name: None if titles is None else dict(titles) for name, titles in before.lists.items()}
-    for line in lines:
-        call, titles = line.call, lists.get(line.call.medium.name)
-        if line.sent_at is None or titles is None:
-            continue
-        was = titles.pop(call.id, None)
-        if call.op == "remove":
-            continue
-        sent = {name: to for name, (_, to) in call.fields.items()}
-        status = {**({} if was is None else was.list_status), **sent}
-        if line.answer:
-            status = plain_answer(call.medium, line.answer, status, encoded.get(call.medium.name, ()))
-        titles[call.id] = Entry(call.id, call.title, status)
-    return replace(before, lists=lists, encoded_as=PLAIN, written={})

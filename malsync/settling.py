@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from malsync.diff import FieldChanges
+from malsync.diff import FieldChanges, differing
 from malsync.entry import same_value, value
 from malsync.intent import left_of
 from malsync.judging import remaining
@@ -58,8 +58,11 @@ def settle(
             journal.answered(run.number, line.seq, "failed", now=now, tries=0, why=why)
         left.append(_left(call, why))
         ours[key] = call.fields
-    left += [_left(call, "changed while the run was under way") for call in still.values()]
+    left += [_left(call, _MEANWHILE) for call in still.values()]
     left += _without(open_plan.left, ours)
+    if run.undoes is not None:
+        # It knows only what it was to undo, so it would not miss what MAL changes along with it.
+        left += _along([line.call for line in lines if line.sent_at is not None], final, {one.key for one in left})
     return (*left, *_unmended(run, final, {(one.key, name) for one in left for name in one.fields}))
 
 
@@ -75,6 +78,17 @@ def _unmended(run: "Run", final: Snapshot, told: Container[tuple[Key, str]]) -> 
                 yield replace(one, fields={name: sides})
 
 
+def _along(calls: Iterable[Call], final: Snapshot, told: Container[Key]) -> Iterator[Left]:
+    """The fields of written entries that were not sent, and are not what they were when the run was planned."""
+    for call in calls:
+        now = final.list_status(call.medium, call.id)
+        if call.op == "remove" or now is None or call.key in told:
+            continue
+        others = [field for field in call.medium.writable if field.name not in call.fields]
+        if changed := differing(others, now, call.expect or {}):
+            yield _left(replace(call, fields=changed), _MEANWHILE)
+
+
 def _without(left: Iterable[Left], ours: Mapping[Key, FieldChanges]) -> Iterator[Left]:
     """`left` without those fields that are told already as what became of a write."""
     for one in left:
@@ -85,6 +99,7 @@ def _without(left: Iterable[Left], ours: Mapping[Key, FieldChanges]) -> Iterator
 
 _MENDED: dict[str, Any] = {"failed": "done", "skipped": "already", "not_restorable": "done"}
 _SHOWN = "the last reading shows it as wanted"
+_MEANWHILE = "changed while the run was under way"
 _NOT_SHOWN = "the last reading does not show it as wanted"
 
 

@@ -103,8 +103,10 @@ class Snapshot:
     @cached_property
     def plain(self) -> "Snapshot":
         """The same lists with every text as its user wrote it: what is compared, planned, sent, shown and exported."""
-        if not any(self.encoded.values()) and not self.written:
+        if self.encoded_as is PLAIN:
             return self
+        if not any(self.encoded.values()) and not self.written:
+            return replace(self, encoded_as=PLAIN)
         lists = {
             name: None if titles is None else self._plain_list(name, titles) for name, titles in self.lists.items()
         }

@@ -47,6 +47,8 @@ FAULTS: tuple[str, ...] = (
     "unstored:shows=kept",
     "unstored:field=comments,shows=kept",
     "unstored",
+    "unstored:method=DELETE",
+    "stale:on=animelist",
     "bad_request",
     "invalid_content",
     "gone",

@@ -2,6 +2,7 @@
 
 import ctypes
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -10,19 +11,23 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from malsync.answers import Title
 from malsync.errors import Busy, Damaged, MirrorError, UsageError
 from malsync.interchange import snapshot_file
+from malsync.medium import ANIME
 from malsync.mirror import FILE_NAME, Mirror
-from malsync.mirror.database import translated
+from malsync.mirror.database import SCHEMA, digest_of, in_memory, objects_of, translated
 from malsync.mirror.looking import looked_at
-from tests.harness import Malsync
+from tests.harness import ROOT, Malsync
 from tests.lists import many, snapshot, watched
 
 APPLICATION_ID = int.from_bytes(b"mals")
+DAY = datetime(2026, 11, 5, tzinfo=UTC)
 DAYS = [snapshot({1: watched(day)}, {2: {}}, at=f"2026-11-{day:02}T12:00:00Z") for day in (1, 2)]
 BIG = snapshot(many(2000, comments="word " * 40), {}, at="2026-11-09T12:00:00Z")
 
@@ -418,3 +423,84 @@ def test_lengths_in_the_schema_that_no_memory_holds_are_damage(tmp_path: Path) -
 
     with pytest.raises(Damaged, match="reading it takes more memory than there is"):
         looked_at(path)
+
+
+# -- what is in the file
+
+FOREIGN = {
+    "CREATE TRIGGER calm AFTER INSERT ON snapshot BEGIN UPDATE snapshot SET suspicious = '[]'; END": "the trigger calm",
+    "CREATE VIEW mine AS SELECT * FROM run": "the view mine",
+    "CREATE TABLE notes (text TEXT)": "the table notes",
+    "CREATE VIRTUAL TABLE words USING fts5(text)": "the table words",
+    "CREATE INDEX quick ON anime_version (abs(score))": "the index quick",
+    "ALTER TABLE run_call ADD COLUMN secret TEXT": "the column secret of the table run_call",
+    "ALTER TABLE anime ADD COLUMN twice GENERATED ALWAYS AS (id * 2) VIRTUAL": "the column twice of the table anime",
+    "DROP VIEW anime_list; CREATE VIEW anime_list AS SELECT 1": "another view anime_list than its own",
+    "DROP TRIGGER anime_fts_insert; CREATE TRIGGER anime_fts_insert AFTER INSERT ON run BEGIN DELETE FROM run; END": (
+        "another trigger anime_fts_insert than its own"
+    ),
+    "DROP TABLE suggestion; CREATE VIEW suggestion AS SELECT * FROM run": "the view suggestion",
+    "DROP TABLE forum_post_fts; CREATE VIRTUAL TABLE forum_post_fts USING fts5(text)": (
+        "another table forum_post_fts than its own"
+    ),
+}
+
+
+@pytest.mark.parametrize(("statements", "what"), FOREIGN.items(), ids=FOREIGN.values())
+def test_a_mirror_with_something_that_malsync_did_not_create_is_rejected(
+    offline: Malsync, path: Path, file: Path, statements: str, what: str
+) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(statements)
+    before = path.read_bytes()
+
+    for command in (["snapshots"], ["verify"], ["import", file], ["mirror", "rebuild", file], ["show", "1"], ["runs"]):
+        error = offline.error(*command, exit_code=6)
+        assert f"it contains {what}, which malsync did not create" in error["message"], command
+    checks = {check["name"]: check for check in offline.json("doctor", exit_code=6)["checks"]}
+    assert what in checks["mirror"]["message"]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_something_foreign_is_found_before_an_older_mirror_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
+    path = tmp_path / FILE_NAME
+    shutil.copy(ROOT / "fixtures" / "mirrors" / f"version-{version}.db", path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TRIGGER calm AFTER INSERT ON anime_version BEGIN DELETE FROM snapshot; END")
+    before = path.read_bytes()
+
+    for open_it in (Mirror.open, looked_at):
+        with pytest.raises(MirrorError, match="the trigger calm"):
+            open_it(path)
+    assert path.read_bytes() == before
+
+
+def test_what_fetch_search_and_analyze_create_is_malsyncs_own(offline: Malsync, path: Path) -> None:
+    with Mirror.open(path, write=True) as mirror:
+        mirror.catalogue.keep_details(ANIME, Title({"id": 1, "title": "Cowboy Bebop", "synopsis": "Jazz"}), DAY)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("ANALYZE; INSERT INTO anime_fts (anime_fts) VALUES ('optimize'); VACUUM")
+        made = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    assert made >= {"sqlite_stat1", "sqlite_sequence", "anime_fts_data"}
+
+    assert offline.json("verify")["ok"] is True
+    offline.ok("snapshots")
+
+
+def test_how_sqlite_spells_a_table_does_not_matter(offline: Malsync, path: Path) -> None:
+    """Its versions quote names in different ways."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "PRAGMA writable_schema = ON;"
+            """UPDATE sqlite_master SET sql = replace(sql, 'CREATE TABLE run_call', 'CREATE TABLE  "run_call"');"""
+            "UPDATE sqlite_master SET sql = replace(sql, 'seq INTEGER', 'seq /* in order */ INTEGER') WHERE name = 'run_call'"
+        )
+
+    assert offline.json("verify")["ok"] is True
+
+
+def test_the_digest_of_the_schema_is_that_of_a_new_file() -> None:
+    """Without it every command would make the schema in memory, to compare."""
+    with closing(in_memory()) as connection:
+        assert digest_of(objects_of(connection)) == SCHEMA

@@ -132,10 +132,11 @@ def test_a_version_that_outlives_the_one_after_it_is_found(path: Path) -> None:
 
 def test_a_file_that_does_not_keep_what_is_written_takes_nothing(path: Path) -> None:
     """A snapshot is rebuilt before it is committed. Here a trigger changes each row behind malsync's back."""
-    tamper(path, "CREATE TRIGGER t AFTER INSERT ON anime_version BEGIN UPDATE anime_version SET score = 1; END")
-
-    with Mirror.open(path, write=True) as mirror, pytest.raises(Damaged, match="does not rebuild to what was stored"):
-        mirror.add(snapshot({5: watched(1)}, {}, at="2026-11-04T12:00:00Z"))
+    with Mirror.open(path, write=True) as mirror:
+        tamper(path, "CREATE TRIGGER t AFTER INSERT ON anime_version BEGIN UPDATE anime_version SET score = 1; END")
+        with pytest.raises(Damaged, match="does not rebuild to what was stored"):
+            mirror.add(snapshot({5: watched(1)}, {}, at="2026-11-04T12:00:00Z"))
+    tamper(path, "DROP TRIGGER t")
 
     assert bad(path) == []
 

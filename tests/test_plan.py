@@ -664,6 +664,14 @@ def test_every_entry_of_one_list_is_refused_whatever_the_other_holds() -> None:
     guard_deletes(made, live, 2)
 
 
+def test_what_is_gone_already_hides_no_list_that_would_be_emptied() -> None:
+    made = plan(snapshot({}, {}), snapshot(many(5), {}), "exact")
+
+    with pytest.raises(Refused, match="every entry of the anime list"):
+        guard_deletes(made, snapshot(many(3), {}), None)
+    guard_deletes(made, snapshot(many(6), {}), None)
+
+
 def test_replacing_every_entry_by_others_is_refused_too() -> None:
     live = snapshot({1: watched()}, {})
 

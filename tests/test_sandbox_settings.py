@@ -37,6 +37,33 @@ def deleted(ask: Callable[..., requests.Response], _box: Sandbox) -> str:
     return ask("/manga/9/my_list_status", "DELETE").text
 
 
+def deletion(ask: Callable[..., requests.Response], _box: Sandbox) -> int:
+    return ask("/anime/25835/my_list_status", "DELETE").status_code
+
+
+def written_anew(ask: Callable[..., requests.Response], box: Sandbox, **form: str) -> dict[str, object]:
+    """What a PATCH of an anime of 64 episodes answers, which was not on the list."""
+    box.world.clock = lambda: datetime(2026, 11, 1, tzinfo=UTC)
+    box.world.first.put_entry("anime", 5114, None)
+    return dict(ask("/anime/5114/my_list_status", "PATCH", **form).json())
+
+
+def completed(ask: Callable[..., requests.Response], box: Sandbox) -> dict[str, object]:
+    shown = written_anew(ask, box, status="completed")
+    return {name: shown[name] for name in ("num_episodes_watched", "finish_date") if name in shown}
+
+
+def last_episode(ask: Callable[..., requests.Response], box: Sandbox) -> object:
+    return written_anew(ask, box, num_watched_episodes="64")["status"]
+
+
+def merged(ask: Callable[..., requests.Response], box: Sandbox) -> list[bool]:
+    """Which of two titles are on the list after a write of the first, neither of them having been there."""
+    box.world.first.put_entry("anime", 25835, None)
+    written_anew(ask, box, status="watching")
+    return [id in box.entries(box.user, "anime") for id in (5114, 25835)]
+
+
 def private(ask: Callable[..., requests.Response], box: Sandbox) -> str:
     box.set_private("sandbox_theo", "anime", "manga")
     return ask("/users/sandbox_theo/animelist").text
@@ -71,6 +98,15 @@ def asked_often(ask: Callable[..., requests.Response], _box: Sandbox) -> list[in
         ("delete_404", "object", deleted, '{"message":"","error":"not_found"}'),
         ("delete_404", "null", deleted, "null"),
         ("delete_404", "empty", deleted, ""),
+        ("delete_absent", "404", deletion, 404),
+        ("delete_absent", "200", deletion, 200),
+        ("delete_absent", "200", lambda ask, _: ask("/manga/999999999/my_list_status", "DELETE").status_code, 404),
+        ("fills_in", "off", completed, {"num_episodes_watched": 0}),
+        ("fills_in", "on", completed, {"num_episodes_watched": 64, "finish_date": "2026-11-01"}),
+        ("fills_in", "off", last_episode, "plan_to_watch"),
+        ("fills_in", "on", last_episode, "completed"),
+        ("merged_titles", "anime:5114=anime:25835", merged, [False, True]),
+        ("merged_titles", "", merged, [True, False]),
         ("private_error", "forbidden", private, '{"message":"","error":"forbidden"}'),
         ("not_found_message", "gone", lambda ask, _: ask("/manga/9").text, '{"message":"gone","error":"not_found"}'),
         ("me_without_user", "401", without_user, 401),

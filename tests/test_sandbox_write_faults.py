@@ -394,3 +394,51 @@ def test_a_write_costs_no_more_in_a_long_list():
 
 
 FORM = "application/x-www-form-urlencoded"
+
+
+# Reads that lag behind.
+
+
+def listed(box: Sandbox, id: int = LISTED) -> str | None:
+    """The comments of an entry as the list tells them; None where it is not there."""
+    headers = {"Authorization": f"Bearer {box.access_token}"}
+    address = f"{box.api_url}/users/@me/animelist?limit=1000&nsfw=true&fields=list_status{{comments}}"
+    for entry in requests.get(address, headers=headers).json()["data"]:
+        if entry["node"]["id"] == id:
+            return str(entry["list_status"]["comments"])
+    return None
+
+
+def test_a_stale_list_is_the_one_before_the_latest_writes(box: Sandbox, write: Write) -> None:
+    listed(box)
+    write("PATCH", LISTED, {"comments": "first"})
+    assert listed(box) == "first"
+    write("PATCH", LISTED, {"comments": "second"})
+    write("PATCH", LISTED, {"comments": "third"})
+    write("DELETE", OTHER)
+    write("PATCH", ABSENT, {"status": "watching"})
+
+    box.add_faults("stale")
+    assert [listed(box), listed(box, OTHER) is None, listed(box, ABSENT)] == ["first", False, None]
+    box.clear_faults()
+    assert [listed(box), listed(box, OTHER), listed(box, ABSENT)] == ["third", None, ""]
+
+    box.add_faults("stale")
+    assert listed(box) == "first"  # another server, which has not heard of it yet
+
+
+def test_a_list_that_nobody_wrote_to_is_never_stale(box: Sandbox) -> None:
+    box.edit(box.user, "anime", LISTED, comments="on the site")
+    box.add_faults("stale")
+
+    assert listed(box) == "on the site"
+
+
+def test_the_entry_of_a_title_that_became_another_goes_along() -> None:
+    with Sandbox(World.demo(), settings={"merged_titles": f"anime:{LISTED}=anime:{ABSENT}"}) as box:
+        answer = write_to(box, "PATCH", LISTED, {"comments": "moved"}).json()
+
+        assert LISTED not in anime(box)
+        assert anime(box)[ABSENT] == answer
+        assert answer["comments"] == "moved"
+        assert write_to(box, "DELETE", LISTED).status_code == 404

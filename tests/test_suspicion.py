@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
+from malsync.backup import measure
 from malsync.interchange import snapshot_file
 from malsync.medium import ANIME, MEDIA
+from malsync.mirror import Mirror
 from malsync.sandbox import Sandbox
-from malsync.snapshot import Snapshot
+from malsync.snapshot import Snapshot, Source
 from malsync.suspicion import suspicious
 from tests.harness import Malsync
-from tests.lists import many, snapshot, watched, write
+from tests.lists import MIKA, many, snapshot, watched, write
 from tests.strategies import snapshots
 
 
@@ -166,3 +168,52 @@ def test_an_import_of_one_list_does_not_blind_the_guard_to_the_other(
 
     assert document["suspicious"] == ["manga: the list is empty, and had 90 entries"]
     assert malsync.json("show", "good")["from"]["counts"]["manga"] is None
+
+
+# -- what a list is judged by
+
+FEW = {"anime": ("status", "score"), "manga": ("status",)}
+LATER = [f"2026-11-0{day}T12:00:00Z" for day in range(2, 8)]
+
+
+def measured(home: Path, *stored: Snapshot) -> int | None:
+    """The number of the snapshot that the next anime list is judged by, where these were stored."""
+    with Mirror.open(home / "mirror.db", write=True) as mirror:
+        for one in stored:
+            mirror.add(one)
+        found = measure(ANIME, mirror.infos(MIKA))
+        return None if found is None else found.number
+
+
+@pytest.mark.parametrize("source", ["backup", "public", "import"])
+def test_a_list_that_does_not_cover_every_field_is_no_measure(tmp_path: Path, source: Source) -> None:
+    """Beside it the fields that it does not know could change as they like."""
+    whole = snapshot(many(300), many(300), source=source)
+    few = snapshot(many(300), many(300), source=source, covers=FEW, at=LATER[0])
+    no_anime = snapshot(None, many(300), source=source, at=LATER[1])
+
+    assert measured(tmp_path, whole, few, no_anime) == 1
+    assert measured(tmp_path, snapshot(many(3), {}, source=source, at=LATER[2])) == 4
+
+
+def test_where_no_list_covers_every_field_there_is_no_measure(tmp_path: Path) -> None:
+    assert measured(tmp_path, snapshot(many(300), {}, covers=FEW)) is None
+
+
+@pytest.mark.parametrize("source", ["before-run", "after-run"])
+def test_a_list_around_a_run_and_a_suspicious_one_are_no_measure(tmp_path: Path, source: Source) -> None:
+    doubted = replace(snapshot(many(3), {}, at=LATER[1]), suspicious=("anime: empty",))
+
+    assert measured(tmp_path, snapshot(many(300), {}), snapshot(many(3), {}, source=source, at=LATER[0]), doubted) == 1
+
+
+def test_a_file_is_a_measure_only_where_nothing_was_read_from_mal(tmp_path: Path) -> None:
+    first, second = (snapshot(many(number), {}, source="import", at=LATER[number]) for number in (1, 2))
+
+    assert measured(tmp_path, first, second) == 2
+    assert measured(tmp_path, snapshot(many(3), {}, source="backup"), snapshot(many(4), {}, source="import")) == 3
+
+
+def test_the_measure_is_the_list_that_was_stored_last_whatever_its_time(tmp_path: Path) -> None:
+    """A clock that was wrong once must not freeze it."""
+    assert measured(tmp_path, snapshot(many(2), {}, at="2027-01-01T00:00:00Z"), snapshot(many(3), {})) == 2

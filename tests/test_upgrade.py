@@ -79,7 +79,7 @@ def test_an_older_mirror_that_cannot_be_brought_up_to_date_is_damaged(tmp_path: 
     path = tmp_path / FILE_NAME
     shutil.copy(MIRRORS[0], path)
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("ALTER TABLE _sqlite_migrations RENAME COLUMN applied_at TO applied")
+        connection.execute("ALTER TABLE _sqlite_migrations DROP COLUMN applied_at")
 
     with pytest.raises(Damaged, match="brought up to date"):
         Mirror.open(path)

@@ -10,9 +10,10 @@ from malsync.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from malsync.intent import Intent
-    from malsync.mirror import Line, Run
+    from malsync.mirror import Run
     from malsync.plan import Call, Left, Plan
     from malsync.restore import Planner
+    from malsync.undoing import Trace
 
 
 def what_remains(calls: "Sequence[Call]", left: "Sequence[Left]") -> "Planner":
@@ -28,11 +29,10 @@ def planner_again(job: Job, run: "Run", intent: "Intent") -> "Planner":
 
     lines = job.mirror.journal.lines(run.number)
     if run.undoes is not None:
-        undone = job.mirror.journal.run(run.undoes)
-        good, bad = lists_around(job, undone)
-        written = written_by(job.mirror.journal.lines(run.undoes))
-        return lambda now: intent.plan({"good": good, "bad": bad}, now, written)
-    lists = {role: _found_again(job, run.head["lists"].get(role, {})) for role in intent.needs}
+        trace = trace_of(job, job.mirror.journal.run(run.undoes))
+        ours = frozenset(line.call.key for line in lines)
+        return lambda now: trace.undo(intent, now, ours)
+    lists = {role: found_again(job, run.head["lists"].get(role, {})) for role in intent.needs}
     known = {role: found for role, found in lists.items() if found is not None}
     if intent.kind == "apply" or len(known) < len(lists):
         calls = rounded([line.call for line in lines], intent)
@@ -55,12 +55,12 @@ def rounded(calls: "Sequence[Call]", intent: "Intent") -> "list[Call]":
     )
 
 
-def _found_again(job: Job, described: dict[str, Any]) -> Snapshot | None:
-    """The list that the journal describes, if it is still what it was."""
+def found_again(job: Job, described: dict[str, Any]) -> Snapshot | None:
+    """The list that the journal or a plan file describes, if it is still what it was."""
     from malsync.refs import is_path
 
     try:
-        if described.get("snapshot") is not None:
+        if isinstance(described.get("snapshot"), int):
             found = job.mirror.load(described["snapshot"])
         elif is_path(str(described.get("reference"))):
             found = job.app.choose(described["reference"], job.mirror).snapshot
@@ -84,19 +84,16 @@ def intent_of(run: "Run") -> "Intent":
         ) from error
 
 
-def written_by(lines: "Sequence[Line]") -> "dict[tuple[str, int], Call]":
-    """What a run sent: whether it arrived, the lists around it say."""
-    return {line.call.key: line.call for line in lines if line.sent_at is not None}
-
-
-def lists_around(job: Job, run: "Run") -> tuple[Snapshot, Snapshot]:
-    """The lists before a run and after it; of one that came to no end, after what it wrote."""
-    from malsync.restore import as_written
+def trace_of(job: Job, run: "Run") -> "Trace":
+    """What `run` left behind. Raises UsageError where the lists around it have been pruned."""
+    from malsync.undoing import Trace
 
     before = _stored(job, run, run.before)
-    if run.state == "finished":
-        return before, _stored(job, run, run.after)
-    return before, as_written(before, job.mirror.journal.lines(run.number))
+    after = _stored(job, run, run.after) if run.state == "finished" else None
+    journal = job.mirror.journal
+    later = [one.number for one in journal.runs(run.user) if one.number > run.number]
+    wrote = (line.call.key for number in later for line in journal.lines(number) if line.sent_at is not None)
+    return Trace(before, after, tuple(journal.lines(run.number)), frozenset(wrote))
 
 
 def _stored(job: Job, run: "Run", number: int | None) -> Snapshot:
@@ -124,7 +121,7 @@ def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[
     sent: list[Call] = []
     left: list[Left] = []
     for call in calls:
-        verdict = judge(call, live.list_status(call.medium, call.id), force=force)
+        verdict = judge(call, live.plain.list_status(call.medium, call.id), force=force)
         if verdict.state == "send":
             sent.append(replace(call, fields=verdict.fields))
         elif verdict.state == "skipped":

@@ -96,7 +96,7 @@ class Job:
         return self.mirror.journal.informed(self.read())
 
     @contextmanager
-    def writing(self, told: Callable[["Line", int], object], *, force: bool) -> "Iterator[Surroundings]":
+    def writing(self, told: Callable[["Line", int], object], intent: "Intent") -> "Iterator[Surroundings]":
         """The right to write here, and what a run needs; then the mirror is open for reading again."""
         from malsync.restore import Surroundings
 
@@ -111,8 +111,9 @@ class Job:
                 self.read,
                 told,
                 self.interruption.shield,
-                force,
+                intent.force,
                 self.flags.round_dates,
+                intent.max_deletes,
             )
         self._open()
 

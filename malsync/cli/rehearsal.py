@@ -59,7 +59,14 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
             return read_snapshot(client, user, "backup", clock)
 
         around = Surroundings(
-            client, mirror, Latest(Path(folder) / "latest"), clock, read, told, force=task.intent.force
+            client,
+            mirror,
+            Latest(Path(folder) / "latest"),
+            clock,
+            read,
+            told,
+            force=task.intent.force,
+            max_deletes=task.plan.deletes,  # what is too much was said before
         )
         start = read()
         plan = replace(task.plan, calls=tuple(_expecting(call, start) for call in task.plan.calls))

@@ -9,20 +9,20 @@ import click
 
 from malsync.cli.again import (
     foreseen,
+    found_again,
     intent_of,
-    lists_around,
     plan_of,
     planner_again,
     rounded,
     titled,
+    trace_of,
     what_remains,
-    written_by,
 )
 from malsync.cli.app import local_time
 from malsync.cli.job import Job, Task
 from malsync.cli.telling import progress, report, show
 from malsync.errors import Refused, UsageError
-from malsync.snapshot import Snapshot
+from malsync.snapshot import Snapshot, same_person
 from malsync.wording import many
 
 if TYPE_CHECKING:
@@ -54,15 +54,18 @@ def carry_plan(job: Job, intent: "Intent", file: "PlanFile") -> int:
     calls, left = rounded([titled(call, live) for call in file.plan.calls], intent), file.plan.left
     lists = {"wanted": file.wanted, "planned beside": file.live}
     task = Task(intent, plan_of(calls, left), live, what_remains(calls, left), lists)
+
+    def guard() -> None:
+        _guard_planned(job, intent, file, live)
+
     if job.flags.writes:
-        return _go(job, task, lambda: None, ask=False)
+        return _go(job, task, guard, ask=False)
     sent, skipped = foreseen(calls, live, force=intent.force)
-    return _go(job, replace(task, plan=plan_of(sent, [*skipped, *left])), lambda: None)
+    return _go(job, replace(task, plan=plan_of(sent, [*skipped, *left])), guard)
 
 
 def go_on(job: Job, run: "Run") -> int:
     """Finish an interrupted run."""
-    from malsync.plan import guard_deletes
     from malsync.restore import carry_out, fresh
 
     flags, intent = job.flags, intent_of(run)
@@ -83,41 +86,37 @@ def go_on(job: Job, run: "Run") -> int:
     )
     if flags.dry_run:
         return _go(job, task, lambda: None)
-    if flags.max_deletes is not None:
-        guard_deletes(task.plan, live, flags.max_deletes)
     show(job, task.plan)
+    _guarded(job, task, lambda: None)
     total = len(job.mirror.journal.lines(run.number))
-    with progress(job, total) as told, job.writing(told, force=intent.force) as around:
+    with progress(job, total) as told, job.writing(told, intent) as around:
         if not around.mirror.journal.run(run.number).is_open:
             raise UsageError(f"Another malsync has ended run {run.number}.", "Look at it: malsync runs")
-        result = carry_out(around, run, fresh(around, live), planner)
+        live = fresh(around, live)
+        around.guard(calls, live)
+        result = carry_out(around, run, live, planner)
         plan = plan_of([line.call for line in around.mirror.journal.lines(run.number)], result.left)
     return report(job, plan, result)
 
 
 def take_back(job: Job, run: "Run") -> int:
-    """Take back what a run wrote: by the lists before and after it, and no more than it wrote."""
+    """Undo what a run wrote, and no more: by the lists before and after it, and by what MAL answered."""
     from malsync.render import list_document
     from malsync.restore import keep
 
-    live = job.live()
-    lines = job.mirror.journal.lines(run.number)
+    live, intent = job.live(), job.flags.intent("undo")
     if run.state != "finished" and job.flags.writes:
         # Nobody has read yet what it left.
-        with job.writing(lambda _line, _number: None, force=False) as around:
+        with job.writing(lambda _line, _number: None, intent) as around:
             after = keep(around.mirror, around.shelf, live, "after-run").number
             around.mirror.journal.set_after(run.number, after)
-    (good, bad), written = lists_around(job, run), written_by(lines)
-    intent = job.flags.intent("undo")
-
-    def planner(now: Snapshot) -> "Plan":
-        return intent.plan({"good": good, "bad": bad}, now, written)
-
-    lists = {
-        "good": list_document(f"before run {run.number}", run.before, good),
-        "bad": list_document(f"after run {run.number}", run.after, bad),
-    }
-    task = Task(intent, planner(live), live, planner, lists, run, tuple(lines))
+    trace = trace_of(job, run)
+    plan = trace.undo(intent, live)
+    ours = frozenset(call.key for call in plan.calls)
+    lists = {"good": list_document(f"before run {run.number}", run.before, trace.before)}
+    if trace.after is not None:
+        lists["bad"] = list_document(f"after run {run.number}", run.after, trace.after)
+    task = Task(intent, plan, live, lambda now: trace.undo(intent, now, ours), lists, run, trace.lines)
     code = _go(job, task, lambda: None)
     if job.flags.writes and not task.plan.calls and run.is_open:
         with job.app.at_work(None), job.app.mirror(write=True) as mirror:
@@ -156,7 +155,7 @@ def _write(job: Job, task: Task) -> int:
 
     with (
         progress(job, len(task.plan.calls)) as told,
-        job.writing(told, force=task.intent.force) as around,
+        job.writing(told, task.intent) as around,
     ):
         _check_undone(around.mirror, task)
         run, live = begin(
@@ -186,11 +185,13 @@ def _check_undone(mirror: "Mirror", task: Task) -> None:
 
 def _guarded(job: Job, task: Task, guard: Callable[[], object]) -> None:
     """Raise what the guards raise; where nothing would be sent anyway, say it."""
+    from malsync.judging import to_send
     from malsync.plan import guard_deletes
 
+    intent = task.intent
     try:
         guard()
-        guard_deletes(task.plan, task.live, task.intent.max_deletes)
+        guard_deletes(to_send(task.plan.calls, task.live, force=intent.force), task.live, intent.max_deletes)
     except Refused as refusal:
         if job.flags.writes:
             raise
@@ -212,6 +213,24 @@ def _guard_wanted(job: Job, intent: "Intent", live: Snapshot) -> None:
         media=[name for name in MEDIA if intent.filters.only in (None, name)],
         name=wanted.reference,
         migrating=intent.kind == "migrate",
+        force=intent.force,
+    )
+
+
+def _guard_planned(job: Job, intent: "Intent", file: "PlanFile", live: Snapshot) -> None:
+    """Raise Refused where the list that a plan file was made for is none to be trusted, if it is still there."""
+    from malsync.plan import guard_wanted
+
+    wanted = found_again(job, file.wanted)
+    if wanted is None:
+        return
+    guard_wanted(
+        wanted,
+        live,
+        "exact" if file.mode == "exact" else "merge",
+        media=sorted({call.medium.name for call in file.plan.calls}),
+        name=str(file.wanted.get("reference")),
+        migrating=not same_person(wanted.user, job.user),
         force=intent.force,
     )
 

@@ -1,6 +1,8 @@
 """Opening the mirror's file, and saying in words what SQLite says in codes."""
 
+import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -12,7 +14,9 @@ from malsync.errors import Busy, Damaged, MirrorError
 FILE_NAME = "mirror.db"
 APPLICATION_ID = 0x6D616C73  # "mals"; how `file` and we tell a mirror from any other SQLite file
 VERSION = 4
-"""How many migrations this program knows, kept in `user_version` so that opening a file needs no look at its tables."""
+"""How many migrations this program knows, kept in `user_version`."""
+SCHEMA = "106f83cffc22c80f46040b7c390c2714fa51b5c1acc89bf4e4dcb12a03d706a6"
+"""The digest of the schema of that version (see `digest_of`): a file that has it needs no closer look. It only saves time."""
 
 BUSY_SECONDS = 5.0
 
@@ -255,12 +259,12 @@ def _checked_version(path: Path, wait: float) -> int:
             f"The mirror {path} is a folder.", "Choose another home folder with --home, or move that folder away."
         )
     try:
-        application, version, tables = _marks(path, "ro", wait)
+        application, version, objects = _marks(path, "ro", wait)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode not in _TO_BE_RECOVERED:
             raise
-        application, version, tables = _marks(path, "rw", wait)
-    if application != APPLICATION_ID and (tables or application or version):
+        application, version, objects = _marks(path, "rw", wait)
+    if application != APPLICATION_ID and (objects or application or version):
         raise MirrorError(
             f"{path} is a database of another program; malsync leaves it alone.",
             "Choose another home folder with --home or MALSYNC_HOME, or move that file away.",
@@ -270,17 +274,56 @@ def _checked_version(path: Path, wait: float) -> int:
             f"The mirror {path} was made by a newer malsync (its version is {version}, this program knows {VERSION}).",
             "Install the newest malsync in the way this one was installed (a clone: git pull, then install it again).",
         )
+    if objects and digest_of(objects) != SCHEMA:
+        _check_schema(path, int(version), wait)
     return int(version)
 
 
-def _marks(path: Path, mode: str, wait: float) -> list[int]:
-    """What tells whose the file is: its application's id, its version, and how many tables it has."""
+Object = tuple[str, str, str, str | None]
+"""A row of SQLite's own table of a file's tables, indexes, views and triggers: type, name, table, and its statement."""
+# Made by SQLite itself: for ANALYZE, for AUTOINCREMENT, and for the keys of tables.
+_MADE_BY_SQLITE = re.compile(r"table sqlite_(stat[1-4]|sequence)|index sqlite_autoindex_.*", re.DOTALL)
+
+
+def objects_of(connection: sqlite3.Connection) -> list[Object]:
+    """All that is in a file, but for what SQLite makes by itself, in the order of the names."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+    return [row for row in rows if not _MADE_BY_SQLITE.fullmatch(f"{row[0]} {row[1]}")]
+
+
+def digest_of(objects: Iterable[Object]) -> str:
+    """SHA-256 over a schema."""
+    return hashlib.sha256(repr(list(objects)).encode(errors="replace")).hexdigest()
+
+
+def _marks(path: Path, mode: str, wait: float) -> tuple[int, int, list[Object]]:
+    """What tells whose the file is: its application's id, its version, and what is in it. All of one moment, for another
+    malsync may be bringing it up to date."""
     connection = _open(path, mode, wait)
+    connection.text_factory = _lenient
     try:
-        sources = ("pragma_application_id", "pragma_user_version", "(SELECT count(*) FROM sqlite_master)")
-        return [connection.execute(f"SELECT * FROM {source}").fetchone()[0] for source in sources]
+        connection.execute("BEGIN")
+        sources = ("pragma_application_id", "pragma_user_version")
+        application, version = (connection.execute(f"SELECT * FROM {source}").fetchone()[0] for source in sources)
+        return application, version, objects_of(connection)
     finally:
         connection.close()
+
+
+def _check_schema(path: Path, version: int, wait: float) -> None:
+    """Raise MirrorError where the file contains what malsync did not create: a trigger can change what is stored, and a view
+    can take the place of a table."""
+    from malsync.mirror import schema
+
+    with closing(_open(path, "ro", wait)) as connection:
+        connection.text_factory = _lenient
+        found = schema.foreign(connection, version)
+    if found is not None:
+        raise MirrorError(
+            f"{path} is not a malsync mirror: it contains {found}, which malsync did not create. Nothing was read from it.",
+            "If you added it, remove it (DROP) with the program that you added it with. Otherwise move the file away, and make "
+            "a new one from a copy or from exported snapshots: malsync mirror rebuild FILES",
+        )
 
 
 def _migrate(path: Path, wait: float) -> None:

@@ -1,9 +1,13 @@
 """The mirror's tables, as migrations. A migration that has left the house is never edited: a new one follows it."""
 
+import re
+from contextlib import closing
 from datetime import UTC, datetime
-from sqlite3 import SQLITE_CORRUPT, Connection, DatabaseError
+from sqlite3 import SQLITE_CORRUPT, Connection, DatabaseError, connect
+from typing import Any
 
 from malsync.medium import MEDIA, Kind, Medium
+from malsync.mirror.database import objects_of
 from malsync.mirror.encodings import Tables, judge_all
 from malsync.mirror.titles import COLUMNS, columns_of
 from malsync.plain import plain_sql
@@ -21,19 +25,20 @@ COLUMN_TYPES = {
 _SET = "malsync"
 
 
-def make(connection: Connection) -> None:
-    """The tables in a file that has none yet.
+def make(connection: Connection, version: int | None = None) -> None:
+    """The tables in a file that has none yet; with `version`, as that one had them.
 
     They are those of `upgrade`, its record included, without sqlite-utils: that takes as long to be imported, and to look for
     its plugins in everything that is installed, as a list of thousands takes to be stored.
     """
-    for migration in _MIGRATIONS:
+    migrations = _MIGRATIONS[:version]
+    for migration in migrations:
         migration(connection)
     for statement in _RECORD:
         connection.execute(statement)
     connection.executemany(
         "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES (?, ?, ?)",
-        ((_SET, migration.__name__, str(datetime.now(UTC))) for migration in _MIGRATIONS),
+        ((_SET, migration.__name__, str(datetime.now(UTC))) for migration in migrations),
     )
 
 
@@ -51,6 +56,44 @@ def upgrade(connection: Connection) -> None:
         wrong = DatabaseError(f"what it was brought up to date with cannot be read ({error!r})")
         wrong.sqlite_errorcode = SQLITE_CORRUPT
         raise wrong from error
+
+
+def foreign(connection: Connection, version: int) -> str | None:
+    """Something in a file of `version` that malsync did not create, in words; None where all is its own.
+
+    It is compared with the schema that this program makes for that version. Where only the text of a table differs, as
+    between versions of SQLite, its columns decide.
+    """
+    with closing(connect(":memory:", isolation_level=None)) as ours:
+        make(ours, version)
+        own = {(kind, name): (table, _plain(sql)) for kind, name, table, sql in objects_of(ours)}
+        for kind, name, table, sql in objects_of(connection):
+            if (kind, name) not in own:
+                return f"the {kind} {name}"
+            if own[kind, name] == (table, _plain(sql)):
+                continue
+            if kind != "table" or _is_virtual(sql) or _is_virtual(own[kind, name][1]):
+                return f"another {kind} {name} than its own"
+            if columns := _columns(connection, name) - _columns(ours, name):
+                return f"the column {min(columns)[0]} of the table {name}"
+    return None
+
+
+def _plain(sql: str | None) -> str:
+    """A statement without what versions of SQLite write in different ways."""
+    return re.sub(r'[\s"]+', " ", sql or "").replace("( ", "(").replace(" )", ")").strip()
+
+
+def _is_virtual(sql: str | None) -> bool:
+    return _plain(sql).upper().startswith("CREATE VIRTUAL")
+
+
+def _columns(connection: Connection, table: str) -> set[tuple[Any, ...]]:
+    """A table's columns, each with its type, constraints and whether it is generated, as texts."""
+    rows = connection.execute(
+        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', [table]
+    )
+    return {tuple(map(str, row)) for row in rows}
 
 
 def snapshots(db: Tables) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from malsync.sandbox.catalogue import Catalogue
 from malsync.sandbox.errors import Refusal, bad_request, not_found
 from malsync.sandbox.forms import read_form
-from malsync.sandbox.media import MEDIA, Status
+from malsync.sandbox.media import MEDIA, Medium, Status
 from malsync.sandbox.settings import DEFAULTS, Settings
 
 
@@ -45,6 +45,8 @@ class Account:
         self.private = frozenset(private)
         self._lists: dict[str, dict[int, Status]] = {medium: {} for medium in MEDIA}
         self._versions = dict.fromkeys(MEDIA, 0)
+        self._earlier: dict[str, dict[int, Status]] = {}
+        self._read_since: set[str] = set()
         for medium, entries in (lists or {}).items():
             self.put_list(medium, entries)
 
@@ -69,6 +71,7 @@ class Account:
         """Replace a whole list, as it is: nothing is checked against the titles, `updated_at` stays as given."""
         self._lists[medium] = {id: MEDIA[medium].sparse(status) for id, status in entries.items()}
         self._versions[medium] += 1
+        self._earlier.pop(medium, None)
 
     def put_entry(self, medium: str, id: int, status: Status | None) -> None:
         """Replace one entry as `put_list` replaces all of them; None takes it away."""
@@ -78,13 +81,28 @@ class Account:
             self._lists[medium][id] = MEDIA[medium].sparse(status)
         self._versions[medium] += 1
 
+    def about_to_write(self, medium: str) -> None:
+        """Keep the list for `lagging`, unless the latest writes began before it was last read."""
+        if medium in self._read_since or medium not in self._earlier:
+            self._earlier[medium] = dict(self._lists[medium])
+            self._read_since.discard(medium)
+
+    def was_read(self, medium: str) -> None:
+        """Somebody read the list: what is written from now on is later than what is there."""
+        self._read_since.add(medium)
+
+    def lagging(self) -> Account:
+        """The account as a server knows it that has not heard of the latest writes."""
+        lists = {medium: self._earlier.get(medium, kept) for medium, kept in self._lists.items()}
+        return Account(self.name, self.id, self.catalogue, lists, profile=self.profile, private=self.private)
+
     def patch(
         self, medium: str, id: int, form: Mapping[str, str], now: datetime, settings: Settings = DEFAULTS
     ) -> Status:
         """Add the title, or change only what the form names; the answer is the full list status.
 
-        Nothing is filled in by itself: a title set to completed keeps its progress and its dates
-        (Zai-Kun/AniWatch pull request 3). Raises Refusal: 404 for an unknown title, 400 for one that waits for approval
+        Nothing is filled in by itself, unless the settings say so: a title set to completed keeps its progress and its
+        dates (Zai-Kun/AniWatch pull request 3). Raises Refusal: 404 for an unknown title, 400 for one that waits for approval
         or a form that is not right. Nothing changes then.
         """
         title = self.catalogue.get(medium, id)
@@ -94,6 +112,8 @@ class Account:
             raise Refusal(400, "invalid_content", "Invalid content")
         changes = read_form(MEDIA[medium], form, title, settings)
         before = self._lists[medium].get(id)
+        if settings.fills_in == "on":
+            changes = _filled_in(MEDIA[medium], before or {}, changes, title, now) | changes
         if before is None and "status" not in changes:
             changes["status"] = self._new_status(medium, settings)
         return self._store(medium, id, {**(before or {}), **changes}, now)
@@ -129,3 +149,15 @@ class Account:
     def _full(self, medium: str, status: Status) -> Status:
         shown = MEDIA[medium].shown(status, MEDIA[medium].all_columns)
         return {name: list(value) if isinstance(value, list) else value for name, value in shown.items()}
+
+
+def _filled_in(
+    medium: Medium, before: Mapping[str, Any], changes: Mapping[str, Any], title: Mapping[str, Any], now: datetime
+) -> Status:
+    """What a site that fills in by itself sets beside `changes`."""
+    totals = {one.read: title.get(one.total) or 0 for one in medium.members if one.total}
+    if changes.get("status", before.get("status")) == "completed":
+        filled = {name: total for name, total in totals.items() if total} if "status" in changes else {}
+        return filled | ({} if before.get("finish_date") else {"finish_date": now.strftime("%Y-%m-%d")})
+    is_last = any(total and changes.get(name) == total for name, total in totals.items())
+    return {"status": "completed"} if is_last and "status" not in changes else {}

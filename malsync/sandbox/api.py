@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from malsync.sandbox.account import Account
-from malsync.sandbox.errors import ExpiredToken, Refusal, bad_request, not_found
+from malsync.sandbox.errors import ExpiredToken, Refusal, SandboxError, bad_request, not_found
 from malsync.sandbox.exchange import EVERYTHING, Answer, Call
 from malsync.sandbox.fields import Teller
 from malsync.sandbox.forum import ForumReader
@@ -32,6 +33,7 @@ class Api:
     def __init__(self, world: World, settings: Settings) -> None:
         self._world = world
         self._settings = settings
+        self._merged = _merged_titles(settings.merged_titles)
         teller = Teller(Library(world.catalogue), settings)
         self._lists = ListReader(world.catalogue, teller, settings)
         self._titles = TitleReader(world.catalogue, teller, settings)
@@ -79,6 +81,10 @@ class Api:
             raise not_found()
         if medium.name in owner.private and call.user is not owner:
             raise Refusal(403, self._settings.private_error)
+        if call.lags:
+            owner = owner.lagging()
+        else:
+            owner.was_read(medium.name)
         path = call.path if self._settings.next_user == "kept" else call.path.replace("@me", owner.name)
         return Answer(body=self._lists.page(owner, medium, call, call.origin + path))
 
@@ -104,10 +110,11 @@ class Api:
 
     def update(self, call: Call) -> Answer:
         """PATCH and PUT of my_list_status: the same partial update; the answer has every member."""
-        medium, id = MEDIA[call.where["medium"]], call.where["id"]
-        user = call.me
+        medium, user = MEDIA[call.where["medium"]], call.me
         if call.body and not call.form:
             raise bad_request("invalid content type")
+        user.about_to_write(medium.name)
+        id = self._followed(user, medium.name, call.where["id"])
         before = user.kept(medium.name).get(id)
         user.patch(medium.name, id, call.form, self._world.clock(), self._settings)
         shown = user.kept(medium.name)[id]
@@ -119,15 +126,28 @@ class Api:
     def delete(self, call: Call) -> Answer:
         """DELETE of my_list_status: `[]`; what a second one says beside its 404 is a switch."""
         user, medium, id = call.me, call.where["medium"], call.where["id"]
+        user.about_to_write(medium)
         try:
             # One that is not there is a 404, whether the DELETE is stored or not.
             if EVERYTHING not in call.lost or id not in user.kept(medium):
                 user.delete(medium, id)
         except Refusal as no:
+            # One observer saw a 200 for what was not on the list, and a 404 only for an id that no title has.
+            if self._settings.delete_absent == "200" and self._world.catalogue.get(medium, id) is not None:
+                return Answer.json([])
             if no.status != 404 or self._settings.delete_404 == "object":
                 raise
             return Answer(404, b"null" if self._settings.delete_404 == "null" else b"")
         return Answer.json([])
+
+    def _followed(self, user: Account, medium: str, id: int) -> int:
+        """The id that a title has now; where it became another, its entry goes along (erengy/taiga issues 859 and 627)."""
+        now = self._merged.get((medium, id), id)
+        entries = user.kept(medium)
+        if now != id and id in entries:
+            user.put_entry(medium, now, entries.get(now, entries[id]))
+            user.put_entry(medium, id, None)
+        return now
 
     def boards(self, _: Call) -> Answer:
         """GET /forum/boards."""
@@ -147,6 +167,17 @@ class Api:
             status = self._settings.me_without_user
             raise Refusal(status, {400: "bad_request", 401: "invalid_token", 403: "forbidden"}[status])
         return call.user
+
+
+def _merged_titles(text: str) -> dict[tuple[str, int], int]:
+    """The setting `merged_titles`, read. Raises SandboxError where it is not right."""
+    merged = {}
+    for part in filter(None, text.split(",")):
+        found = re.fullmatch(r"\s*(anime|manga):(\d{1,18})=\1:(\d{1,18})\s*", part)
+        if found is None:
+            raise SandboxError(f"merged_titles cannot be {text!r}; use anime:1=anime:5, several joined by commas")
+        merged[found[1], int(found[2])] = int(found[3])
+    return merged
 
 
 def _lost(

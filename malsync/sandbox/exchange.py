@@ -24,8 +24,9 @@ class Call:
     `headers` have lower-case names, and `most` is the greatest limit that it may name: 0 where it asks for no page.
     `user` is whose access token it bore.
 
-    Faults set `more`, the entries that a page has too many, and `lost`: the members of a write that are not stored, by
-    the names of GET or EVERYTHING, each with whether the answer shows them all the same.
+    Faults set `more`, the entries that a page has too many, `lags`: the list is told as it was before the latest writes,
+    and `lost`: the members of a write that are not stored, by the names of GET or EVERYTHING, each with whether the answer
+    shows them all the same.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Call:
     most: int = 0
     user: Account | None = None
     more: int = 0
+    lags: bool = False
     lost: dict[str, bool] = field(default_factory=dict)
 
     @cached_property

@@ -219,6 +219,10 @@ def _overlap(_world: World, call: Call, _values: Values) -> None:
     call.more = 1
 
 
+def _lag(_world: World, call: Call, _values: Values) -> None:
+    call.lags = True
+
+
 # Writes.
 
 
@@ -276,6 +280,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("edit", "the score of an entry changes just before the answer", before=_edit, strikes=LISTS, keys=_TITLE),
         Kind("add", "a title is added to the list just before the answer", before=_add, strikes=LISTS, keys=_TITLE),
         Kind("remove", "an entry is removed just before the answer", before=_remove, strikes=LISTS, keys=_TITLE),
+        Kind("stale", "the list is as it was before the latest writes through the API", before=_lag, strikes=LISTS),
         Kind("expire", "all access tokens expire just before the answer", before=_expire),
         Kind("unstored", "the write is answered as if stored, and is not", before=_unstored, strikes=WRITES, keys=_LIE),
         Kind("meanwhile", "the entry changes just before the write", before=_meanwhile, strikes=WRITES, keys=_OTHER),

@@ -55,6 +55,16 @@ class Settings:
     )
     tag_entities: str = _switch("raw", "the same for each tag", "encoded", "raw")
     delete_404: str = _switch("object", "the body of a DELETE that finds nothing", "object", "null", "empty")
+    delete_absent: str = _switch("404", "a DELETE of a title that is not on the list", "404", "200")
+    fills_in: str = _switch(
+        "off",
+        "whether `completed` sets the progress and the finish date, and the last episode or chapter `completed`",
+        "off", "on",
+    )  # fmt: skip
+    merged_titles: str = _switch(
+        "",
+        "titles that became another: `anime:1=anime:5`, several joined by commas; a write of the first goes to the second",
+    )
     private_error: str = _switch("not_permitted", "`error` in the 403 of another user's private list")
     not_found_message: str = _switch("", "`message` in a 404")
     me_without_user: int = _switch(403, "the status of `@me` with a client id alone", "400", "401", "403")

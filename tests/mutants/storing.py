@@ -245,10 +245,24 @@ STORING: tuple[Mutant, ...] = (
     mutant(
         "another program's database is taken for a mirror",
         "mirror/database.py",
-        "if application != APPLICATION_ID and (tables or application or version):",
+        "if application != APPLICATION_ID and (objects or application or version):",
         "if application != APPLICATION_ID and version:",
         "mirror_file",
         "mirror",
+    ),
+    mutant(
+        "a mirror with somebody else's trigger is opened all the same",
+        "mirror/database.py",
+        "    if found is not None:\n",
+        "    if found is not None and version > VERSION:\n",
+        "mirror_file",
+    ),
+    mutant(
+        "a column that malsync did not create is overlooked",
+        "mirror/schema.py",
+        "if columns := _columns(connection, name) - _columns(ours, name):",
+        "if columns := _columns(ours, name) - _columns(connection, name):",
+        "mirror_file",
     ),
     mutant(
         "a rebuilt mirror calls every list an import",
@@ -345,8 +359,8 @@ STORING: tuple[Mutant, ...] = (
     mutant(
         "a new mirror lacks what the last migration makes",
         "mirror/schema.py",
-        "    for migration in _MIGRATIONS:\n        migration(connection)",
-        "    for migration in _MIGRATIONS[:-1]:\n        migration(connection)",
+        "    for migration in migrations:\n        migration(connection)",
+        "    for migration in migrations[:-1]:\n        migration(connection)",
         "upgrade",
     ),
     mutant(
