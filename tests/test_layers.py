@@ -26,6 +26,7 @@ LAYERS = {
     "snapshot": "core",
     "diff": "core",
     "suspicion": "core",
+    "standing": "core",
     "plan": "core",
     "judging": "core",
     "revert": "core",

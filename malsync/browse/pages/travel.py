@@ -10,9 +10,14 @@ from malsync.browse import charts
 from malsync.browse.charts import Bar
 from malsync.browse.frame import Asked, Row, medium_of
 from malsync.browse.pages.title import changes_between
+from malsync.browse.queries import ALARMING
 from malsync.medium import MEDIA
 from malsync.render import DONE
 
+_SUSPECTS = f"""
+    SELECT snapshot.*, before.id AS before FROM {ALARMING} AND series.user = :user
+    ORDER BY snapshot.taken_at DESC, snapshot.id DESC LIMIT :rows
+"""
 PAGE = 100
 _DAYS, _BARS = 400, 60
 _ALL = "SELECT count(*) AS entries FROM snapshot JOIN series ON series.id = snapshot.series WHERE series.user = :user"
@@ -40,17 +45,28 @@ async def snapshots(asked: Asked) -> Any:
 
 
 async def suspects(asked: Asked, most: int) -> list[Row]:
-    """The snapshots at which suspiciously much changed, the newest first, each with the runs that took it back."""
-    rows = await asked.rows("suspicious", user=asked.user_id, rows=most)
+    """The snapshots at which suspiciously much changed, the newest first, each with what is left of that (`standing`), the
+    command that undoes it, if that is worth it, and the runs that did."""
+    rows = await asked.mirror.found(_SUSPECTS, user=asked.user_id, rows=most)
     runs = await asked.mirror.found(_TAKEN_BACK, user=asked.user_id) if rows else []
     return [
         {
             **told(row),
-            "revert": asked.typed(f"revert {row['before']} {row['id']}"),
+            **await advice(asked, row["before"], row["id"]),
             "runs": [run for run in runs if run["bad"] == row["id"]],
         }
         for row in rows
     ]
+
+
+async def advice(asked: Asked, before: int, after: int) -> Row:
+    """What is left of the changes between two snapshots: `standing`, and the command that undoes them (`revert`), empty where
+    that would do no good."""
+    standing = await asked.mirror.standing(before, after)
+    return {
+        "standing": standing,
+        "revert": asked.typed(f"revert {before} {after}") if standing.is_worth_undoing else "",
+    }
 
 
 async def days(asked: Asked) -> Any:
@@ -62,7 +78,17 @@ async def days(asked: Asked) -> Any:
         if row["source"] != "import":  # an import says nothing of its day, which does not count it either
             first[row["taken_at"][:10]] = row
             last.setdefault(row["taken_at"][:10], row)
-    found = [{**row, **_ends(first.get(row["day"]), last.get(row["day"]))} for row in rows]
+    standings: dict[str, list[Row]] = {}
+    for suspect in await suspects(asked, 20):
+        standings.setdefault(suspect["taken_at"][:10], []).append(suspect)
+    found = [
+        {
+            **row,
+            **_ends(first.get(row["day"]), last.get(row["day"])),
+            "suspects": standings.get(row["day"], []),
+        }
+        for row in rows
+    ]
     return await asked.page(
         "days.html",
         rows=found,
@@ -117,7 +143,7 @@ async def changes(asked: Asked) -> Any:
     is_own = asked.user is not None and asked.user["own"] and any(one["rows"] for one in lists.values())
     return await asked.page(
         "changes.html", known=known, start=start, to=to, lists=lists, earlier=step_back, later=step_on,
-        revert=asked.typed(f"revert {start} {to}") if is_own else "",
+        advice=await advice(asked, start, to) if is_own else None,
     )  # fmt: skip
 
 
