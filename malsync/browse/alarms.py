@@ -104,8 +104,9 @@ class Alarms:
         if good is not None and good != before:
             whole = self._snapshot(dict.fromkeys(MEDIA, good), changes)
             was, is_now = (_between(whole, one, changes) for one in (a, b))
-            return distance(is_now.values()) < distance(was.values())
-        # A list that nothing is said against may have been damaged all the same: by fewer changes, or accepted by mistake.
+            if distance(is_now.values()) < distance(was.values()):
+                return True
+        # A list that nothing is said against may be damaged all the same: by fewer changes, or accepted by mistake.
         harm: dict[Key, Change] = {}
         for row in reversed(self._ask(_EARLIER, user=header["user"], snapshot=before)):
             then, _ = self._changes(row["before"], row["id"])
