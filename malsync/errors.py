@@ -14,6 +14,7 @@
     ├── MirrorError           6   the mirror is not ours, newer than this program, or cannot be written
     │   └── Damaged               it is no whole database any more, or does not rebuild to what was stored
     ├── Refused               7   a guard refused; nothing was sent or stored
+    │   ├── Cancelled             the user answered no
     │   └── Busy                  another malsync, or another program, is at work on this home folder
     └── Interrupted         130   Ctrl-C, in the middle of a run that can be resumed
 
@@ -125,6 +126,10 @@ class Refused(MalsyncError):
     """A guard refused; nothing was sent and nothing was stored."""
 
     exit = Exit.REFUSED
+
+
+class Cancelled(Refused):
+    """The user answered no. That is no error, and is not called one."""
 
 
 class Busy(Refused):

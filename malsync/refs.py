@@ -18,6 +18,7 @@ LIVE = "live"
 EXAMPLES = "live, latest, latest~1, good, 12, 2026-11, yesterday, bob@latest, ./list.json"
 
 _LATEST = re.compile(r"latest(?:~(\d{1,9}))?")
+_YEAR = re.compile("(?:19|20|21)[0-9]{2}")
 _PATH_ENDS = (".json", ".xml", ".gz")
 
 
@@ -178,7 +179,12 @@ def _by_number(reference: Reference, sources: Sources) -> "Info":
     infos = sources.mirror.infos()
     found = next((info for info in infos if str(info.number) == reference.which.lstrip("0")), None)
     if found is None:
-        raise UsageError(f"There is no snapshot {reference.which}.", "List them: malsync snapshots")
+        raise UsageError(
+            f"There is no snapshot {reference.which}.",
+            f"A year is not a reference: give a month or a day, as in {reference.which}-12. Snapshots: malsync snapshots"
+            if _YEAR.fullmatch(reference.which)
+            else "List them: malsync snapshots",
+        )
     if reference.who is not None and sources.whose(reference.who).key != found.user.key:
         raise UsageError(
             f"Snapshot {found.number} is not {reference.who}'s but {found.user.name}'s.", "List them: malsync snapshots"

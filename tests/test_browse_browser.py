@@ -145,7 +145,7 @@ def test_home_says_who_how_much_and_whether_the_last_backup_is_whole(page: Page,
         newest = max(entries.values(), key=lambda entry: entry["updated_at"])["updated_at"]
         first = shelf.locator("li a").first.get_attribute("href") or ""
         assert entries[int(first.rpartition("/")[2])]["updated_at"] == newest
-    expect(page.get_by_text("One earlier day on which suspiciously much changed")).to_be_visible()
+    expect(page.get_by_text("One earlier day with unusually many changes")).to_be_visible()
 
     page.get_by_role("link", name="Time travel").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("History")

@@ -227,7 +227,7 @@ def test_the_history_tells_of_the_day_on_which_too_much_changed_with_the_command
     archived: Archive, visit: Visitor
 ) -> None:
     command = f"malsync revert {archived.vandalised - 1} {archived.vandalised}"
-    visit("/").says("One earlier day on which suspiciously much changed")
+    visit("/").says("One earlier day with unusually many changes")
     visit("/snapshots").says("entries were changed or removed at once", command)
     assert [row["revert"] for row in told(visit, "/mirror/suspicious?user=1")] == [command]
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from malsync.cli.columns import Column, show
+from malsync.cli.columns import Column, gap_for, show
 
 WORDS = ("a", "title", "of the", "無職転生", "—", "é", "endlessness", "", "x" * 14, "one\ntwo", " ", "  ")
 CELLS = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
@@ -29,7 +29,8 @@ def tables(draw: st.DrawFn) -> tuple[list[Column], list[list[str]]]:
 
 
 def by_rich(console: Console, columns: list[Column], rows: list[list[str]]) -> None:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    gap = gap_for(columns, rows, console.width)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, gap // 2))
     for name, is_right, is_long, most in columns:
         table.add_column(
             name,
@@ -64,7 +65,22 @@ def test_a_table_is_what_rich_makes_of_it_on_a_terminal(
 
 @given(tables())
 def test_a_table_is_what_rich_makes_of_it_in_a_pipe(table: tuple[list[Column], list[list[str]]]) -> None:
-    assert printed(show, *table) == printed(by_rich, *table, width=10_000)
+    lines = printed(show, *table).split("\n")
+
+    assert lines == [line.rstrip() for line in printed(by_rich, *table, width=10_000).split("\n")]
+
+
+@pytest.mark.parametrize("width", [60, 70, 80, 100])
+def test_no_word_is_broken_while_there_is_room_for_it(width: int) -> None:
+    names = ["#", "taken", "user", "anime", "manga", "remarks"]
+    columns = [Column(name, False, name == "remarks", None) for name in names]
+    remark = "suspicious; before-run; moved the whole collection"
+    rows = [["12", "2026-11-30 19:54", "sandbox_mika", "18335", "1637", remark]]
+
+    shown = printed(show, columns, rows, force_terminal=True, width=width)
+
+    assert max(map(len, shown.splitlines())) <= width
+    assert set(remark.split()) <= set(shown.split())
 
 
 def test_no_cell_of_a_long_list_is_laid_out_by_rich(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -736,11 +736,19 @@ def test_a_season_and_suggestions_are_kept_in_their_order(malsync: Malsync, box:
     assert_sound(malsync.home)
 
 
-@pytest.mark.parametrize("arguments", [["1850", "fall"], ["2020", "autumn"], ["now", "fall"]])
+@pytest.mark.parametrize("arguments", [["1850", "fall"], ["2020", "monsoon"], ["now", "fall"], ["1850", "2020"]])
 def test_a_season_that_there_is_not_is_wrong_usage(malsync: Malsync, arguments: list[str]) -> None:
     message = malsync.error("fetch", "season", *arguments, exit_code=2)["message"]
 
     assert re.match(r"Invalid value for '(YEAR|SEASON)': ", message)
+
+
+@pytest.mark.parametrize("words", [["fall", "2020"], ["2020", "autumn"], ["Autumn", "2020"], ["2020", "FALL"]])
+def test_a_season_may_be_written_either_way_round(malsync: Malsync, words: list[str]) -> None:
+    document = malsync.json("fetch", "season", *words)
+
+    assert (document["year"], document["season"]) == (2020, "fall")
+    assert document["titles"] == malsync.json("fetch", "season", "2020", "fall")["titles"]
 
 
 def test_a_season_may_be_in_capitals(malsync: Malsync) -> None:

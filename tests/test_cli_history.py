@@ -1,10 +1,14 @@
 """`history` and `snapshots`: how a list came to be what it is."""
 
+import re
+
 import pytest
+from rich.cells import cell_len
 
 from malsync.sandbox import Sandbox
 from tests.harness import Malsync
 from tests.servers import FarSide, entry, mal, page
+from tests.terminal import on_terminal
 
 
 def test_a_version_stands_wherever_the_entry_changed_came_or_went(malsync: Malsync, box: Sandbox) -> None:
@@ -140,9 +144,93 @@ def test_what_is_special_about_a_snapshot_is_remarked(malsync: Malsync, box: San
 
     lines = malsync.ok("snapshots").stdout.splitlines()[2:]
 
-    assert lines[0].rstrip().endswith("the first")
-    assert lines[1].rstrip().endswith("public")
-    assert "suspicious (manga: the list is empty, and had 90 entries)" in lines[2]
+    assert lines[0].endswith("the first")
+    assert lines[1].endswith("public")
+    assert lines[2].endswith(" suspicious")
+    assert lines[3] == (
+        "3: manga: the list is empty, and had 90 entries. 90 of 90 still in force. "
+        "To undo only these changes: malsync revert 1 3"
+    )
+
+
+def test_one_footnote_says_why_each_of_several_nights_is_suspicious(malsync: Malsync, box: Sandbox) -> None:
+    malsync.ok("backup")
+    box.world.put_state({"accounts": {box.user: {"anime": []}}})
+    for _ in range(3):
+        malsync.ok("backup", exit_code=8)
+
+    out = malsync.ok("snapshots").stdout
+
+    assert [line.split(":")[0] for line in out.splitlines() if "the list is empty" in line] == ["2-4"]
+
+
+def test_snapshots_break_no_word_on_eighty_columns(malsync: Malsync, box: Sandbox) -> None:
+    malsync.ok("backup", "--note", "before the great clean-up of everything")
+    malsync.ok("backup", "--user", "sandbox_theo")
+    box.world.put_state({"accounts": {box.user: {"manga": []}}})
+    malsync.ok("backup", exit_code=8)
+
+    _, screen = on_terminal(malsync, "snapshots")
+
+    words = {word for line in screen.splitlines() for word in re.sub(r"\x1b\[[0-9;]*m", "", line).split()}
+    assert {"suspicious", "public", "before", "great", "clean-up", "everything"} <= words
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in screen.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("command", [["snapshots"], ["show", "latest"], ["accounts"], ["runs"]])
+def test_a_piped_table_has_no_blanks_at_the_ends_of_its_lines(
+    malsync: Malsync, box: Sandbox, command: list[str]
+) -> None:
+    malsync.ok("backup", "--note", "a note that is quite long")
+    box.edit(box.user, "anime", min(box.entries(box.user, "anime")), score=3)
+    malsync.ok("restore", "latest", "--yes")
+    malsync.ok("backup")
+
+    lines = malsync.ok(*command).stdout.splitlines()
+
+    assert len(lines) > 2
+    assert lines == [line.rstrip() for line in lines]
+
+
+@pytest.mark.parametrize("columns", [50, 80, 120])
+def test_history_goes_on_indented_and_breaks_no_word(malsync: Malsync, box: Sandbox, columns: int) -> None:
+    id = min(box.entries(box.user, "anime"))
+    comments = "一 二三 " + "a comment that goes on and on " * 3
+    malsync.ok("backup")
+    box.edit(box.user, "anime", id, score=1, start_date="2014-11-23", num_episodes_watched=1, comments=comments)
+    malsync.ok("backup")
+    whole = malsync.ok("history", f"anime:{id}").stdout
+
+    _, screen = on_terminal(malsync, "history", f"anime:{id}", columns=columns)
+
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in screen.splitlines()]
+    assert max(map(cell_len, lines)) <= columns
+    assert screen.split()[-20:] == whole.split()[-20:]
+    assert all(line.startswith("      ") for line in lines[1:] if not re.match(r"  \d{4}-", line))
+    assert len(lines) > len(whole.splitlines())
+
+
+def test_a_misspelt_title_is_guessed_at(malsync: Malsync, box: Sandbox) -> None:
+    id = min(box.entries(box.user, "anime"))
+    with box.world.lock:
+        box.world.catalogue.put("anime", {**box.world.catalogue.known("anime", id), "title": "Cowboy Bebop: The Movie"})
+    malsync.ok("backup")
+
+    assert "Did you mean 'Cowboy Bebop: The Movie'?" in malsync.error("history", "cowboy beebop", exit_code=2)["hint"]
+    assert "Did you mean" not in malsync.error("history", "qqqqqqqq zzzzz", exit_code=2)["hint"]
+    assert "Did you mean 'Cowboy Bebop: The Movie'?" in malsync.ok("show", "1", "--search", "cowbyo bebop").stderr
+
+
+def test_no_title_of_another_user_is_guessed(malsync: Malsync, box: Sandbox) -> None:
+    only_theirs = min(box.entries("sandbox_theo", "anime").keys() - box.entries(box.user, "anime").keys())
+    with box.world.lock:
+        known = box.world.catalogue.known("anime", only_theirs)
+        box.world.catalogue.put("anime", {**known, "title": "Zzyzx Qwertz Road"})
+    malsync.ok("backup")
+    malsync.ok("backup", "--user", "sandbox_theo")
+
+    assert "Zzyzx" not in malsync.error("history", "zzyzx qwertz rod", exit_code=2)["hint"]
+    assert "Zzyzx" in malsync.error("history", "zzyzx qwertz rod", "--account", "sandbox_theo", exit_code=2)["hint"]
 
 
 def test_without_any_snapshot_there_is_an_empty_list_and_advice(malsync: Malsync) -> None:

@@ -109,6 +109,13 @@ def test_wrong_usage_ends_with_2_and_names_the_help(malsync: Malsync, words: lis
         ("fetch details --max-age nan", "Invalid value for '--max-age': 'nan' is not a number."),
         ("resume x", "Invalid value for '[RUN]': 'x' is not a whole number."),
         ("browse --port 99999", "Invalid value for '--port': 99999 is not from 0 to 65535."),
+        ("fetch season 2026 2025", "A season has a year and a name."),
+        ("fetch season fall spring", "A season has a year and a name."),
+        (
+            "schedule anacron",
+            "Invalid value for '[KIND]': 'anacron' is not one of 'systemd', 'cron', 'launchd', 'windows', 'github'.",
+        ),
+        ("completion tcsh", "Invalid value for '[SHELL]': 'tcsh' is not one of 'bash', 'zsh', 'fish'."),
         ("fetch season 2026", "Missing argument 'SEASON'. Choose from: winter, spring, summer, fall"),
         ("fetch forum topic 0", "Invalid value for 'ID': 0 is no number that MAL gives."),
         ("--account= backup", "Invalid value for '--account': it is empty."),

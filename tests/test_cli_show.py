@@ -79,7 +79,7 @@ def test_the_search_is_for_any_part_of_a_title_in_any_case(malsync: Malsync, box
     assert malsync.json("show", "latest", "--search", "no title is called this")["entries"] == []
     none = malsync.ok("show", "latest", "--search", "attack on titan")
     assert none.stdout == ""
-    assert "Nothing on that list fits.\nTitles are as MAL has them" in none.stderr
+    assert "No entries match.\nMAL lists titles in romanised Japanese." in none.stderr
 
 
 def test_the_live_list_is_read_and_not_stored(malsync: Malsync, box: Sandbox) -> None:
@@ -147,3 +147,34 @@ def test_mal_s_own_export_can_be_shown(offline: Malsync) -> None:
 
     assert document["from"]["user"] == "mika"
     assert [entry["title"] for entry in document["entries"]] == ["20th Century Boys", "Berserk", "Fullmetal Alchemist"]
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("plan-to-watch", "plan_to_watch"),
+        ("ptw", "plan_to_watch"),
+        ("Plan to Read", "plan_to_read"),
+        ("PTR", "plan_to_read"),
+        ("on-hold", "on_hold"),
+        ("Completed", "completed"),
+    ],
+)
+def test_a_status_may_be_written_as_people_write_it(malsync: Malsync, words: str, status: str) -> None:
+    malsync.ok("backup")
+
+    shown = malsync.json("show", "latest", "--status", words)["entries"]
+
+    assert shown == malsync.json("show", "latest", "--status", status)["entries"]
+    assert {item["list_status"]["status"] for item in shown} == {status}
+    assert malsync.json("restore", "latest", "--status", words, "--dry-run")["changes"] == []
+
+
+def test_a_year_is_no_reference_and_is_told_so(malsync: Malsync) -> None:
+    malsync.ok("backup")
+
+    error = malsync.error("show", "2020", exit_code=2)
+
+    assert error["message"] == "There is no snapshot 2020."
+    assert error["hint"].startswith("A year is not a reference: give a month or a day, as in 2020-12.")
+    assert "year" not in malsync.error("show", "424", exit_code=2)["hint"]

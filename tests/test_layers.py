@@ -27,6 +27,7 @@ LAYERS = {
     "diff": "core",
     "plain": "core",
     "suspicion": "core",
+    "standing": "core",
     "plan": "core",
     "judging": "core",
     "revert": "core",

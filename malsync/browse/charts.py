@@ -52,7 +52,8 @@ def columns(title: str, bars: Sequence[Bar]) -> Markup:
         if place % every == every // 2 or every == 1
     )
     peak = Markup('<text class="peak" x="0" y="12">{:,.0f}</text>').format(most) if len(bars) > _TOLD else ""
-    return Markup('<svg class="chart" role="img" aria-label="{}">{}{}{}</svg>').format(title, drawn, labels, peak)
+    role = "group" if any(one.href for one in bars) else "img"
+    return Markup('<svg class="chart" role="{}" aria-label="{}">{}{}{}</svg>').format(role, title, drawn, labels, peak)
 
 
 def _anchored(x: float, label: str) -> tuple[float, str]:
@@ -122,7 +123,10 @@ def line(title: str, series: Sequence[tuple[str, Sequence[Point]]], *, small: bo
         for one in points
     )
     peak = Markup('<text class="peak" x="0" y="12">{:,.0f}</text>').format(most)
-    return Markup('<svg class="chart line" role="img" aria-label="{}">{}{}{}</svg>').format(title, lines, dots, peak)
+    role = "group" if dots else "img"
+    return Markup('<svg class="chart line" role="{}" aria-label="{}">{}{}{}</svg>').format(
+        role, title, lines, dots, peak
+    )
 
 
 def _points(points: Sequence[Point], most: float) -> str:

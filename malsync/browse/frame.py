@@ -149,14 +149,20 @@ class NoSuchUser(Base400):
 
 async def asked(browse: "Browse", request: Any) -> Asked:
     """The request, with the user whom it names, else the one to begin with. Raises NoSuchUser."""
-    users = await browse.mirror.found(_USERS)
-    if (first := browse.begins_with) is not None:
-        users.sort(key=lambda user: _user(user).key != first.key)
+    users, user = await users_of(browse, request)
     named = request.args.get("user")
-    user = next((user for user in users if named in (None, "", str(user["id"]))), None)
     if named and user is None:
         raise NoSuchUser(f"There is no MAL user {named} in the mirror.")
     return Asked(browse, request, users, user)
+
+
+async def users_of(browse: "Browse", request: Any) -> tuple[list[Row], Row | None]:
+    """Every MAL user in the mirror, the one to begin with first, and the one whom the request names, if there is such a one."""
+    users = await browse.mirror.found(_USERS)
+    if (first := browse.begins_with) is not None:
+        users.sort(key=lambda user: _user(user).key != first.key)
+    named = None if request is None else request.args.get("user")
+    return users, next((user for user in users if named in (None, "", str(user["id"]))), None)
 
 
 def _user(row: Row) -> User:

@@ -1,8 +1,11 @@
 """Datasette as we run it: one database, read-only whatever happens, our templates and queries, errors in words."""
 
+import asyncio
 import sqlite3
 from asyncio import Future
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +15,9 @@ from datasette.database import Database, QueryInterrupted
 from datasette.plugins import pm
 
 from malsync.browse import plugin, queries
+from malsync.browse.alarms import Alarms
 from malsync.snapshot import User
+from malsync.standing import Standing
 from malsync.wording import DEFAULT_ACCOUNT
 
 NAME = "mirror"
@@ -43,16 +48,41 @@ class ReadOnly(Database):
     """A file that is only read, through connections that SQLite itself forbids to write, and to open or make any other
     file; never taken for unchanging."""
 
+    @property
+    def _uri(self) -> str:
+        return f"{Path(self.path).absolute().as_uri()}?mode=ro"
+
     def connect(self, write: bool = False) -> sqlite3.Connection:
         """A connection for one of Datasette's threads. Raises sqlite3.OperationalError for `write`."""
         if write:
             raise sqlite3.OperationalError("the mirror is only read here")
-        uri = f"{Path(self.path).absolute().as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=5.0)
+        connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False, timeout=5.0)
         connection.execute("PRAGMA query_only = ON")
         connection.set_authorizer(_may)
+        connection.create_function("standing", 2, self._standing_in_words)
         self._all_file_connections.append(connection)
         return connection
+
+    @cached_property
+    def alarms(self) -> Alarms:
+        """Whether to recommend undoing what changed between two snapshots."""
+        return Alarms(self._ask)
+
+    async def standing(self, before: int, after: int) -> Standing:
+        """What is left of the changes between two snapshots, found out beside the pages."""
+        return await asyncio.get_running_loop().run_in_executor(None, self.alarms.standing, before, after)
+
+    def _ask(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        # A connection of its own: this is called inside of a statement, too, and not by Datasette's threads alone.
+        with closing(sqlite3.connect(self._uri, uri=True, timeout=5.0)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(sql, values)]
+
+    def _standing_in_words(self, before: Any, after: Any) -> str | None:
+        """The SQL function `standing(before, after)`, for the queries under Data."""
+        if not isinstance(before, int) or not isinstance(after, int):
+            return None
+        return str(self.alarms.standing(before, after))
 
     async def execute(self, sql: str, params: Any = None, **named: Any) -> Any:
         """As Datasette's own, which would print statements that fail, with their values."""

@@ -1,5 +1,6 @@
 """What we hang into Datasette: our pages' addresses, what templates may use, and errors that say no more than they must."""
 
+import re
 import sqlite3
 from typing import Any
 
@@ -10,7 +11,7 @@ from datasette.views.base import DatasetteError
 
 from malsync import __version__
 from malsync.browse import charts, pages, queries, show
-from malsync.browse.frame import pictures
+from malsync.browse.frame import pictures, users_of
 from malsync.medium import MEDIA
 
 NAVIGATION = (
@@ -50,14 +51,19 @@ def extra_template_vars(datasette: Any, request: Any) -> Any:
         path = request.path if request is not None else "/"
         try:
             sources, choices = await pictures(datasette), await _choices(datasette, path)
+            users, user = await users_of(datasette, request)
         except (sqlite3.DatabaseError, QueryInterrupted):
-            sources, choices = "", {}  # the page that says so is told this too
+            sources, choices, users, user = "", {}, [], None  # the page that says so is told this too
         return {
             "navigation": NAVIGATION,
             "here": _UNDER.get(path, path),
             "version": __version__,
             "cover": lambda address: show.allowed(address, sources),
             "choices": choices,
+            "users": users,
+            "user": user or next(iter(users), None),
+            # Datasette's pages show everybody's data: from there one goes home with another user.
+            "users_at": "" if any(re.match(address, path) for address, _ in pages.ROUTES) else "/",
             "query_groups": queries.groups(),
             "rows_of": query.medium if (query := _query_at(path)) else "",
         }

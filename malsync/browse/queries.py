@@ -131,6 +131,7 @@ def _filled(text: str, medium: Medium) -> str:
             for one in medium.writable
         ),
         "previous": PREVIOUS,
+        "alarming": ALARMING,
         "ranked": pairs(f"{medium.name}_ranking", "day", "type"),
         "in_season": pairs("season_title", "year", "season"),
         "medium": medium.name,
@@ -144,6 +145,15 @@ def _filled(text: str, medium: Medium) -> str:
 PREVIOUS = """SELECT earlier.id FROM snapshot AS earlier
     WHERE earlier.series = snapshot.series AND (earlier.taken_at, earlier.id) < (snapshot.taken_at, snapshot.id)
     ORDER BY earlier.taken_at DESC, earlier.id DESC LIMIT 1"""
+
+# Pairs of snapshots, one made just before the other, between which suspiciously much changed.
+ALARMING = f"""snapshot JOIN series ON series.id = snapshot.series JOIN mal_user ON mal_user.id = series.user
+JOIN snapshot AS before ON before.id =
+    ({PREVIOUS})
+WHERE snapshot.source IN ('backup', 'before-run')
+    AND (snapshot.suspicious <> '[]' AND before.suspicious = '[]'
+    OR (snapshot.updated + snapshot.removed >= 50
+        AND (snapshot.updated + snapshot.removed) * 10 > coalesce(before.anime, 0) + coalesce(before.manga, 0)))"""
 
 HERE = """snapshot.id = coalesce(nullif(:snapshot, ''),
     (SELECT id FROM snapshot WHERE {medium} IS NOT NULL ORDER BY taken_at DESC, id DESC LIMIT 1))"""

@@ -14,10 +14,16 @@ from malsync.errors import Exit, MalsyncError, UsageError
 from malsync.wording import ago, command
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from malsync.api import Client
     from malsync.backup import Backup
+    from malsync.browse.alarms import Alarms
     from malsync.mirror import Info, Mirror
     from malsync.snapshot import Snapshot, Source, User
+
+_JUDGED = 20
+"""Of so many suspicious snapshots, the newest ones, it is found out what is left of their changes."""
 
 
 @click.command(
@@ -33,8 +39,8 @@ if TYPE_CHECKING:
 @click.option(
     "--file", type=FILE, metavar="PATH", help="Also write the JSON snapshot; {user} and {date} are filled in."
 )
-@click.option("--note", default="", metavar="TEXT", help="A word to remember this snapshot by.")
-@click.option("--accept", is_flag=True, help="What looks suspicious was meant.")
+@click.option("--note", default="", metavar="TEXT", help="A note to remember this snapshot by.")
+@click.option("--accept", is_flag=True, help="Accept this list even though it looks suspicious.")
 @WAIT
 @pass_app
 def backup(app: App, user: str | None, file: str | None, note: str, accept: bool, wait: float) -> int:
@@ -91,13 +97,16 @@ def _backup(
             missing = max(0, counted - len(snapshot.entries(ANIME)))
             app.bind(account, user, missing if accept else min(missing, accepted))
         before = _one_before(mirror.infos(user), result.info)
+        undoing = _undone_by(app, mirror, before, result.info)
     try:
         written = file_for(result.snapshot) if file_for else None
     except UsageError as error:
         raise service.stored_all_the_same(result.info, error) from error
     for warning in result.warnings:
         app.output.warn(warning)
-    _report(app, result, before, written, _what_next(account, public))
+    _report(app, result, before, written)
+    if result.info.suspicious:
+        _warn_of(app, result.info, undoing, account, public)
     document = {**info_document(result.info, account), "requests": dict(client.requests)}
     return document, Exit.SUSPICIOUS if result.info.suspicious else Exit.OK
 
@@ -163,13 +172,22 @@ def _one_before(infos: "list[Info]", info: "Info") -> "Info | None":
     return max(before, key=lambda one: one.number, default=None)
 
 
-def _report(app: App, result: "Backup", before: "Info | None", written: Path | None, hint: str) -> None:
+def _undone_by(app: App, mirror: "Mirror", before: "Info | None", info: "Info") -> str:
+    """What is left of the changes of a suspicious backup, and what undoes them; empty where nothing changed."""
+    if before is None or not info.suspicious or not any(info.changes.values()):
+        return ""
+    from malsync.browse.alarms import Alarms
+
+    return _undoing(app, Alarms(mirror.ask), before, info)
+
+
+def _report(app: App, result: "Backup", before: "Info | None", written: Path | None) -> None:
     from malsync.render import counted, summary, visible
 
     info, say = result.info, app.output.say
     say(f"Snapshot {info.number} of {visible(info.user.name)}: {counted(info.counts)}", colour="green")
     if before is None:
-        say("  the first one")
+        say("  first snapshot")
     else:
         since = f"since snapshot {before.number} ({ago(before.taken_at, app.world.clock.now())})"
         changed = any(info.changes.values())
@@ -177,20 +195,21 @@ def _report(app: App, result: "Backup", before: "Info | None", written: Path | N
     say(f"  in {app.mirror_path}, read back and verified")
     if written is not None:
         say(f"  and in {written}")
-    if info.suspicious:
-        app.output.warn("This looks suspicious. It is stored and marked; the last good list stays what `good` means.")
-        for reason in info.suspicious:
-            app.output.warn(f"  {reason}")
-        app.output.warn(hint)
 
 
-def _what_next(account: str | None, public: str | None) -> str:
-    """What to type about these very lists when they look suspicious."""
+def _warn_of(app: App, info: "Info", undoing: str, account: str | None, public: str | None) -> None:
+    """Say why the list looks suspicious, and what to type about it."""
+    warn = app.output.warn
+    warn("This looks suspicious. It is stored and marked; the last good list stays what `good` means.")
+    for reason in info.suspicious:
+        warn(f"  {reason}")
     if account is None:
         look, accept = f"malsync diff {public}@good {public}@latest", f"malsync backup --user {public} --accept"
     else:
         look, accept = command("diff good latest", account), command("backup --accept", account)
-    return f"Look: {look}. If it was meant: {accept}"
+    warn(f"Look: {look}. If intended: {accept}")
+    if undoing:
+        warn(undoing)
 
 
 def info_document(info: "Info", account: str | None) -> dict[str, Any]:
@@ -224,6 +243,7 @@ def snapshots(app: App) -> None:
 
     with app.mirror() as mirror:
         infos = mirror.infos(app.named_user(mirror))
+        footnotes = [] if app.output.json or app.output.quiet else list(_footnotes(app, mirror, infos))
     names = {info.user.key: app.accounts.account_of(info.user) for info in infos}
     app.output.document(
         [{**info_document(info, names[info.user.key]), "covers": info.covers, "note": info.note} for info in infos]
@@ -233,13 +253,14 @@ def snapshots(app: App) -> None:
         return
     ahead = dated_ahead(infos, app.world.clock.now())
     app.name_future(ahead)
+    several = len(names) > 1
     app.output.table(
-        ["#", "taken", "user", "anime", "manga", "+", "~", "-", "remarks"],
+        ["#", "taken", *(["user"] if several else []), "anime", "manga", "+", "~", "-", "remarks"],
         [
             (
                 str(info.number),
                 local_time(info.taken_at),
-                visible(info.user.name),
+                *([visible(info.user.name)] if several else []),
                 *("-" if found is None else str(found) for found in info.counts.values()),
                 *(str(found or "") for found in info.changes.values()),
                 "; ".join([*(["dated in the future"] if info in ahead else []), *_remarks(info)]),
@@ -249,12 +270,45 @@ def snapshots(app: App) -> None:
         right=["#", "anime", "manga", "+", "~", "-"],
         long="remarks",
     )
+    for line in footnotes:
+        app.output.say(line, colour="yellow", indent=2)
+
+
+def _footnotes(app: App, mirror: "Mirror", infos: "list[Info]") -> "Iterator[str]":
+    """Why snapshots are suspicious; one line for those that are so for one reason, night after night."""
+    from malsync.browse.alarms import Alarms
+    from malsync.render import visible
+
+    alarms = Alarms(mirror.ask)
+    last: dict[int, Info] = {}
+    nights: dict[tuple[int, tuple[str, ...]], list[Info]] = {}
+    changed: dict[int, Info] = {}
+    for info in infos:
+        before, last[info.series] = last.get(info.series), info
+        if info.suspicious:
+            nights.setdefault((info.series, info.suspicious), []).append(info)
+            if before is not None and any(info.changes.values()):
+                changed[info.number] = before
+    judged = set(sorted(changed)[-_JUDGED:])
+    for (_, reasons), same in nights.items():
+        numbers = str(same[0].number) if len(same) == 1 else f"{same[0].number}-{same[-1].number}"
+        standings = [_undoing(app, alarms, changed[one.number], one) for one in same if one.number in judged]
+        yield " ".join([f"{numbers}: {visible('; '.join(reasons))}.", *standings])
+
+
+def _undoing(app: App, alarms: "Alarms", before: "Info", info: "Info") -> str:
+    """What is left of the changes from `before` to `info`, and the command that undoes them where that is worth it."""
+    standing, account = alarms.standing(before.number, info.number), app.accounts.account_of(info.user)
+    told = f"{str(standing).capitalize()}."
+    if account is None or not standing.is_worth_undoing:
+        return told
+    return f"{told} To undo only these changes: {command(f'revert {before.number} {info.number}', account)}"
 
 
 def _remarks(info: "Info") -> list[str]:
     from malsync.render import visible
 
-    suspicious = [f"suspicious ({visible(', '.join(info.suspicious))})"] if info.suspicious else []
+    suspicious = ["suspicious"] if info.suspicious else []
     source = [] if info.source == "backup" else [info.source]
     return suspicious + source + ([visible(info.note)] if info.note else [])
 

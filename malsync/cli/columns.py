@@ -13,7 +13,9 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-_BETWEEN = "   "
+_GAPS = (3, 1)
+"""Places between two columns: the second where the first would break words in two."""
+_LONGEST_WORD = 20
 _NARROWEST = 12  # where words are cut to less, rich may spend more than one line on them
 _ROOM_WHEN_PIPED = 1_000_000
 
@@ -45,9 +47,10 @@ def show(console: "Console", columns: Sequence[Column], rows: Sequence[Sequence[
 
     if not console.is_terminal:
         console.width = _ROOM_WHEN_PIPED
+    gap = gap_for(columns, rows, console.width)
     # Where there are no letters but ASCII's, rich draws other lines, and knows what to write for the rest.
-    widths = None if console.options.ascii_only else _fitted(columns, rows, console.width)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    widths = None if console.options.ascii_only else _fitted(columns, rows, console.width, gap)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, gap // 2))
     for place, column in enumerate(columns):
         table.add_column(
             column.name,
@@ -60,18 +63,40 @@ def show(console: "Console", columns: Sequence[Column], rows: Sequence[Sequence[
     if widths is None:
         for row in rows:
             table.add_row(*map(Text, row))
-    console.print(table)
-    if widths is not None and rows:
-        click.echo("\n".join(line for row in rows for line in _lines(console, columns, widths, row)))
+    with console.capture() as head:
+        console.print(table)
+    lines = head.get().splitlines()
+    if widths is not None:
+        lines += [line for row in rows for line in _lines(console, columns, widths, row, gap)]
+    # Nobody sees blanks at the end of a line on a terminal; in a pipe they are part of the data.
+    click.echo("\n".join(lines if console.is_terminal else map(str.rstrip, lines)), file=console.file)
 
 
-def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> list[int] | None:
-    """How wide each column is; None where the long one cannot give way enough, for rich to do what can be done."""
-    widths = [
+def gap_for(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> int:
+    """How many places stand between two columns: fewer where the long one needs them for its words."""
+    widths = _natural(columns, rows, room)
+    for place, column in enumerate(columns):
+        if column.is_long:
+            words = (word for row in rows for word in row[place].split())
+            longest = max((_width(word) for word in words if _width(word) <= _LONGEST_WORD), default=0)
+            others = sum(widths) - widths[place]
+            if room - others - _GAPS[0] * (len(widths) - 1) < min(longest, widths[place]):
+                return _GAPS[1]
+    return _GAPS[0]
+
+
+def _natural(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """How wide each column would like to be."""
+    return [
         min(max(map(_width, (column.name, *(row[place] for row in rows)))), column.most or room)
         for place, column in enumerate(columns)
     ]
-    over = sum(widths) + len(_BETWEEN) * (len(widths) - 1) - room
+
+
+def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, gap: int) -> list[int] | None:
+    """How wide each column is; None where the long one cannot give way enough, for rich to do what can be done."""
+    widths = _natural(columns, rows, room)
+    over = sum(widths) + gap * (len(widths) - 1) - room
     if over > 0:
         for place, column in enumerate(columns):
             if column.is_long and widths[place] - over >= max(_width(column.name), _NARROWEST):
@@ -81,10 +106,12 @@ def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int)
     return widths
 
 
-def _lines(console: "Console", columns: Sequence[Column], widths: Sequence[int], row: Sequence[str]) -> Iterator[str]:
+def _lines(
+    console: "Console", columns: Sequence[Column], widths: Sequence[int], row: Sequence[str], gap: int
+) -> Iterator[str]:
     cells = [_wrapped(console, *cell) for cell in zip(columns, widths, row, strict=True)]
     for parts in zip_longest(*cells, fillvalue=""):
-        yield _BETWEEN.join(map(_padded, columns, widths, parts))
+        yield (" " * gap).join(map(_padded, columns, widths, parts))
 
 
 def _wrapped(console: "Console", column: Column, width: int, text: str) -> list[str]:

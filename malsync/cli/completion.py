@@ -36,7 +36,7 @@ _PLACES = {
         "malsync completion fish > ~/.config/fish/completions/malsync.fish",
     ],
 )
-@click.argument("shell", required=False, type=click.Choice(_SHELLS))
+@click.argument("shell", required=False, metavar="[SHELL]", type=click.Choice(_SHELLS))
 @pass_app
 def completion(app: App, shell: str | None) -> None:
     """Print the script that completes malsync's command lines in bash, zsh or fish.

@@ -46,7 +46,7 @@ def doctor(app: App, max_age: str | None) -> int:
     width = max(len(check.name) for check in checks)
     for check in checks:
         line = f"{'ok' if check.ok else '!!'}  {check.name:<{width}}  {check.message}"
-        app.output.say(line, colour=None if check.ok else "red", even_if_quiet=not check.ok)
+        app.output.say(line, colour=None if check.ok else "red", even_if_quiet=not check.ok, indent=width + 6)
     if ok:
         app.output.say("All is well.", colour="green")
     return _exit([check.exit for check in checks if not check.ok], is_limited=limit is not None)

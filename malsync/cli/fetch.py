@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App, local_time
-from malsync.cli.options import MEDIA_CHOICE, WAIT, Amount, Command, Group, pass_app
+from malsync.cli.options import MEDIA_CHOICE, WAIT, Amount, Command, Group, Word, pass_app
 from malsync.errors import AuthError, Exit, UsageError
 from malsync.medium import ANIME, MEDIA, SEASONS, Medium
 from malsync.wording import many
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LOCK_NAME = "fetch.lock"
 _TYPES = tuple(dict.fromkeys(kind for medium in MEDIA.values() for kind in medium.ranking_types))
+_YEAR = click.IntRange(1900, 2199)
 _ID = click.IntRange(1, 2**63 - 1)  # what the mirror can hold
 _ONLY = click.option("--only", type=MEDIA_CHOICE, help="One medium alone.")
 # The heading of each column, and the path of what stands there (malsync/mirror/paths.py).
@@ -37,6 +38,19 @@ _RIGHT = ("#", "id", "board", "subboard", "mean", "users", "replies", "votes")
 _PLACES = {"type": 11, "by": 16}
 _NEVER_YET = datetime.max.replace(tzinfo=UTC)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d\S*")
+
+
+class _Season(Word):
+    """The year of a season, or its name: people write them in either order."""
+
+    def __init__(self) -> None:
+        super().__init__(SEASONS, {"autumn": "fall"})
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The year as a number, or the season's name."""
+        if param is not None and param.name == "season" and not str(value).isdecimal():
+            return super().convert(value, param, ctx)
+        return self.word(value) or _YEAR.convert(value, param, ctx)
 
 
 def _command(group: click.Group, short_help: str, *examples: str) -> Callable[[Callable[..., Any]], click.Command]:
@@ -202,13 +216,17 @@ def ranking(app: App, kind: str, limit: int, only: str | None, wait: float) -> N
 
 
 @_command(fetch, "The anime of a season.", "malsync fetch season 2026 fall")
-@click.argument("year", type=click.IntRange(1900, 2199))
-@click.argument("season", metavar="SEASON", type=click.Choice(SEASONS, case_sensitive=False))
-def season(app: App, year: int, season: str, wait: float) -> None:
+@click.argument("year", metavar="YEAR", type=_Season())
+@click.argument("season", metavar="SEASON", type=_Season())
+def season(app: App, year: int | str, season: int | str, wait: float) -> None:
     """Read the anime that began in a season, and those that ran on into it.
 
-    SEASON is winter (from January), spring (April), summer (July) or fall (October).
+    SEASON is winter (from January), spring (April), summer (July) or fall (October; autumn is the same).
     """
+    if isinstance(season, int):
+        year, season = season, year
+    if not isinstance(year, int) or not isinstance(season, str):
+        raise UsageError("A season has a year and a name.", "As in: malsync fetch season 2026 fall")
     with _fetching(app, wait) as fetcher:
         found = [_title(ANIME, title) for title in fetcher.season(year, season)]
     _show_titles(app, "season", found, year=year, season=season)

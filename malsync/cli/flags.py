@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from malsync.cli.options import ONLY
+from malsync.cli.options import ONLY, STATUS
 from malsync.cli.suggest import FIELD, FILE
 from malsync.errors import UsageError
-from malsync.medium import MEDIA, STATUSES
+from malsync.medium import MEDIA
 from malsync.plan import MODES, Filters, Key
 from malsync.snapshot import Snapshot
 
@@ -40,7 +40,7 @@ FILTERS = (
         "--status",
         "statuses",
         multiple=True,
-        type=click.Choice(STATUSES),
+        type=STATUS,
         metavar="STATUS",
         help="Entries of this status, wanted or live (repeatable).",
     ),

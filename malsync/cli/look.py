@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from malsync.cli.app import App, local_time
-from malsync.cli.options import ONLY, Command, pass_app
+from malsync.cli.options import ONLY, STATUS, Command, pass_app
 from malsync.cli.suggest import FIELD, REFERENCE
 from malsync.errors import Exit, UsageError
 from malsync.medium import MEDIA, STATUSES
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from malsync.medium import Medium
     from malsync.mirror import Mirror, Version
     from malsync.refs import Chosen
-    from malsync.snapshot import Snapshot
+    from malsync.snapshot import Snapshot, User
 
 
-_TITLES = "Titles are as MAL has them: mostly Japanese, in Latin letters."
+_TITLES = "MAL lists titles in romanised Japanese."
+_LIKE = 0.75
+"""How like a title is to what was typed, to be offered in its place (difflib)."""
 
 
 @click.command(
@@ -36,11 +38,11 @@ _TITLES = "Titles are as MAL has them: mostly Japanese, in Latin letters."
 @click.option(
     "--status",
     multiple=True,
-    type=click.Choice(STATUSES),
+    type=STATUS,
     metavar="STATUS",
     help=f"Entries of this status (repeatable): {', '.join(STATUSES)}.",
 )
-@click.option("--search", metavar="TEXT", default="", help="Entries whose title holds TEXT.")
+@click.option("--search", metavar="TEXT", default="", help="Entries whose title contains TEXT.")
 @pass_app
 def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: str) -> None:
     """Print the list that REF names."""
@@ -53,9 +55,10 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
     found = list(_entries(chosen.snapshot, only, status, search))
     app.output.document({"from": chosen.document, "entries": [entry_document(*pair) for pair in found]})
     if not found:
-        app.output.note("Nothing on that list fits." if status or search else "Nothing is on that list.")
+        app.output.note("No entries match." if status or search else "Nothing is on that list.")
         if search:
-            app.output.note(_TITLES)
+            titles = (entry.title for _, entry in _entries(chosen.snapshot, only, status, ""))
+            app.output.note(f"{_TITLES} {_did_you_mean(_like(search, titles))}".rstrip())
         return
     app.output.table(
         ["", "id", "title", "status", "score", "progress"],
@@ -170,9 +173,7 @@ def history(app: App, title_or_id: str) -> None:
     TITLE is any part of a title; an id can be told by its medium, as in manga:2.
     """
     if not title_or_id:
-        raise UsageError(
-            "An empty title is in all of them.", "Name a part of a title, or an id: malsync history naruto"
-        )
+        raise UsageError("Give a title or an id.", "Any part of a title will do: malsync history naruto")
     from malsync.moments import timestamp
     from malsync.render import visible
 
@@ -183,10 +184,11 @@ def history(app: App, title_or_id: str) -> None:
             matches = dict(_matches(mirror, medium, title_or_id))
             histories = mirror.histories(user, medium, matches)
             found += [(medium, id, title, histories[id]) for id, title in matches.items() if histories[id]]
+        close = [] if found else _close(mirror, user, title_or_id)
     if not found:
         raise UsageError(
             f"No entry of {user.name} is called {title_or_id!r}.",
-            f"{_TITLES} All of them: malsync show latest",
+            f"{_TITLES} {_did_you_mean(close) or 'All of them: malsync show latest'}",
         )
     app.output.document(
         [
@@ -211,6 +213,39 @@ def history(app: App, title_or_id: str) -> None:
         _print_versions(app, medium, versions)
 
 
+def _close(mirror: "Mirror", user: "User", text: str) -> list[str]:
+    """The titles that were on a list of `user` and are most like `text`."""
+    found = []
+    for medium in MEDIA.values():
+        titles = mirror.titles(medium)
+        close = set(_like(text, titles.values()))
+        ids = [id for id, title in titles.items() if title in close]
+        found += [titles[id] for id, versions in mirror.histories(user, medium, ids).items() if versions]
+    return _like(text, found)
+
+
+def _like(text: str, titles: Iterable[str]) -> list[str]:
+    """The titles, three at most, that are most like `text` or a part of which is, the likest first."""
+    from difflib import get_close_matches
+
+    count = len(text.split())
+    parts: dict[str, list[str]] = {}
+    for title in titles:
+        words = title.casefold().split()
+        starts = range(max(1, len(words) - count + 1))
+        for part in {" ".join(words), *(" ".join(words[start : start + count]) for start in starts)}:
+            parts.setdefault(part, []).append(title)
+    close = get_close_matches(text.casefold(), parts, 3, _LIKE)
+    return list(dict.fromkeys(title for part in close for title in parts[part]))[:3]
+
+
+def _did_you_mean(titles: Iterable[str]) -> str:
+    from malsync.render import clipped, visible
+
+    offered = " or ".join(f"'{clipped(visible(title))}'" for title in titles)
+    return f"Did you mean {offered}?" if offered else ""
+
+
 def _print_versions(app: App, medium: "Medium", versions: "list[Version]") -> None:
     from malsync.diff import entry_changes
     from malsync.render import short, shown
@@ -226,7 +261,7 @@ def _print_versions(app: App, medium: "Medium", versions: "list[Version]") -> No
             changes = entry_changes(medium, before, now)
             told = ", ".join(f"{name} {shown(was)} -> {shown(to)}" for name, (was, to) in changes.items())
         app.output.say(
-            f"  {local_time(version.taken_at)}  snapshot {version.snapshot}: {told or 'touched, nothing changed'}"
+            f"  {local_time(version.taken_at)}  snapshot {version.snapshot}: {told or 're-saved, no changes'}", indent=6
         )
         before = now
 

@@ -21,7 +21,7 @@ from malsync.cli.app import App
 from malsync.cli.options import LazyGroup, home_named
 from malsync.cli.output import Output, has_colour, writing
 from malsync.cli.world import SECRET_VARIABLES, World
-from malsync.errors import Exit, MalsyncError
+from malsync.errors import Cancelled, Exit, MalsyncError
 
 _SECRETS = re.compile(
     r"(?i)(bearer\s+|(?:access_token|refresh_token|client_secret|code_verifier|code|state)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,}]+"
@@ -122,6 +122,8 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
         return _failed(output, Exit.USAGE, _plain(error.format_message()), _usage_hint(error))
     except (KeyboardInterrupt, click.Abort):
         return interrupted(arguments, world)
+    except Cancelled as error:
+        return _failed(output, error.exit, error.message, error.hint, is_error=False)
     except MalsyncError as error:
         return _failed(output, error.exit, error.message, error.hint)
     except (BrokenPipeError, SystemExit):
@@ -196,14 +198,17 @@ def _unheard() -> Iterator[None]:
             signal.signal(number, heard or signal.SIG_DFL)  # none: what had it was not Python's
 
 
-def _failed(output: Output, code: int, message: str, hint: str) -> int:
+def _failed(output: Output, code: int, message: str, hint: str, *, is_error: bool = True) -> int:
     from malsync.render import visible
 
     message, hint = _masked(message), _masked(hint)
     with suppress(MalsyncError, OSError):
         # Where stdout is what failed, stderr still says so.
         output.document({"error": {"exit": int(code), "message": message, "hint": hint}})
-    output.warn(f"Error: {visible(message)}", colour="red")
+    if is_error:
+        output.warn(f"Error: {visible(message)}", colour="red")
+    else:
+        output.warn(visible(message), colour=None)
     if hint:
         output.warn(visible(hint))
     return int(code)

@@ -1,6 +1,7 @@
 """Options that every command takes, before its name or after it, and those that several have."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from importlib import import_module
@@ -12,6 +13,7 @@ from malsync.cli.app import App
 from malsync.cli.output import Output, has_colour
 from malsync.cli.suggest import ACCOUNT, FOLDER, META
 from malsync.cli.world import World
+from malsync.medium import STATUSES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -42,6 +44,27 @@ class Amount(click.FloatRange):
         if not math.isfinite(amount):
             self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
         return amount
+
+
+class Word(click.Choice[str]):
+    """One of several words, in capitals or not, with blanks or hyphens for its underscores, or by another name for it."""
+
+    def __init__(self, words: Sequence[str], also: Mapping[str, str]) -> None:
+        super().__init__(words)
+        self._also = also
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word that was meant."""
+        return self.word(value) or super().convert(value, param, ctx)
+
+    def word(self, value: Any) -> str:
+        """The word that was meant; empty where it is none of them."""
+        word = re.sub(r"[ -]+", "_", str(value).strip().casefold())
+        word = self._also.get(word, word)
+        return word if word in self.choices else ""
+
+
+STATUS = Word(STATUSES, {"ptw": "plan_to_watch", "ptr": "plan_to_read"})
 
 
 WAIT = click.option(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from malsync.medium import Medium
     from malsync.reading import Progress
 
+_NARROWEST = 20
+"""A terminal with less room than this beside an indent gets none."""
 _COLOURS = {"+": "green", "~": "yellow", "-": "red"}
 # What JSON need not escape and a terminal may obey: DEL, the C1 controls, and what reorders a line (render.py).
 _LEFT_BY_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -73,11 +75,17 @@ class Output:
         self._colour = colour
         self._counted: Any = None
 
-    def say(self, text: str = "", *, colour: str | None = None, even_if_quiet: bool = False) -> None:
-        """A line of the result, for people. Nothing with --json, nor with --quiet unless it is what was asked for."""
+    def say(
+        self, text: str = "", *, colour: str | None = None, even_if_quiet: bool = False, indent: int | None = None
+    ) -> None:
+        """A line of the result, for people. Nothing with --json, nor with --quiet unless it is what was asked for.
+
+        `indent`: on a terminal, where the lines begin on which a long one goes on.
+        """
         if not self.json and (even_if_quiet or not self.quiet):
+            text = _wrapped(text, sys.stdout) if indent is None else _hanging(text, indent)
             with writing():
-                click.echo(self._styled(_wrapped(text, sys.stdout), colour), file=sys.stdout)
+                click.echo(self._styled(text, colour), file=sys.stdout)
 
     def raw(self, text: str) -> None:
         """What is to be kept as it is, in a file or by a shell: even with --quiet, and not with --json."""
@@ -265,6 +273,24 @@ def _wrapped(text: str, stream: TextIO) -> str:
         line if line.startswith(" ") else textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
         for line in text.split("\n")
     )
+
+
+def _hanging(text: str, indent: int) -> str:
+    """`text` broken between words on a terminal, its further lines indented."""
+    width = shutil.get_terminal_size().columns
+    if len(text.encode()) <= width or not sys.stdout.isatty():
+        return text
+    from rich.cells import cell_len
+
+    if width - indent < _NARROWEST:
+        indent = 0
+    lines, line = [], text[: len(text) - len(text.lstrip())]
+    for word in re.findall(r"\S+\s*", text):
+        if line.strip() and cell_len(line) + cell_len(word.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = " " * indent
+        line += word
+    return "\n".join([*lines, line.rstrip()])
 
 
 def _let_go(stream: TextIO) -> None:

@@ -21,7 +21,7 @@ from malsync.cli.again import (
 from malsync.cli.app import local_time
 from malsync.cli.job import Job, Task
 from malsync.cli.telling import progress, report, show
-from malsync.errors import Refused, UsageError
+from malsync.errors import Cancelled, Refused, UsageError
 from malsync.snapshot import Snapshot, same_person
 from malsync.wording import many
 
@@ -195,7 +195,8 @@ def _guarded(job: Job, task: Task, guard: Callable[[], object]) -> None:
     except Refused as refusal:
         if job.flags.writes:
             raise
-        job.app.output.warn(f"This would be refused: {refusal.message}")
+        # The last line says that nothing was sent.
+        job.app.output.warn(f"This would be refused: {refusal.message.removesuffix(' Nothing was sent.')}")
         job.app.output.warn(refusal.hint)
 
 
@@ -245,7 +246,7 @@ def _ask(job: Job, plan: "Plan") -> None:
             "Look at the plan with --dry-run, then say --yes; or --plan FILE and malsync apply FILE.",
         )
     if not click.confirm(question, err=True):
-        raise Refused("You said no. Nothing was sent.", "To look at it again: --dry-run")
+        raise Cancelled("Cancelled. Nothing was sent.", "To look at it again: --dry-run")
 
 
 def _write_plan(job: Job, task: Task) -> str:

@@ -27,7 +27,7 @@ _KINDS = ("systemd", "cron", "launchd", "windows", "github")
         "malsync schedule github > .github/workflows/malsync.yml",
     ],
 )
-@click.argument("kind", required=False, type=click.Choice(_KINDS))
+@click.argument("kind", required=False, metavar="[KIND]", type=click.Choice(_KINDS))
 @click.option("--at", metavar="HH:MM", help="The time of day; without it, one of the night that is this machine's own.")
 @click.option("--install", is_flag=True, help="Write systemd's unit files and start the timer.")
 @click.option("--uninstall", is_flag=True, help="Stop systemd's timer and take its unit files away.")

@@ -15,11 +15,13 @@ _BOARDS = """
     WHERE board.title IS NOT NULL GROUP BY board.id ORDER BY category.place, board.place
 """
 
+_OF_A_BOARD = "SELECT 1 AS one FROM forum_topic WHERE board = :board LIMIT 1"
+
 
 async def topics(asked: Asked) -> Any:
     """GET /forum: topics of a board or of all, or those and the posts with the words that are searched."""
     search, board = asked.text("q"), asked.text("board")
-    posts = []
+    posts, is_known = [], True
     if search:
         leaf = {"rows": await asked.rows("found_topics", words=words(search), rows=PAGE), "page": 1, "more": False}
         posts = await asked.rows("found_posts", words=words(search), rows=PAGE)
@@ -27,8 +29,11 @@ async def topics(asked: Asked) -> Any:
     else:
         leaf = await asked.leafed("topics", PAGE, board=board)
         data = asked.data("topics", board=board)
+        if board and await asked.mirror.first(_OF_A_BOARD, board=board) is None:
+            is_known, leaf = False, await asked.leafed("topics", PAGE, board="unknown")
     return await asked.page(
-        "forum.html", found=posts, search=search, board=board, boards=await asked.mirror.found(_BOARDS), data=data, **leaf,
+        "forum.html", found=posts, search=search, board=board, is_known=is_known, data=data,
+        boards=await asked.mirror.found(_BOARDS), **leaf,
     )  # fmt: skip
 
 

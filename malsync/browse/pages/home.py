@@ -25,8 +25,8 @@ async def page(asked: Asked) -> Any:
     newest = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=SNAPSHOTS)]
     backup = next((row for row in newest if row["source"] in BACKUPS), newest[0] if newest else None)
     doubted = await suspects(asked, 20)
-    # What was taken back, or was followed by a backup that is as it should be, is history.
-    acute = [row for row in doubted if not row["runs"] and row["id"] >= _clean(newest)]
+    # What was put right, or was followed by a backup that is as it should be, is history.
+    acute = [row for row in doubted if row["revert"] and row["id"] >= _clean(newest)]
     return await asked.page(
         "home.html",
         lists=lists,

@@ -220,7 +220,7 @@ def _ordered(name: str, medium: Medium, rows: list[Row]) -> list[Row]:
 
 def _value(asked: Asked, name: str, row: Row, chosen: bool) -> Value:
     text = str(row["value"])
-    label = {"status": show.word, "media_type": show.word}.get(name, str)(row["name"] or text)
+    label = {"status": show.word, "media_type": show.word}.get(name, show.named)(row["name"] or text)
     if name == "score" and text == "0":
         label = "no score"
     tone = text if name == "status" else ""

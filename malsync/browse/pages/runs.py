@@ -5,7 +5,10 @@ from typing import Any
 
 from datasette.utils.asgi import NotFound
 
-from malsync.browse.frame import Asked
+from malsync.browse import show
+from malsync.browse.frame import Asked, Row
+from malsync.browse.pages.title import shown
+from malsync.medium import MEDIA
 
 PAGE = 100
 OUTCOMES = ("done", "already", "skipped", "failed", "not_restorable", "open")
@@ -40,12 +43,25 @@ async def one(asked: Asked) -> Any:
         run_about=_about(json.loads(run["lists"] or "{}")),
         states=states,
         state=state,
-        rows=[{**row, "fields": json.loads(row["fields"] or "{}")} for row in rows],
+        rows=[{**row, "changes": _changes(row)} for row in rows],
         total=total,
         page=page,
         pages=pages,
         data=asked.data("calls", run=number, state=state),
     )
+
+
+def _changes(row: Row) -> list[Row]:
+    """The fields of a call, in words: what each was, and what it was to be."""
+    fields = MEDIA[row["medium"]].by_name
+    return [
+        {
+            "field": show.field(name),
+            "from": shown(fields[name], pair[0]) if name in fields else str(pair[0]),
+            "to": (shown(fields[name], pair[1]) if name in fields else str(pair[1])) or "none",
+        }
+        for name, pair in json.loads(row["fields"] or "{}").items()
+    ]
 
 
 def _about(lists: dict[str, Any]) -> str:
@@ -56,5 +72,5 @@ def _about(lists: dict[str, Any]) -> str:
         if isinstance(told, dict)
     }
     if "good" in named and "bad" in named:
-        return f"It was to take back what changed from {named['good']} to {named['bad']}."
-    return f"It was to make the live list what {named['wanted']} says." if "wanted" in named else ""
+        return f"Goal: undo the changes from {named['good']} to {named['bad']}."
+    return f"Goal: make the live list match {named['wanted']}." if "wanted" in named else ""

@@ -1,5 +1,6 @@
 """One title: what MAL says of it, what the user says of it, and how that came about, snapshot by snapshot."""
 
+import json
 from typing import Any
 
 from datasette.utils.asgi import NotFound
@@ -99,11 +100,11 @@ def changes_between(medium: Medium, old: Row, new: Row, *, was: str = "", now: s
 
 
 def shown(one: Field, value: Any) -> str:
-    """A field's value as a person reads it; empty for what was never set."""
-    if value in (None, "", 0, "[]"):
+    """A field's value as a person reads it, from a column or from JSON; empty for what was never set."""
+    if value in (None, "", 0, "[]", []):
         return ""
     if one.kind is Kind.FLAG:
         return "yes"
     if one.kind is Kind.TAGS:
-        return ", ".join(show.tags(value))
+        return ", ".join(show.tags(json.dumps(value) if isinstance(value, list) else value))
     return show.word(value) if one.kind is Kind.WORD else str(value)

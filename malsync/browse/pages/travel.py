@@ -2,19 +2,27 @@
 
 import json
 from collections import Counter
+from itertools import islice
 from typing import Any
 
 from datasette.utils.asgi import NotFound
 
-from malsync.browse import charts
+from malsync.browse import charts, queries
 from malsync.browse.charts import Bar
 from malsync.browse.frame import Asked, Row, medium_of
 from malsync.browse.pages.title import changes_between
+from malsync.browse.queries import ALARMING
 from malsync.medium import MEDIA
 from malsync.render import DONE
 
+_SUSPECTS = f"""
+    SELECT snapshot.*, before.id AS before FROM {ALARMING} AND series.user = :user
+    ORDER BY snapshot.taken_at DESC, snapshot.id DESC LIMIT :rows
+"""
 PAGE = 100
 _DAYS, _BARS = 400, 60
+_TRIED = 10
+"""So many of the newest snapshots that differ from the one before are looked into for changes."""
 _ALL = "SELECT count(*) AS entries FROM snapshot JOIN series ON series.id = snapshot.series WHERE series.user = :user"
 _TAKEN_BACK = """
     SELECT id, state, started_at, json_extract(plan, '$.lists.bad.snapshot') AS bad FROM run
@@ -40,17 +48,28 @@ async def snapshots(asked: Asked) -> Any:
 
 
 async def suspects(asked: Asked, most: int) -> list[Row]:
-    """The snapshots at which suspiciously much changed, the newest first, each with the runs that took it back."""
-    rows = await asked.rows("suspicious", user=asked.user_id, rows=most)
+    """The snapshots at which suspiciously much changed, the newest first, each with what is left of that (`standing`), the
+    command that undoes it, if that is worth it, and the runs that did."""
+    rows = await asked.mirror.found(_SUSPECTS, user=asked.user_id, rows=most)
     runs = await asked.mirror.found(_TAKEN_BACK, user=asked.user_id) if rows else []
     return [
         {
             **told(row),
-            "revert": asked.typed(f"revert {row['before']} {row['id']}"),
+            **await advice(asked, row["before"], row["id"]),
             "runs": [run for run in runs if run["bad"] == row["id"]],
         }
         for row in rows
     ]
+
+
+async def advice(asked: Asked, before: int, after: int) -> Row:
+    """What is left of the changes between two snapshots: `standing`, and the command that undoes them (`revert`), empty where
+    that would do no good."""
+    standing = await asked.mirror.standing(before, after)
+    return {
+        "standing": standing,
+        "revert": asked.typed(f"revert {before} {after}") if standing.is_worth_undoing else "",
+    }
 
 
 async def days(asked: Asked) -> Any:
@@ -62,7 +81,17 @@ async def days(asked: Asked) -> Any:
         if row["source"] != "import":  # an import says nothing of its day, which does not count it either
             first[row["taken_at"][:10]] = row
             last.setdefault(row["taken_at"][:10], row)
-    found = [{**row, **_ends(first.get(row["day"]), last.get(row["day"]))} for row in rows]
+    standings: dict[str, list[Row]] = {}
+    for suspect in await suspects(asked, 20):
+        standings.setdefault(suspect["taken_at"][:10], []).append(suspect)
+    found = [
+        {
+            **row,
+            **_ends(first.get(row["day"]), last.get(row["day"])),
+            "suspects": standings.get(row["day"], []),
+        }
+        for row in rows
+    ]
     return await asked.page(
         "days.html",
         rows=found,
@@ -88,12 +117,11 @@ def _bar(asked: Asked, row: Row) -> Bar:
 
 
 async def changes(asked: Asked) -> Any:
-    """GET /changes: what changed from one snapshot to another; the newest two by default."""
+    """GET /changes: what changed from one snapshot to another; by default the newest in which something did."""
     known = [told(row) for row in await asked.rows("snapshots", user=asked.user_id, rows=1000)]
     if not known:
         raise NotFound("There is no snapshot yet, so nothing to compare.")
-    newest = next((row for row in known if row["source"] != "import"), known[0])
-    later = await asked.snapshot(asked.text("to", str(newest["id"])))
+    later = await asked.snapshot(asked.text("to") or str(await _to_compare(asked, known)))
     previous = next((row["before"] for row in known if row["id"] == later["id"]), None)
     earlier = await asked.snapshot(asked.text("from", str(previous or later["id"])))
     start, to = earlier["id"], later["id"]
@@ -107,6 +135,8 @@ async def changes(asked: Asked) -> Any:
             {**row, "changes": changes_between(medium, row, row, was="_was", now="_now")} for row in rows[: PAGE * 5]
         ]
         counts = Counter(DONE[row["op"]] for row in entries)
+        if len(rows) > len(entries):
+            counts = Counter({DONE[row["op"]]: row["entries"] for row in await _totals(asked, name, start, to)})
         lists[name] = {
             "rows": entries,
             "more": len(rows) > PAGE * 5,
@@ -117,8 +147,28 @@ async def changes(asked: Asked) -> Any:
     is_own = asked.user is not None and asked.user["own"] and any(one["rows"] for one in lists.values())
     return await asked.page(
         "changes.html", known=known, start=start, to=to, lists=lists, earlier=step_back, later=step_on,
-        revert=asked.typed(f"revert {start} {to}") if is_own else "",
+        advice=await advice(asked, start, to) if is_own else None, is_only=len(known) == 1,
     )  # fmt: skip
+
+
+async def _to_compare(asked: Asked, known: list[Row]) -> int:
+    """The snapshot to look at where none is named: the newest, or where the one before it is not named either, the newest in
+    which something changed."""
+    own = [row for row in known if row["source"] != "import"] or known
+    if not asked.text("from"):
+        # What a row counts is beside the snapshot that was before it then, which may have been pruned since.
+        digests = {row["id"]: row["digest"] for row in known}
+        differ = (row for row in own if row["before"] and digests.get(row["before"]) != row["digest"])
+        for row in islice(differ, _TRIED):
+            if (await asked.mirror.standing(row["before"], row["id"])).changes:
+                return int(row["id"])
+    return int(own[0]["id"])
+
+
+async def _totals(asked: Asked, medium: str, start: int, to: int) -> list[Row]:
+    """How many entries were added, updated and removed, however many they are."""
+    sql = f"SELECT op, count(*) AS entries FROM ({queries.sql(f'{medium}_changes')}) GROUP BY op"
+    return await asked.mirror.found(sql, **{"from": start, "to": to, "rows": -1})
 
 
 def _steps(known: list[Row], start: int, to: int) -> tuple[Row | None, Row | None]:

@@ -138,9 +138,9 @@ def _age(patient: Patient, name: str, user: "User | None", infos: "Sequence[Info
         f"The last good one is snapshot {last.number}, {local_time(last.taken_at)}, {ago(last.taken_at, now)}.{skipped}"
     )
     if made[-1] is not last:
-        told += " Newer ones are suspicious: malsync snapshots; what was meant is accepted by: malsync backup --accept"
+        told += " Newer ones are suspicious: malsync snapshots. If intended: malsync backup --accept."
     if patient.max_age is not None and now - last.taken_at > patient.max_age:
-        return ill(name, Exit.SUSPICIOUS, f"{told} That is too old: malsync backup")
+        return ill(name, Exit.SUSPICIOUS, f"{told} That is too old: run malsync backup.")
     return well(name, told)
 
 
