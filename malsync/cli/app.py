@@ -244,7 +244,12 @@ class App:
             # Whose it is, the caller checks.
             return FixedToken(settings.access_token, "MALSYNC_ACCESS_TOKEN")
         return StoredToken(
-            store, account or self.account, origin_of(self.api_url), self.token_endpoint(), self.world.clock
+            store,
+            account or self.account,
+            origin_of(self.api_url),
+            self.token_endpoint(),
+            self.world.clock,
+            self.world.unfinished.held,
         )
 
     def public_credentials(self) -> "Credentials":

@@ -32,7 +32,7 @@ class Job:
         self.app = app
         self.flags = flags
         self.lists: dict[str, Chosen] = {}
-        self.interruption = Interruption(app.world.clock)
+        self.interruption = Interruption(app.world.clock, app.world.unfinished)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:

@@ -112,7 +112,8 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
         return answer(cli, instruction, world)
     output = Output(json="--json" in arguments, quiet=True, verbose=False, colour=has_colour(world))
     try:
-        code = cli.main(list(arguments), prog_name="malsync", standalone_mode=False, obj=world)
+        with world.unfinished:
+            code = cli.main(list(arguments), prog_name="malsync", standalone_mode=False, obj=world)
         with writing():
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
