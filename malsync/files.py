@@ -36,9 +36,12 @@ def fit_for(path: Path, pieces: Iterable[bytes]) -> Iterable[bytes]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder of malsync's own, its owner's alone, where there is none. Raises UsageError."""
+    """Make a private folder where there is none, and its missing parents, private too. Raises UsageError."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for parent in reversed(path.parents):
+            if not parent.exists():
+                parent.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be made a folder: {error.strerror or error}.", "Check the path, its rights and the disk."

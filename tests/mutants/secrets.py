@@ -128,8 +128,22 @@ SECRETS: tuple[Mutant, ...] = (
     mutant(
         "the listener answers to any host",
         "callback.py",
-        'if self.headers.get("Host", "") not in self.server.hosts:',
+        'if self.headers.get("Host", "") not in self._awaited.hosts:',
         "if not self.headers:",
+        "callback",
+    ),
+    mutant(
+        "the browser is started with the state of a sign-in",
+        "cli/account.py",
+        "args=(page,)",
+        "args=(request.url,)",
+        "cli_login",
+    ),
+    mutant(
+        "a connection that drips keeps its place at the listener",
+        "callback.py",
+        "            if one.until <= now:\n",
+        "            if not one.request and one.until <= now:\n",
         "callback",
     ),
     mutant(
