@@ -30,15 +30,15 @@ class Accounts:
     def all(self) -> dict[str, User]:
         """Every account's MAL user, by account name. Raises UsageError when the file cannot be read."""
         try:
-            found = orjson.loads(self.path.read_bytes())
+            found = orjson.loads(files.contents(self.path))
             return {
                 name: User(str(bound["origin"]), int(bound["id"]), str(bound["name"])) for name, bound in found.items()
             }
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UsageError(
-                f"{self.path} cannot be read ({type(error).__name__}).",
+                f"{self.path} is damaged ({type(error).__name__}).",
                 "Move it away and log in again: malsync login. No snapshot depends on it.",
             ) from error
 

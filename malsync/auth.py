@@ -130,11 +130,11 @@ class FileStore:
 
     def _all(self) -> dict[str, Any]:
         try:
-            found = orjson.loads(self._path.read_bytes())
+            found = orjson.loads(files.contents(self._path))
             return dict(found["accounts"])
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: Exception) -> UsageError:

@@ -114,7 +114,7 @@ class App:
     def mirror_to(self, what: str) -> Path:
         """Where the mirror is, to be looked at and no more. Raises UsageError where there is none: nothing to `what`."""
         path = self.mirror_path
-        if not path.exists() or not path.stat().st_size:
+        if not path.exists() or (path.is_file() and not path.stat().st_size):
             raise UsageError(f"There is nothing to {what}: no mirror at {path}.", "Make one: malsync backup")
         return path
 

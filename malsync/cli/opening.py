@@ -28,6 +28,7 @@ def private_page(home: Path, name: str, url: str) -> Iterator[str]:
     try:
         with suppress(OSError):
             folder.chmod(0o700)
+        page.unlink(missing_ok=True)
         files.write(page, [content.encode()])
         yield page.absolute().as_uri()
     finally:
