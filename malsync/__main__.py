@@ -7,6 +7,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 
 def main() -> None:
@@ -15,7 +16,10 @@ def main() -> None:
     gc.disable()
     _complete_streams()
     heard_before = _hear_later()
-    from malsync.cli.main import hear_nothing, hear_termination, interrupted, run
+    try:
+        from malsync.cli.main import hear_nothing, hear_termination, interrupted, run
+    except (OSError, MemoryError):
+        _out_of_resources()
 
     arguments = sys.argv[1:]
     hear_termination()
@@ -25,6 +29,8 @@ def main() -> None:
         code = run(arguments)
     except KeyboardInterrupt:
         code = interrupted(arguments)  # one that came before it had begun; or a second one, before the first was told
+    except MemoryError:
+        _out_of_resources()
     with suppress(ValueError, OSError):
         hear_nothing()
     for stream in (sys.stdout, sys.stderr):
@@ -33,6 +39,14 @@ def main() -> None:
     # Without the interpreter's tidying up: a thread that still waits for MAL's answer must not hold up a Ctrl-C, and
     # taking a list apart entry by entry costs a tenth of a backup.
     os._exit(code)
+
+
+def _out_of_resources() -> NoReturn:
+    """End where there is no room for anything else."""
+    os.write(
+        2, b"Error: malsync ran out of memory or open files.\nRaise the limits of this process: ulimit -a shows them.\n"
+    )
+    os._exit(2)
 
 
 def _hear_later() -> "set[signal.Signals | int] | None":

@@ -1,5 +1,6 @@
 """Local names for MAL users: which account is bound to whom. The tokens are elsewhere (auth.py)."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from malsync.snapshot import User
 from malsync.wording import DEFAULT_ACCOUNT
 
 FILE_NAME = "accounts.json"
+_NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Accounts:
 
     def _read(self) -> dict[str, tuple[User, int]]:
         try:
-            found = orjson.loads(self.path.read_bytes())
+            found = orjson.loads(files.contents(self.path))
             return {
                 name: (
                     User(str(bound["origin"]), int(bound["id"]), str(bound["name"])),
@@ -41,9 +43,9 @@ class Accounts:
             }
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UsageError(
-                f"{self.path} cannot be read ({type(error).__name__}).",
+                f"{self.path} is damaged ({type(error).__name__}).",
                 "Move it away and log in again: malsync login. No snapshot depends on it.",
             ) from error
 
@@ -77,9 +79,21 @@ class Accounts:
         files.write(self.path, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)])
 
 
+def check_name(account: str) -> None:
+    """Raise UsageError when `account` is no name for a new account. Accounts that exist may have any name."""
+    if not _NAME.fullmatch(account):
+        raise UsageError(
+            f"An account cannot be named {account!r}.",
+            "Use up to 64 letters, digits and _ . - beginning with a letter or digit, such as --account second",
+        )
+
+
 def check(account: str, bound: User | None, user: User) -> None:
-    """Raise AuthError when `account` is bound to another MAL user than `user`."""
-    if bound is None or bound.key == user.key:
+    """Raise AuthError when `account` is bound to another MAL user than `user`, UsageError when it is new and misnamed."""
+    if bound is None:
+        check_name(account)
+        return
+    if bound.key == user.key:
         return
     raise AuthError(
         f"The account {account!r} belongs to the MAL user {bound.name} ({bound.origin}), "

@@ -8,10 +8,11 @@ Facts of the flow: https://myanimelist.net/apiconfig/references/authorization an
 import hmac
 import secrets
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -129,11 +130,11 @@ class FileStore:
 
     def _all(self) -> dict[str, Any]:
         try:
-            found = orjson.loads(self._path.read_bytes())
+            found = orjson.loads(files.contents(self._path))
             return dict(found["accounts"])
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: Exception) -> UsageError:
@@ -195,9 +196,21 @@ class KeyringStore:
 
 
 class StoredToken:
-    """The tokens of an account, refreshed in time and when refused. Safe for two threads and many processes at once."""
+    """The tokens of an account, refreshed in time and when refused. Safe for two threads and many processes at once.
 
-    def __init__(self, store: Store, account: str, origin: str, endpoint: "TokenEndpoint", clock: Clock) -> None:
+    `held` is entered, in another thread, from before a refresh is sent until the new pair is stored: nothing should end
+    the process meanwhile.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        account: str,
+        origin: str,
+        endpoint: "TokenEndpoint",
+        clock: Clock,
+        held: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         tokens = store.load(account)
         if tokens is None:
             raise AuthError(
@@ -210,7 +223,7 @@ class StoredToken:
                 f"The token of the account {account!r} is for {tokens.origin}, and the API's address is at {origin}.",
                 f"Set MALSYNC_API_URL back, or give the other one an account of its own: {command('login', 'NAME')}",
             )
-        self._store, self._account, self._endpoint, self._clock = store, account, endpoint, clock
+        self._store, self._account, self._endpoint, self._clock, self._held = store, account, endpoint, clock, held
         self._tokens = tokens
         self._lock = threading.Lock()
 
@@ -229,7 +242,23 @@ class StoredToken:
             return True
 
     def _refresh(self) -> None:
-        with self._store.locked():
+        """Refresh in a thread of its own, so that a KeyboardInterrupt in this one does not tear it."""
+        outcome: SimpleQueue[BaseException | None] = SimpleQueue()
+
+        def work() -> None:
+            try:
+                self._refresh_under_lock()
+                outcome.put(None)
+            except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+                outcome.put(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        error = outcome.get()
+        if error is not None:
+            raise error
+
+    def _refresh_under_lock(self) -> None:
+        with self._store.locked(), self._held():
             current = self._store.load(self._account)
             if current is None:
                 raise AuthError(f"The account {self._account!r} was logged out meanwhile.", _LOG_IN)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from malsync import API_URL, __version__
+from malsync import API_URL, __version__, files
 from malsync.errors import UsageError
 
 AUTH_URL = "https://myanimelist.net/v1/oauth2"
@@ -83,7 +83,7 @@ def _from_file(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(files.contents(path).decode())
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Mend the file; README.md shows one.") from error
     for key, item in found.items():

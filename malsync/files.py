@@ -1,7 +1,10 @@
 """Whole files: written by rename after fsync so that no half one is ever seen, read with a limit so that no bomb goes off."""
 
 import gzip
+import io
 import os
+import select
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterable
@@ -12,6 +15,8 @@ from malsync.errors import UsageError
 
 LIMIT = 256 * 2**20
 """The most bytes that a file may unpack to."""
+PIPE_SECONDS = 5.0
+"""How long nothing may come through a pipe at first."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE = 2**20
@@ -36,9 +41,12 @@ def fit_for(path: Path, pieces: Iterable[bytes]) -> Iterable[bytes]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder of malsync's own, its owner's alone, where there is none. Raises UsageError."""
+    """Make a private folder where there is none, and its missing parents, private too. Raises UsageError."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for parent in reversed(path.parents):
+            if not parent.exists():
+                parent.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be made a folder: {error.strerror or error}.", "Check the path, its rights and the disk."
@@ -76,13 +84,58 @@ def write(path: Path, pieces: Iterable[bytes]) -> None:
         raise
 
 
+def refuse_irregular(path: Path) -> None:
+    """Raise UsageError where something other than a file is in the place of one of malsync's own.
+
+    Opening a pipe waits for whoever writes to it, and opening a device may do anything.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # opening it says why
+    for is_so, name in _IRREGULAR:
+        if is_so(mode):
+            raise UsageError(f"{path} is {name}, not a file.", "Move it away: malsync keeps a file of its own there.")
+
+
+_IRREGULAR = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def contents(path: Path) -> bytes:
+    """What one of malsync's own files holds. Raises FileNotFoundError, and UsageError for what cannot be read."""
+    refuse_irregular(path)
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.", "Check its permissions.") from error
+
+
+def _opened(path: Path) -> io.BufferedReader:
+    """The file, for reading. Raises UsageError for a pipe that nothing is written to, instead of waiting for ever."""
+    if not path.is_fifo() or path.is_relative_to("/dev") or path.is_relative_to("/proc"):
+        return path.open("rb")  # a pipe of the shell's has a writer
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not select.select([handle], [], [], PIPE_SECONDS)[0]:
+        os.close(handle)
+        raise UsageError(f"{path} is a pipe, and nothing is written to it.", "Name a file.")
+    os.set_blocking(handle, True)
+    return os.fdopen(handle, "rb")
+
+
 def read(path: Path) -> bytes:
     """What the file holds, unpacked when it is gzipped. Raises UsageError: missing, no file, empty, cut short, too large.
 
     It is opened once and looked into without moving on, since what a pipe has given it does not give again.
     """
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             is_gzip = file.peek(2).startswith(_GZIP_MAGIC)
             content = gzip.GzipFile(fileobj=file) if is_gzip else file
             found = bytearray()

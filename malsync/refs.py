@@ -166,7 +166,7 @@ def _end_of_time(match: re.Match[str]) -> datetime:
 _FORMS: dict[str, Callable[[re.Match[str]], datetime]] = {
     r"\d{4}-\d{2}": _end_of_month,
     r"\d{4}-\d{2}-\d{2}": _end_of_day,
-    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?": _end_of_time,
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(?:Z|[+-]\d{2}:?[0-5]\d)?": _end_of_time,
 }
 
 

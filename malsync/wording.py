@@ -1,5 +1,6 @@
 """What the terminal and the browser say alike: so many of a thing, how long ago, and what to type."""
 
+import shlex
 from datetime import datetime
 
 DEFAULT_ACCOUNT = "default"
@@ -23,4 +24,4 @@ def ago(moment: datetime, now: datetime) -> str:
 
 def command(words: str, account: str) -> str:
     """The command line that does `words` for `account`."""
-    return f"malsync {words}" if account == DEFAULT_ACCOUNT else f"malsync --account {account} {words}"
+    return f"malsync {words}" if account == DEFAULT_ACCOUNT else f"malsync --account {shlex.quote(account)} {words}"

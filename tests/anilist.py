@@ -1,7 +1,8 @@
 """A stand-in for AniList's GraphQL API over real HTTP, written from its documentation (docs.anilist.co).
 
 It knows one query, MediaListCollection by a user's name: lists by status and custom lists, chunks of unique entries, the
-user's own form of scores, errors in the body, 30 requests a minute. It shares no code and no table with malsync.
+user's own form of scores, errors in the body, 30 requests a minute. Without a Referer it answers as AniList does since 2026-09
+(animego#170). It shares no code and no table with malsync.
 """
 
 import json
@@ -21,6 +22,7 @@ _GROUPS = {
     "REPEATING": ("Rewatching", "Rereading"),
 }
 _MOST_A_CHUNK = 500
+DISABLED = "The AniList API has been temporarily disabled due to severe stability issues."
 
 
 def said(data: Any, *, status: int = 200, errors: list[dict[str, Any]] | None = None, **headers: str) -> Reply:
@@ -97,6 +99,8 @@ class AniListServer(FarSide):
         reply = self.instead(len(self.heard))
         if reply is not None:
             return reply
+        if not heard.headers.get("referer"):
+            return said(None, status=403, errors=[{"message": DISABLED, "status": 403}])
         if heard.method != "POST" or heard.headers.get("content-type") != "application/json":
             return refused("Must provide query string.", 400)
         asked = json.loads(heard.body)

@@ -10,7 +10,7 @@ import pytest
 
 from malsync.sandbox import Sandbox
 from malsync.validation import problem
-from tests.anilist import AniListServer, Member, entry, fuzzy, refused, said, too_many
+from tests.anilist import DISABLED, AniListServer, Member, entry, fuzzy, refused, said, too_many
 from tests.harness import Malsync
 from tests.servers import Reply
 
@@ -504,7 +504,11 @@ FAILURES: dict[str, tuple[Reply, int, str, int]] = {
     "private, with HTTP's 200": (refused("Private User", 404, 200), 3, "shows their AniList lists to nobody", 1),
     "a query that it does not understand": (refused('Cannot query field "x".', 400), 4, 'Cannot query field "x"', 1),
     "the same with HTTP's 200": (refused('Cannot query field "x".', 400, 200), 4, 'Cannot query field "x"', 1),
-    "closed for now": (refused("The API has been temporarily disabled", 403), 4, "temporarily disabled", 1),
+    "private, with 403": (refused("Private User", 403), 3, "shows their AniList lists to nobody", 1),
+    "closed for now": (refused(DISABLED, 403), 4, "AniList has switched off its API for now", 1),
+    "closed for now, with HTTP's 200": (refused(DISABLED, 403, 200), 4, "AniList has switched off its API for now", 1),
+    "closed in other words": (refused("The API has been Temporarily Disabled", 403), 4, "switched off its API", 1),
+    "refused": (refused("Forbidden", 403), 4, "AniList refuses this request (403) (Forbidden)", 1),
     "broken": (refused("Internal Server Error", 500), 4, "AniList answered 500 (Internal Server Error)", 5),
     "broken, with HTTP's 200": (refused("Internal Server Error", 500, 200), 4, "AniList answered 500", 5),
     "a page": (HTML, 4, "is not JSON but text/html", 5),
@@ -532,6 +536,29 @@ def test_what_fails_says_what_happened_and_stores_nothing(
     assert words in error["message"]
     assert len(anilist.heard) == times
     assert not (offline.home / "mirror.db").exists()
+
+
+def test_every_request_says_honestly_where_it_comes_from(anilist: AniListServer, kim: Member, offline: Malsync) -> None:
+    kim.anime = [entry(id, id) for id in range(1, 4)]
+
+    offline.ok("import", "--from", "anilist", "kim")
+
+    referers = {heard.headers.get("referer", "") for heard in anilist.heard}
+    assert len(referers) == 1
+    (referer,) = referers
+    assert "malsync" in referer
+    assert "anilist.co" not in referer
+    assert "kim" not in referer
+
+
+def test_an_api_that_is_switched_off_is_not_taken_for_a_private_list(anilist: AniListServer, offline: Malsync) -> None:
+    anilist.instead = lambda number: refused(DISABLED, 403)
+
+    error = offline.error("import", "--from", "anilist", "kim", exit_code=4)
+
+    assert "Nothing is wrong with your list" in error["message"]
+    assert "Try again in some hours" in error["hint"]
+    assert "MALSYNC_ANILIST_URL" not in error["hint"]
 
 
 def test_a_failure_in_the_middle_stores_nothing(anilist: AniListServer, kim: Member, offline: Malsync) -> None:

@@ -4,14 +4,15 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlencode
 
 import pytest
 
 from malsync.auth import Request, authorization_request, code_from
-from malsync.callback import Listener
+from malsync.callback import CONNECTION_SECONDS, MOST_CONNECTIONS, Listener
 from malsync.errors import AuthError, MalsyncError, UsageError
+from tests.harness import TestTime
 from tests.servers import free_port
 
 
@@ -25,13 +26,15 @@ class Waiting:
         )
         self.code: str | None = None
         self.error: MalsyncError | None = None
-        self.listener = Listener(self.request.redirect_uri)
+        self.time = TestTime()
+        self.left: list[float] = []
+        self.listener = Listener(self.request.redirect_uri, self.time.monotonic)
         self.thread = threading.Thread(target=self._wait)
 
     def _wait(self) -> None:
         with self.listener as listener:
             try:
-                self.code = listener.wait(lambda path: code_from(path, self.request), seconds=20)
+                self.code = listener.wait(lambda path: code_from(path, self.request), countdown=self.left.append)
             except MalsyncError as error:
                 self.error = error
 
@@ -177,6 +180,79 @@ def test_the_page_keeps_the_address_to_itself() -> None:
 
     assert headers["Referrer-Policy"] == "no-referrer"
     assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+@contextmanager
+def connected(one: Waiting, number: int) -> Iterator[list[socket.socket]]:
+    """So many connections to the listener that have sent nothing yet."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(socket.create_connection(("127.0.0.1", one.port), timeout=10)) for _ in range(number)
+        ]
+
+
+@pytest.mark.parametrize("number", [1, 5, MOST_CONNECTIONS, 5 * MOST_CONNECTIONS])
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET /callback?code=x HTTP/1.1\r\nX: "])
+def test_connections_that_say_nothing_or_half_do_not_keep_the_browser_waiting(number: int, sent: bytes) -> None:
+    with waiting() as one, connected(one, number) as others:
+        for other in others[-5:]:
+            other.sendall(sent)
+        assert one.get(one.answer(code="right"))[0] == 200
+
+    assert one.code == "right"
+
+
+def test_only_so_many_connections_are_kept() -> None:
+    with waiting() as one, connected(one, MOST_CONNECTIONS + 10) as others:
+        assert [other.recv(1) for other in others[:10]] == [b""] * 10  # the oldest were closed
+        others[-1].sendall(f"GET / HTTP/1.1\r\nHost: localhost:{one.port}\r\n\r\n".encode())
+        assert others[-1].recv(100).startswith(b"HTTP/1.0 404")
+        one.get(one.answer(code="right"))
+
+
+def test_a_connection_that_drips_is_closed_in_time() -> None:
+    """Whatever comes: its time is counted from when it was made."""
+    with waiting() as one, connected(one, 1) as (slow,):
+        slow.sendall(b"GET /callback?code=")
+        one.get("/elsewhere")  # what came before this has been read
+        one.time.sleep(CONNECTION_SECONDS - 0.5)
+        slow.sendall(b"x")
+        one.get("/elsewhere")
+        one.time.sleep(0.5)
+        assert slow.recv(1) == b""
+        one.get(one.answer(code="right"))
+
+
+def test_a_request_without_an_end_is_closed() -> None:
+    with waiting() as one, connected(one, 1) as (endless,):
+        with suppress(ConnectionError):
+            endless.sendall(b"GET /callback?code=" + b"x" * 2**20)
+            assert endless.recv(1) == b""
+        one.get(one.answer(code="right"))
+
+    assert one.code == "right"
+
+
+def test_five_minutes_are_five_whatever_else_connects() -> None:
+    with waiting() as one, connected(one, 10):
+        one.time.sleep(299)
+        one.get("/elsewhere")
+        assert one.thread.is_alive()
+        one.time.sleep(1)
+        one.thread.join(10)
+
+    assert isinstance(one.error, AuthError)
+    assert "5 minutes" in one.error.message
+
+
+def test_the_time_that_is_left_is_told() -> None:
+    with waiting() as one:
+        one.time.sleep(100)
+        one.get("/elsewhere")
+        one.get(one.answer(code="right"))
+
+    assert one.left[0] == 300
+    assert 199 < min(one.left) <= 200
 
 
 def test_waiting_ends_by_itself() -> None:

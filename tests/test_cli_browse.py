@@ -117,7 +117,7 @@ def test_open_leads_the_browser_through_a_file_so_that_the_key_is_in_no_argument
     browser, told = tmp_path / "browser", tmp_path / "told"
     browser.write_text(
         f'#!/bin/sh\nprintf "%s" "$1" >{told}.new\ncp "${{1#file://}}" {told}.page\n'
-        f'stat -c %a "${{1#file://}}" >{told}.mode\nmv {told}.new {told}\n'
+        f'stat -c %a "${{1#file://}}" "$(dirname "${{1#file://}}")" >{told}.mode\nmv {told}.new {told}\n'
     )
     browser.chmod(0o700)
 
@@ -126,10 +126,11 @@ def test_open_leads_the_browser_through_a_file_so_that_the_key_is_in_no_argument
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)
 
-    assert told.read_text() == (offline.home / "browse.html").absolute().as_uri()
+    page = offline.home / "open" / "browse.html"
+    assert told.read_text() == page.absolute().as_uri()
     assert f'content="0;url={url}"' in Path(f"{told}.page").read_text()
-    assert Path(f"{told}.mode").read_text().strip() == "600"
-    assert not (offline.home / "browse.html").exists()
+    assert Path(f"{told}.mode").read_text().split() == ["600", "700"]
+    assert not page.parent.exists()
     assert process.returncode == 0
     assert url.partition("key=")[2] not in err
 
@@ -144,7 +145,7 @@ def test_where_no_browser_opens_the_address_is_there_to_be_opened(offline: Malsy
         said = process.stderr.readline() + process.stderr.readline()
         assert "No browser could be opened. Open the address above." in said
         assert requests.get(url, timeout=30).status_code == 200
-    assert not (offline.home / "browse.html").exists()
+    assert not (offline.home / "open").exists()
 
 
 def test_backups_run_beside_it_and_are_seen_at_once(malsync: Malsync, box: Sandbox) -> None:

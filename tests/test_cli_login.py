@@ -42,6 +42,13 @@ def log_in(
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
+def bind(malsync: Malsync, account: str) -> None:
+    """An account as an older malsync may have made it."""
+    malsync.home.mkdir(mode=0o700, exist_ok=True)
+    bound = {account: {"origin": "https://api.myanimelist.net", "id": 1, "name": "somebody"}}
+    (malsync.home / "accounts.json").write_text(json.dumps(bound))
+
+
 def asked_address(process: subprocess.Popen[str]) -> str:
     """The address that `login --no-browser` wants opened, read from its messages."""
     assert process.stderr is not None
@@ -73,15 +80,19 @@ def test_signing_in_keeps_tokens_for_their_owner_alone(malsync: Malsync, box: Sa
 
 
 def test_signing_in_says_no_secret(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
-    """Neither aloud, nor in what `ps` shows, nor in what a started program is handed."""
+    """Neither aloud, nor in what `ps` shows, nor in what a started program is handed: state and verifier included."""
     seen = tmp_path / "seen"
-    spy = (
-        "import os, subprocess, sys; "
-        "parent = open(f'/proc/{os.getppid()}/cmdline').read() if os.path.exists('/proc') else ''; "
-        f"open({str(seen)!r}, 'w').write(repr([sys.argv, parent])); "
-        f"sys.exit(subprocess.call([{sys.executable!r}, '-m', 'malsync.sandbox.browser', sys.argv[1]]))"
+    spy = tmp_path / "spy.py"
+    spy.write_text(
+        "import os, subprocess, sys\n"
+        "parent = open(f'/proc/{os.getppid()}/cmdline').read() if os.path.exists('/proc') else ''\n"
+        "page = sys.argv[1].removeprefix('file://')\n"
+        "modes = [oct(os.stat(path).st_mode & 0o777) for path in (page, os.path.dirname(page))]\n"
+        f"open({str(seen)!r}, 'w').write(repr([sys.argv, parent, dict(os.environ), modes]))\n"
+        f"open({str(seen) + '.page'!r}, 'w').write(open(page).read())\n"
+        "sys.exit(subprocess.call([sys.executable, '-m', 'malsync.sandbox.browser', sys.argv[1]]))\n"
     )
-    done = log_in(malsync, "--json", "-v", browser=[sys.executable, "-c", spy, "%s"])
+    done = log_in(malsync, "--json", "-v", browser=[sys.executable, str(spy), "%s"])
 
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -93,6 +104,13 @@ def test_signing_in_says_no_secret(malsync: Malsync, box: Sandbox, tmp_path: Pat
         assert tokens[name] not in said
         assert tokens[name][:40] not in said
     assert not re.search(r"[?&]code=", said)
+    page = (tmp_path / "seen.page").read_text()
+    for name in ("state", "code_challenge"):
+        (text,) = set(re.findall(rf"[?;]{name}=([^&]+)", page))
+        assert len(text) >= 32
+        assert text not in seen.read_text()
+    assert "['0o600', '0o700']" in seen.read_text()
+    assert not (malsync.home / "open").exists()
 
 
 def test_the_request_is_what_mal_wants(malsync: Malsync, box: Sandbox) -> None:
@@ -255,6 +273,7 @@ def test_without_a_client_id_login_says_where_to_get_one(malsync: Malsync) -> No
 
 
 def test_ctrl_c_while_nobody_comes_back_ends_with_130(malsync: Malsync) -> None:
+    bind(malsync, "my own")
     process = malsync.process("--account", "my own", "login", env={"BROWSER": "true"})
     asked_address(process)
 
@@ -265,6 +284,67 @@ def test_ctrl_c_while_nobody_comes_back_ends_with_130(malsync: Malsync) -> None:
     assert err.splitlines()[-1] == "To go on: malsync --account 'my own' login"
     assert out == ""
     assert kept(malsync) == {}
+
+
+def test_hints_of_a_sign_in_name_the_account(malsync: Malsync) -> None:
+    answer = "http://localhost:8765/callback?code=x&state=another"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"http://localhost:{other.getsockname()[1]}/callback"
+        port = malsync.error("--account", "second", "login", exit_code=2, env={"MALSYNC_REDIRECT_URI": taken})
+    state = malsync.error("--account", "second", "login", "--no-browser", exit_code=3, stdin=answer)
+
+    assert "malsync --account second login --no-browser" in port["hint"]
+    assert state["hint"] == "Start again: malsync --account second login"
+
+
+def test_a_terminal_shows_how_long_the_sign_in_may_take(malsync: Malsync) -> None:
+    code, screen = on_terminal(
+        malsync, "--account", "second", "login", typed="\x03", prompt="Waiting for the sign-in: 4:5"
+    )
+
+    assert code == 130, screen
+    assert re.search(r"Waiting for the sign-in: 4:5\d left", screen)
+    assert "malsync --account second login" in screen
+
+
+@pytest.mark.parametrize(
+    "name", ["a b/c", "a b", "a/b", "..", ".hidden", "-x", "a@b", "a\nb", "x" * 65, "\u202e", "a:b"]
+)
+@pytest.mark.parametrize("command", [("login",), ("login", "--no-browser"), ("backup",)])
+def test_a_new_account_has_a_plain_name(malsync: Malsync, box: Sandbox, name: str, command: tuple[str, ...]) -> None:
+    error = malsync.error(f"--account={name}", *command, exit_code=2, env={"MALSYNC_ACCESS_TOKEN": box.access_token})
+
+    assert repr(name) in error["message"]
+    assert "letters, digits" in error["hint"]
+    assert not (malsync.home / "accounts.json").exists()
+    assert malsync.json("snapshots") == []
+
+
+@pytest.mark.parametrize("name", ["second", "Мика", "2", "a.b-c_d", "x" * 64, "_"])
+def test_letters_of_any_script_make_a_name(malsync: Malsync, box: Sandbox, name: str) -> None:
+    malsync.ok("--account", name, "backup", env={"MALSYNC_ACCESS_TOKEN": box.access_token})
+
+    assert [row["account"] for row in malsync.json("accounts")] == [name]
+
+
+def test_an_account_with_an_odd_name_that_exists_stays_usable(malsync: Malsync, box: Sandbox) -> None:
+    sign_in(malsync, box, account="a b/c")
+    user = {"origin": box.api_url.removesuffix("/v2"), "id": box.world.first.id, "name": box.user}
+    (malsync.home / "accounts.json").write_text(json.dumps({"a b/c": user}))
+
+    malsync.ok("--account", "a b/c", "backup")
+    malsync.ok("--account", "a b/c", "show", "latest")
+    assert log_in(malsync, "--account", "a b/c").returncode == 0
+    assert malsync.json("--account", "a b/c", "logout", schema="output-login")["logged_in"] is False
+    hint = malsync.error("--account", "a b/c", "backup", exit_code=3)["hint"]
+    assert hint == "Sign in: malsync --account 'a b/c' login"
+
+
+@pytest.mark.parametrize("command", [("login",), ("logout",), ("backup",), ("show", "latest"), ("accounts",)])
+def test_an_account_name_that_is_no_text_ends_with_2(malsync: Malsync, command: tuple[str, ...]) -> None:
+    error = malsync.error("--account", "m\udcffy", *command, exit_code=2)
+
+    assert "not valid text" in error["message"]
 
 
 # -- without a browser

@@ -40,6 +40,11 @@ _THEIRS = """
 """
 
 
+def _number(text: str, default: int) -> int:
+    """The number in `text`, at most `MOST`; `default` where it is none."""
+    return min(int(text[:20]), MOST) if text.isascii() and text.isdigit() else default
+
+
 @dataclass(frozen=True)
 class Asked:
     """One request for a page: what the address says, and whose lists are looked at."""
@@ -65,8 +70,7 @@ class Asked:
 
     def number(self, name: str, default: int = 0) -> int:
         """A number in the address; `default` where it is none."""
-        text = self.text(name)
-        return min(int(text), MOST) if text.isascii() and text.isdigit() else default
+        return _number(self.text(name), default)
 
     def place(self, name: str) -> str:
         """A part of the address's path."""
@@ -74,7 +78,7 @@ class Asked:
 
     def number_of(self, name: str) -> int:
         """A number in the address's path."""
-        return int(self.place(name))
+        return _number(self.place(name), 0)
 
     async def rows(self, query: str, **values: Any) -> list[Row]:
         """The rows of a query of `queries/`. A parameter that is not named is empty, which means what it says there."""
@@ -99,8 +103,7 @@ class Asked:
 
     async def snapshot(self, text: str) -> Row:
         """The snapshot of that number, if it is one of the user's. Raises NotFound."""
-        number = int(text) if text.isascii() and text.isdigit() else 0
-        row = await self.mirror.first(_THEIRS, snapshot=min(number, MOST), user=self.user_id)
+        row = await self.mirror.first(_THEIRS, snapshot=_number(text, 0), user=self.user_id)
         if row is None or self.user is None:
             raise NotFound(f"There is no snapshot {text} of {self.user['name'] if self.user else 'anybody'}.")
         return row

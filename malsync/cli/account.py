@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from malsync.cli.app import App, dated_ahead, local_time
+from malsync.cli.opening import private_page
 from malsync.cli.options import Command, pass_app
-from malsync.errors import UsageError
+from malsync.errors import MalsyncError, UsageError
 from malsync.wording import ago, command
 
 if TYPE_CHECKING:
@@ -26,6 +27,15 @@ def login(app: App, no_browser: bool) -> None:
 
     Needs a client id of your own: register one at MAL (README, "Your client id") and set MALSYNC_CLIENT_ID.
     """
+    try:
+        _sign_in(app, no_browser=no_browser)
+    except MalsyncError as error:
+        error.hint = error.hint.replace("malsync login", command("login", app.account))
+        raise
+
+
+def _sign_in(app: App, *, no_browser: bool) -> None:
+    from malsync.accounts import check_name
     from malsync.address import check_url, origin_of
     from malsync.auth import authorization_request, store_of
     from malsync.credentials import FixedToken
@@ -35,6 +45,8 @@ def login(app: App, no_browser: bool) -> None:
         raise UsageError(
             "No client id is set.", "Register one at MAL (README: Your client id) and set MALSYNC_CLIENT_ID to it."
         )
+    if app.accounts.user(app.account) is None:
+        check_name(app.account)
     origin = origin_of(app.api_url)
     auth_url = check_url(settings.auth_url, "MALSYNC_AUTH_URL")
     request = authorization_request(auth_url, settings.client_id, settings.redirect_uri)
@@ -57,13 +69,17 @@ def _listen(app: App, request: "Request") -> str:
     from malsync.auth import code_from
     from malsync.callback import Listener
 
-    with Listener(request.redirect_uri) as listener:
+    with (
+        Listener(request.redirect_uri, app.world.clock.monotonic) as listener,
+        private_page(app.home, "login", request.url) as page,
+    ):
         app.output.warn(
             f"Sign in to MyAnimeList in your browser. If none opens, open this address:\n\n  {request.url}\n"
         )
         # A text browser does not come back before it is left, so it must not hold the listener up.
-        threading.Thread(target=_open, args=(request.url,), daemon=True).start()
-        return listener.wait(lambda path: code_from(path, request))
+        threading.Thread(target=_open, args=(page,), daemon=True).start()
+        with app.output.countdown("Waiting for the sign-in") as countdown:
+            return listener.wait(lambda path: code_from(path, request), countdown=countdown)
 
 
 def _open(url: str) -> None:

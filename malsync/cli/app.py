@@ -115,7 +115,7 @@ class App:
     def mirror_to(self, what: str) -> Path:
         """Where the mirror is, to be looked at and no more. Raises UsageError where there is none: nothing to `what`."""
         path = self.mirror_path
-        if not path.exists() or not path.stat().st_size:
+        if not path.exists() or (path.is_file() and not path.stat().st_size):
             raise UsageError(f"There is nothing to {what}: no mirror at {path}.", "Make one: malsync backup")
         return path
 
@@ -245,7 +245,12 @@ class App:
             # Whose it is, the caller checks.
             return FixedToken(settings.access_token, "MALSYNC_ACCESS_TOKEN")
         return StoredToken(
-            store, account or self.account, origin_of(self.api_url), self.token_endpoint(), self.world.clock
+            store,
+            account or self.account,
+            origin_of(self.api_url),
+            self.token_endpoint(),
+            self.world.clock,
+            self.world.unfinished.held,
         )
 
     def public_credentials(self) -> "Credentials":

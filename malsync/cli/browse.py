@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from malsync.cli.app import App
 from malsync.cli.interruption import until_ended
+from malsync.cli.opening import private_page
 from malsync.cli.options import PORT, Command, pass_app
 from malsync.errors import MalsyncError
 
@@ -88,28 +88,13 @@ def _printed(app: App, url: str) -> Iterator[None]:
 
 @contextmanager
 def _opened(app: App, url: str) -> Iterator[None]:
-    """Open the browser by a file that leads to the address: a browser's arguments can be read by every user of a machine."""
+    """Open the browser by a page that leads to the address."""
     import webbrowser
 
-    with _printed(app, url):
-        page = app.home / "browse.html"
-        try:
-            _write(page, url)
-            if not webbrowser.open(page.absolute().as_uri()):
-                app.output.warn("No browser could be opened. Open the address above.")
-            yield
-        finally:
-            page.unlink(missing_ok=True)
-
-
-def _write(page: Path, url: str) -> None:
-    page.unlink(missing_ok=True)
-    page.touch(mode=0o600, exist_ok=False)
-    page.write_text(
-        f'<!DOCTYPE html>\n<meta charset="utf-8">\n<meta name="referrer" content="no-referrer">\n'
-        f'<meta http-equiv="refresh" content="0;url={url}">\n<title>malsync</title>\n<a href="{url}">malsync</a>\n',
-        encoding="utf-8",
-    )
+    with _printed(app, url), private_page(app.home, "browse", url) as page:
+        if not webbrowser.open(page):
+            app.output.warn("No browser could be opened. Open the address above.")
+        yield
 
 
 COMMANDS = (browse,)

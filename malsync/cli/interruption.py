@@ -1,4 +1,4 @@
-"""Ctrl-C: while a run writes, it ends after the call in flight and loses nothing; it is how a server is meant to end."""
+"""Ctrl-C: a write or a token refresh in flight comes to its end first; Ctrl-C is also how a server is meant to end."""
 
 import os
 import signal
@@ -6,20 +6,86 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
+from queue import SimpleQueue
+from types import FrameType, TracebackType
 from typing import Any, Self
 
+import click
+
 from malsync.clock import Clock
+from malsync.errors import ApiError, Interrupted
+
+
+class Unfinished:
+    """Work in other threads that the process must not end in the middle of: a token refresh rotates the stored pair.
+
+    As a context, it ends only when that work has ended, however the command itself ended. After a Ctrl-C it says so, and
+    another Ctrl-C ends the waiting.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._is_ending = False
+        self._given_up = False
+        self._ended: SimpleQueue[None] = SimpleQueue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._is_ending = True
+        if self._given_up:
+            return
+        if not isinstance(error, (KeyboardInterrupt, click.Abort, Interrupted)):
+            try:
+                self._wait()
+            except KeyboardInterrupt:
+                pass
+            else:
+                return
+        if self._running:
+            with _ctrl_c_raises():
+                _say("Ending after the new sign-in tokens are stored. Ctrl-C again ends at once.")
+                self._wait()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the process from ending while this is entered. Raises ApiError when it is ending already."""
+        with self._lock:
+            if self._is_ending:
+                raise ApiError("Stopped.", "Run the same command again.")
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+            self._ended.put(None)
+
+    def give_up(self) -> None:
+        """Let the process end whatever is unfinished: Ctrl-C came twice."""
+        self._given_up = True
+
+    def _wait(self) -> None:
+        # By a queue: Ctrl-C breaks the locks of the threading module.
+        while self._running:
+            self._ended.get()
 
 
 class Interruption:
     """While it is entered, a first Ctrl-C waits for the end of what is shielded; a second one does not.
 
     `clock` is the given one, except that a wait is not shielded: nobody waits a minute for another try after Ctrl-C.
+    A second Ctrl-C gives up what is `unfinished`, too.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, unfinished: Unfinished | None = None) -> None:
         self._clock = clock
+        self._unfinished = unfinished or Unfinished()
         self._asked = False
         self._shielded = False
         self._before: Any = None
@@ -47,12 +113,12 @@ class Interruption:
 
     def _hear(self, _signal: int, _frame: FrameType | None) -> None:
         if self._asked or not self._shielded:
+            if self._asked:
+                self._unfinished.give_up()
             self._shielded = False
             raise KeyboardInterrupt
         self._asked = True
-        # Not by print: that may be what was interrupted. Of a terminal that closes nobody is left to be told.
-        with suppress(OSError):
-            os.write(2, b"\nEnding after the write that is under way. Ctrl-C again ends at once.\n")
+        _say("\nEnding after the write that is under way. Ctrl-C again ends at once.")
 
     def _sleep(self, seconds: float) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -69,6 +135,26 @@ class Interruption:
     def _stop_if_asked(self) -> None:
         if self._asked:
             raise KeyboardInterrupt
+
+
+def _say(line: str) -> None:
+    # Not by print: that may be what was interrupted. Of a terminal that closes nobody is left to be told.
+    with suppress(OSError):
+        os.write(2, f"{line}\n".encode())
+
+
+@contextmanager
+def _ctrl_c_raises() -> Iterator[None]:
+    """Let every Ctrl-C raise KeyboardInterrupt, also one right after another; not where Ctrl-C is ignored."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

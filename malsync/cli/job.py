@@ -10,6 +10,7 @@ from malsync.cli.flags import Flags
 from malsync.cli.interruption import Interruption
 from malsync.errors import AuthError
 from malsync.snapshot import Snapshot, User
+from malsync.wording import command
 
 if TYPE_CHECKING:
     from malsync.api import Client
@@ -32,7 +33,7 @@ class Job:
         self.app = app
         self.flags = flags
         self.lists: dict[str, Chosen] = {}
-        self.interruption = Interruption(app.world.clock)
+        self.interruption = Interruption(app.world.clock, app.world.unfinished)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -69,7 +70,7 @@ class Job:
         if bound is None and isinstance(credentials, FixedToken) and self.app.account_for(self.user) != account:
             raise AuthError(
                 f"The account {account!r} is not signed in. Nothing was sent.",
-                f"Sign in to it: malsync --account {account} login",
+                f"Sign in to it: {command('login', account)}",
             )
         self.account = account
 
@@ -81,7 +82,7 @@ class Job:
             raise AuthError(
                 f"Run {run.number} wrote the lists of {run.user.name} ({run.user.origin}), and you are signed in as "
                 f"{self.user.name} ({self.user.origin}). Nothing was sent.",
-                f"Sign in to that account: malsync --account {run.account} login",
+                f"Sign in to that account: {command('login', run.account)}",
             )
 
     def read(self) -> Snapshot:

@@ -31,6 +31,9 @@ _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 _AT_ONCE = 1.0
 """Seconds within which another one is the same one: timeout(1), a closing shell and a logout send several, a hand trembles."""
 
+_LIMITS = "Raise the limit of this process (ulimit -a shows it), or end other programs. What was stored is whole."
+_OF_THE_SYSTEM = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EIO, errno.ELOOP}
+
 # What click says of numbers, as a person says it.
 _AS_WE_SAY = (
     (re.compile(r" is not a valid integer( range)?\."), " is not a whole number."),
@@ -112,7 +115,8 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
         return answer(cli, instruction, world)
     output = Output(json="--json" in arguments, quiet=True, verbose=False, colour=has_colour(world))
     try:
-        code = cli.main(list(arguments), prog_name="malsync", standalone_mode=False, obj=world)
+        with world.unfinished:
+            code = cli.main(list(arguments), prog_name="malsync", standalone_mode=False, obj=world)
         with writing():
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
@@ -125,14 +129,21 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
     except Cancelled as error:
         return _failed(output, error.exit, error.message, error.hint, is_error=False)
     except MalsyncError as error:
-        return _failed(output, error.exit, error.message, error.hint)
+        return _failed(output, error.exit, error.message, _LIMITS if _exhausted(error) else error.hint)
     except (BrokenPipeError, SystemExit):
         # Whoever reads a help has seen enough; click would end the process with 1 for that, which means "different". The
         # interpreter must not trip over it again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except OSError as error:
-        if error.filename is not None:
+        if error.errno in _OF_THE_SYSTEM and error.filename is not None:
+            return _failed(
+                output,
+                Exit.USAGE,
+                f"{error.filename}: {error.strerror}.",
+                "Check the path, its permissions and the disk.",
+            )
+        if error.filename is not None or _exhausted(error):
             return _unforeseen(output, world, arguments, error)
         if error.errno == errno.ENOENT:
             return _failed(output, Exit.USAGE, "The folder that this was typed in is gone.", "Type it in another one.")
@@ -231,10 +242,29 @@ def _unforeseen(output: Output, world: World, arguments: Sequence[str], error: E
             # A second Ctrl-C in the wake of the first: the standard library's locks do not stand that.
             return interrupted(arguments, world)
         context = context.__context__
+    if what := _exhausted(error):
+        return _failed(output, Exit.USAGE, f"malsync ran out of {what}.", _LIMITS)
     return _bug(output, world, arguments, error)
 
 
+def _exhausted(error: BaseException) -> str:
+    """What this process may have no more of, where that is the cause of `error`; empty where it is not."""
+    cause: BaseException | None = error
+    while cause is not None:
+        number = cause.errno if isinstance(cause, OSError) else None
+        if isinstance(cause, MemoryError) or number == errno.ENOMEM:
+            return "memory"
+        if number in (errno.EMFILE, errno.ENFILE):
+            return "open files"
+        if isinstance(cause, RuntimeError) and "start new thread" in str(cause):
+            return "threads"
+        cause = cause.__cause__ or cause.__context__
+    return ""
+
+
 def _bug(output: Output, world: World, arguments: Sequence[str], error: Exception) -> int:
+    from malsync.files import refuse_irregular
+
     app = App(world, home_named(arguments), None, output)
     report = _masked("".join(traceback.format_exception(error)))
     for secret in _known_secrets(world):
@@ -242,6 +272,7 @@ def _bug(output: Output, world: World, arguments: Sequence[str], error: Exceptio
     try:
         path = app.home / "last-error.txt"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_irregular(path)
         path.touch(mode=0o600)
         path.write_text(f"malsync {__version__}, Python {sys.version}\n\n{report}", encoding="utf-8")
         hint = f"The details are in {path}; they hold no token. Please report them."

@@ -213,6 +213,23 @@ class Output:
                 self._counted = None
 
     @contextmanager
+    def countdown(self, what: str) -> Iterator[Callable[[float], object]]:
+        """The time that is left for `what`, on a terminal: yields what is called with the seconds left."""
+        if self.quiet or not sys.stderr.isatty():
+            yield str
+            return
+        from rich.progress import Progress, SpinnerColumn, TextColumn
+
+        with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=_screen(), transient=True) as progress:
+            task = progress.add_task(what, total=None)
+
+            def show(seconds: float) -> None:
+                minutes, rest = divmod(int(seconds), 60)
+                progress.update(task, description=f"{what}: {minutes}:{rest:02} left. Ctrl-C to cancel.")
+
+            yield show
+
+    @contextmanager
     def _counting_off(self) -> Iterator[None]:
         """Without the bar of `counting` meanwhile: two bars at once paint over each other."""
         counted = self._counted

@@ -105,7 +105,21 @@ def _references(app: App, who: str) -> Offered:
 # -- the types of parameters that offer it
 
 
-class Suggested(click.types.StringParamType):
+class Text(click.types.StringParamType):
+    """Valid text, unlike the names of files, which may hold any bytes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text that was typed."""
+        text = str(super().convert(value, param, ctx))
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                self.fail(f"{text!r} is not valid text in UTF-8.", param, ctx)
+        return text
+
+
+class Suggested(Text):
     """A text, for which `offered` knows values that are likely."""
 
     def __init__(self, offered: Callable[[App], Offered]) -> None:
@@ -169,6 +183,7 @@ class FileName(click.types.StringParamType):
         return _files(incomplete, self._kind)
 
 
+TEXT: Any = Text()
 REFERENCE: Any = Reference()
 ACCOUNT: Any = Suggested(_accounts)
 FIELD: Any = Suggested(_fields)

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from malsync.cli.interruption import Unfinished
 from malsync.clock import Clock
 
 SECRET_VARIABLES = ("MALSYNC_ACCESS_TOKEN", "MALSYNC_CLIENT_SECRET")
@@ -22,3 +23,4 @@ class World:
     environment: Mapping[str, str] = field(default_factory=_environment)
     clock: Clock = field(default_factory=Clock)
     jitter: Callable[[], float] = random.random
+    unfinished: Unfinished = field(default_factory=Unfinished)

@@ -24,6 +24,9 @@ PER_MINUTE = 30
 PER_CHUNK = 500
 MOST = 11_000
 """The most entries of a list that AniList tells, those that were updated last."""
+REFERER = "https://malsync.invalid/"
+"""AniList answers 403 to requests without any Referer (animego#170, Animite#765). This one claims to be nobody else's page."""
+_DISABLED = "temporarily disabled"
 _MOST_PASSES = 4
 _REACH = "Check the network, and whether AniList is up; then run the same command again."
 _CHECK_URL = "Check MALSYNC_ANILIST_URL; AniList's own is https://graphql.anilist.co"
@@ -185,13 +188,28 @@ class AniList(Transport):
         if status == 429 or status >= 500 or (status == 403 and not told):
             why = "asks for fewer requests" if status == 429 else f"answered {status}"
             raise Transient(f"AniList {why}{_quoted(said)}.", _REACH, self._wait(response), status=status)
-        if status == 404 and "private" in said.lower():
+        if status == 403 and _DISABLED in said.lower():
+            raise ApiError(
+                f"AniList has switched off its API for now{_quoted(said)}. Nothing is wrong with your list or its settings.",
+                "Try again in some hours. If AniList works for other programs, a proxy may be removing the Referer header.",
+            )
+        if status in {403, 404} and "private" in said.lower():
             raise PrivateList(
                 "This user shows their AniList lists to nobody.", "Their owner can make them public: AniList, Settings."
             )
         if status == 404 and errors:
             raise NotFound(f"{call}: AniList answers that there is no such thing{_quoted(said)}.", "Check the name.")
+        if status == 403:
+            raise ApiError(
+                f"{call}: AniList refuses this request (403){_quoted(said)}.",
+                "It may block this address or program for a while: try again later.",
+            )
         raise ApiError(f"{call}: AniList answered {status}{_quoted(said)}.", _REACH if errors else _CHECK_URL)
+
+    def _session(self) -> requests.Session:
+        session = super()._session()
+        session.headers["Referer"] = REFERER
+        return session
 
     def _wait(self, response: requests.Response) -> float | None:
         """Seconds until AniList answers again, from whichever of its two headers is there."""

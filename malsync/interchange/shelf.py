@@ -22,7 +22,9 @@ class Latest:
     def last(self, user: User) -> Snapshot | None:
         """The newest good list of `user` that stands here; None when there is none, or none that can be read."""
         try:
-            return snapshot_file.read(self._stem(user).with_suffix(_ENDING))
+            path = self._stem(user).with_suffix(_ENDING)
+            files.refuse_irregular(path)
+            return snapshot_file.read(path)
         except UsageError:
             return None
 
@@ -37,6 +39,7 @@ class Latest:
         endings = (_ENDING, snapshot_file.SUSPICIOUS, f".partial{_ENDING}")
         whole, suspicious, partial = map(stem.with_suffix, endings)
         target = suspicious if snapshot.suspicious else partial if _is_less(snapshot, whole) else whole
+        files.refuse_irregular(target)
         files.sweep(target)
         snapshot_file.write(target, snapshot)
         if target == whole:

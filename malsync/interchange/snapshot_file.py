@@ -91,11 +91,12 @@ def read(path: Path) -> Snapshot:
 def head(path: Path) -> dict[str, Any]:
     """What a file that malsync wrote says before its lists, unproven; empty for any other file. Cheap: it reads no list."""
     try:
+        files.refuse_irregular(path)
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             lines = file.read(_HEAD).split(b"\n")
         end = next(place for place, line in enumerate(lines) if line.startswith(b'"anime": '))
         found = orjson.loads(b"\n".join(lines[:end]).rstrip(b",") + b"}")
-    except (OSError, EOFError, zlib.error, StopIteration, orjson.JSONDecodeError):
+    except (OSError, EOFError, zlib.error, StopIteration, orjson.JSONDecodeError, UsageError):
         return {}
     return found if isinstance(found, dict) else {}
 

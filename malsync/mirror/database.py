@@ -9,7 +9,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from malsync.errors import Busy, Damaged, MirrorError
+from malsync import files
+from malsync.errors import Busy, Damaged, MirrorError, UsageError
 
 FILE_NAME = "mirror.db"
 APPLICATION_ID = 0x6D616C73  # "mals"; how `file` and we tell a mirror from any other SQLite file
@@ -179,6 +180,7 @@ def connect(path: Path, *, write: bool, wait: float = BUSY_SECONDS) -> sqlite3.C
 
     Raises MirrorError for a file that is damaged, not ours or newer than this program, Busy for one that is locked.
     """
+    refuse_irregular(path)
     with translated(path):
         is_new = not path.exists()
         if is_new:
@@ -191,6 +193,14 @@ def connect(path: Path, *, write: bool, wait: float = BUSY_SECONDS) -> sqlite3.C
         if write:
             _make_durable(connection)
         return connection
+
+
+def refuse_irregular(path: Path) -> None:
+    """Raise MirrorError for a pipe or a device in the place of the mirror: opening it may never end."""
+    try:
+        files.refuse_irregular(path)
+    except UsageError as error:
+        raise MirrorError(error.message, error.hint) from error
 
 
 def _create(path: Path) -> None:
@@ -217,6 +227,7 @@ def look(path: Path, *, wait: float = BUSY_SECONDS, copied: bool = False) -> tup
 
     Raises MirrorError and Busy like `connect`.
     """
+    refuse_irregular(path)
     with translated(path):
         version = _checked_version(path, wait)
         connection = _open(path, "ro", wait)
@@ -235,6 +246,11 @@ def _open(path: Path, mode: str, wait: float = BUSY_SECONDS) -> sqlite3.Connecti
     )
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def is_number(number: int) -> bool:
+    """Whether SQLite can store `number`, and so whether it can be a row's."""
+    return -(2**63) <= number < 2**63
 
 
 def query(connection: sqlite3.Connection, sql: str, values: Mapping[str, object] | Sequence[object]) -> list[Any]:

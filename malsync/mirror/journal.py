@@ -16,7 +16,7 @@ from malsync.errors import Refused
 from malsync.intent import Kind
 from malsync.medium import MEDIA, Json, ListStatus, Medium
 from malsync.mirror import users
-from malsync.mirror.database import File
+from malsync.mirror.database import File, is_number
 from malsync.mirror.rows import Row
 from malsync.moments import parse_timestamp, timestamp
 from malsync.plain import text_fields
@@ -117,8 +117,9 @@ class Journal:
 
     def run(self, number: int) -> Run:
         """The run of that number. Raises KeyError when there is none."""
-        for run in self._runs("WHERE run.id = ?", number):
-            return run
+        if is_number(number):
+            for run in self._runs("WHERE run.id = ?", number):
+                return run
         raise KeyError(number)
 
     def unfinished(self, user: User) -> Run | None:

@@ -16,7 +16,16 @@ from malsync.entry import TitleList
 from malsync.errors import Damaged, UsageError
 from malsync.medium import MEDIA, Medium
 from malsync.mirror import users
-from malsync.mirror.database import BUSY_SECONDS, File, connect, damaged, in_memory, translated
+from malsync.mirror.database import (
+    BUSY_SECONDS,
+    File,
+    connect,
+    damaged,
+    in_memory,
+    is_number,
+    refuse_irregular,
+    translated,
+)
 from malsync.mirror.history import Version, through
 from malsync.mirror.journal import Journal
 from malsync.mirror.pruning import compact, counted, remove
@@ -93,6 +102,7 @@ class Mirror:
     @classmethod
     def open(cls, path: Path, *, write: bool = False, wait: float = BUSY_SECONDS) -> Self:
         """The mirror at `path`: for reading (an empty one where there is no file) or, with `write`, made when missing."""
+        refuse_irregular(path)
         if not write and (not path.exists() or not path.stat().st_size):
             return cls(path, in_memory())
         return cls(path, connect(path, write=write, wait=wait))
@@ -135,6 +145,8 @@ class Mirror:
 
     def info(self, number: int) -> Info:
         """The snapshot of that number. Raises KeyError when there is none."""
+        if not is_number(number):
+            raise KeyError(number)
         for row in self._file.rows(f"{_HEADERS} WHERE snapshot.id = ?", number):
             return _info(row)
         if number in self.numbers():

@@ -1,8 +1,8 @@
 """The person at the browser, for demos and tests: `python -m malsync.sandbox.browser URL [--user NAME] [--deny]`.
 
-Opens the consent page of a sandbox, presses Allow (or Deny), and follows the redirect to the application that waits on this
-machine. It goes to loopback addresses only, and uses no proxy. Exit 0 when the application answered, 1 when something on
-the way did not.
+Opens the consent page of a sandbox, or a file that leads to it, presses Allow (or Deny), and follows the redirect to the
+application that waits on this machine. It goes to loopback addresses only, and uses no proxy. Exit 0 when the application
+answered, 1 when something on the way did not.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlencode, urljoin, urlsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener, url2pathname
 
 TIMEOUT = 10.0
 
@@ -43,12 +44,27 @@ class _Form(HTMLParser):
             self.values[found["name"]] = found.get("value", "")
 
 
+class _Refresh(HTMLParser):
+    """Where a page leads by itself."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.url = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "meta" and found.get("http-equiv") == "refresh":
+            self.url = found.get("content", "").partition("url=")[2]
+
+
 def answer_consent(url: str, *, user: str | None = None, deny: bool = False) -> str:
     """Answer the consent page at `url`, and return the text of the page on which the browser ends.
 
     `user` is an account of the sandbox, its first one by default. Raises URLError (an HTTPError for a page that
     refuses; NotLoopback before anything is sent elsewhere).
     """
+    url = _led_to(url)
     opener = build_opener(ProxyHandler({}), _OnlyLoopback())
     with opener.open(_on_loopback(url), timeout=TIMEOUT) as page:
         form = _Form(page.read().decode())
@@ -56,6 +72,14 @@ def answer_consent(url: str, *, user: str | None = None, deny: bool = False) -> 
     request = Request(_on_loopback(urljoin(url, form.action)), urlencode(values).encode())  # noqa: S310 checked
     with opener.open(request, timeout=TIMEOUT) as page:
         return str(page.read().decode("utf-8", "replace"))
+
+
+def _led_to(url: str) -> str:
+    """`url`, or the address that it leads to where it is a file's."""
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return url
+    return _Refresh(Path(url2pathname(parts.path)).read_text(encoding="utf-8")).url
 
 
 def _on_loopback(url: str) -> str:

@@ -111,7 +111,7 @@ def _make_folders(folder: Path) -> None:
 
 def _bytes(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return files.contents(path)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -58,10 +58,24 @@ SECRETS: tuple[Mutant, ...] = (
     mutant(
         "two malsync refresh at once",
         "auth.py",
-        "        with self._store.locked():\n            current",
-        "        with threading.Lock():\n            current",
+        "        with self._store.locked(), self._held():\n            current",
+        "        with threading.Lock(), self._held():\n            current",
         "auth",
         "cli_login",
+    ),
+    mutant(
+        "Ctrl-C loses a new pair of tokens",
+        "cli/main.py",
+        "        with world.unfinished:\n",
+        "        if world:\n",
+        "refresh_interrupt",
+    ),
+    mutant(
+        "a second Ctrl-C waits for a token refresh as well",
+        "cli/interruption.py",
+        "        if self._given_up:\n            return\n",
+        "",
+        "refresh_interrupt",
     ),
     mutant(
         "a refused token is not refreshed",
@@ -114,8 +128,22 @@ SECRETS: tuple[Mutant, ...] = (
     mutant(
         "the listener answers to any host",
         "callback.py",
-        'if self.headers.get("Host", "") not in self.server.hosts:',
+        'if self.headers.get("Host", "") not in self._awaited.hosts:',
         "if not self.headers:",
+        "callback",
+    ),
+    mutant(
+        "the browser is started with the state of a sign-in",
+        "cli/account.py",
+        "args=(page,)",
+        "args=(request.url,)",
+        "cli_login",
+    ),
+    mutant(
+        "a connection that drips keeps its place at the listener",
+        "callback.py",
+        "            if one.until <= now:\n",
+        "            if not one.request and one.until <= now:\n",
         "callback",
     ),
     mutant(

@@ -357,8 +357,8 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "a terminal that closes tears a write in two",
         "cli/interruption.py",
-        "        with suppress(OSError):\n            os.write(",
-        "        with suppress(ValueError):\n            os.write(",
+        "    with suppress(OSError):\n        os.write(",
+        "    with suppress(ValueError):\n        os.write(",
         "restore_interrupt::test_a_terminal_that_closes_under_a_run_is_one_ctrl_c",
     ),
     mutant(

@@ -178,7 +178,7 @@ def _launchd() -> str:
         return ""
     for path in sorted((Path.home() / "Library" / "LaunchAgents").glob("*.plist")):
         try:
-            content = path.read_bytes()
+            content = path.read_bytes() if path.is_file() else b""
         except OSError:
             continue
         if any("malsync" in word for word in agent_words(content)):
