@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -201,7 +202,7 @@ def test_every_field_of_a_tables_page_has_a_name(visit: Visitor, address: str) -
     assert all("aria-label" in one or one.get("id") in labelled for one in fields)
     levels = [int(one) for one in re.findall(r"<h(\d)", page.body)]
     assert levels[0] == 1
-    assert all(now <= before + 1 for before, now in zip(levels, levels[1:], strict=False))
+    assert all(now <= before + 1 for before, now in pairwise(levels))
 
 
 def test_every_checkbox_has_a_name_and_no_page_reloads_itself(archived: Archive) -> None:

@@ -66,6 +66,7 @@ def statements(archived: Archive) -> list[str]:
 @pytest.fixture(scope="module")
 def connection(archived: Archive) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(archived.path)) as opened:
+        queries.add_functions(opened)
         opened.create_function("standing", 2, lambda *_: None)
         yield opened
 

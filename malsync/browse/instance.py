@@ -58,6 +58,7 @@ class ReadOnly(Database):
             raise sqlite3.OperationalError("the mirror is only read here")
         connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False, timeout=5.0)
         connection.execute("PRAGMA query_only = ON")
+        queries.add_functions(connection)
         connection.set_authorizer(_may)
         connection.create_function("standing", 2, self._standing_in_words)
         self._all_file_connections.append(connection)

@@ -4,7 +4,9 @@ A file begins with its `title`, what it is `about`, and for a parameter whose va
 Where `{medium}` stands in it, there are two of it. Every value is bound.
 """
 
+import json
 import re
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from malsync.medium import ANIME, MEDIA, Field, Kind, Medium
+from malsync.plain import TEXTS, decode, plain_value, text_fields
 
 _FOLDER = Path(__file__).parent / "queries"
 _HEADER = re.compile(r"-- (title|about|choose (\w+)): (.+)")
@@ -54,6 +57,23 @@ class Query:
     choices: dict[str, str] = field(default_factory=dict)
     group: str = ""
     medium: str = ""
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Give `connection` what the queries need beside SQLite's own: texts, and JSON lists of texts, decoded."""
+    connection.create_function("plain_text", 1, _plain_text, deterministic=True)
+    connection.create_function("plain_tags", 1, _plain_tags, deterministic=True)
+
+
+def _plain_text(text: Any) -> Any:
+    return decode(text) if isinstance(text, str) else text
+
+
+def _plain_tags(text: Any) -> Any:
+    try:
+        return json.dumps(plain_value(json.loads(text)), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return text
 
 
 @cache
@@ -119,17 +139,23 @@ def _filled(text: str, medium: Medium) -> str:
     parts = {
         "joins": joins(medium),
         "here": HERE,
-        "readable": ", ".join(f"{_readable(one, 'version')} AS {one.name}" for one in medium.fields),
-        "version": ", ".join(f"version.{one.name}" for one in medium.fields),
+        "readable": ", ".join(f"{_readable(medium, one)} AS {one.name}" for one in medium.fields),
+        "version": ", ".join(f"{plain(medium, one.name)} AS {one.name}" for one in medium.fields),
         "was": ", ".join(f"{name}_was" for name in own),
         "now": ", ".join(f"{name}_now" for name in own),
-        "old": ", ".join(f"iif(both_{name}, old.{name}, NULL)" for name in own),
-        "new": ", ".join(f"iif(both_{name}, new.{name}, NULL)" for name in own),
-        "both": ", ".join(f"({_both_cover(medium, one)}) AS both_{one.name}" for one in medium.writable),
-        "differs": " OR ".join(
-            f"(both_{one.name} AND {_comparable(one, 'old')} IS NOT {_comparable(one, 'new')})"
-            for one in medium.writable
+        "old": ", ".join(f"iif(both_{one.name}, {_of_pair(one, 'old')}, NULL)" for one in medium.writable),
+        "new": ", ".join(f"iif(both_{one.name}, {_of_pair(one, 'new')}, NULL)" for one in medium.writable),
+        "both": ", ".join(
+            [
+                *(f"({_both_cover(medium, one)}) AS both_{one.name}" for one in medium.writable),
+                *(
+                    f"{_is_encoded(medium, one, row)} AS {row}_{one.name}"
+                    for one in text_fields(medium)
+                    for row in "ab"
+                ),
+            ]
         ),
+        "differs": " OR ".join(_differ(one) for one in medium.writable),
         "previous": PREVIOUS,
         "alarming": ALARMING,
         "ranked": pairs(f"{medium.name}_ranking", "day", "type"),
@@ -183,8 +209,42 @@ def pairs(table: str, first: str, second: str) -> str:
     )
 
 
-def _readable(one: Field, row: str) -> str:
-    return _READABLE.get(one.kind, "{0}").format(f"{row}.{one.name}")
+def plain(medium: Medium, name: str) -> str:
+    """The field of an entry as `joins` has it, texts as their user wrote them."""
+    field = medium.by_name[name]
+    if field.kind not in TEXTS:
+        return f"version.{name}"
+    return _decoded(field, f"version.{name}", _is_encoded(medium, field, "snapshot"))
+
+
+def _decoded(field: Field, column: str, is_encoded: str) -> str:
+    return f"iif({is_encoded}, {'plain_tags' if field.kind is Kind.TAGS else 'plain_text'}({column}), {column})"
+
+
+def _is_encoded(medium: Medium, field: Field, snapshot: str) -> str:
+    """Whether the text in this field is HTML-encoded in a snapshot."""
+    names = f"iif(json_valid({snapshot}.encoded), json_extract({snapshot}.encoded, '$.{medium.name}'), '')"
+    return f"coalesce(instr({names}, '\"{field.name}\"') > 0, 0)"
+
+
+def _readable(medium: Medium, one: Field) -> str:
+    return _READABLE.get(one.kind, "{0}").format(plain(medium, one.name))
+
+
+def _of_pair(one: Field, row: str) -> str:
+    """A field of an entry of the older or the newer snapshot of a pair."""
+    column = f"{row}.{one.name}"
+    return _decoded(one, column, f"{'a' if row == 'old' else 'b'}_{one.name}") if one.kind in TEXTS else column
+
+
+def _differ(one: Field) -> str:
+    """Whether a field that both snapshots and both entries know has another value in each."""
+    known = " AND ".join(f"coalesce(instr({row}.unknown, '\"{one.name}\"'), 0) = 0" for row in ("old", "new"))
+    pair = [_comparable(one, _of_pair(one, row)) for row in ("old", "new")]
+    if one.kind in TEXTS:
+        known += f" AND old.{one.name} IS NOT new.{one.name}"
+        pair = [f"replace(replace({text}, char(13, 10), char(10)), char(13), char(10))" for text in pair]
+    return f"(both_{one.name} AND {pair[0]} IS NOT {pair[1]} AND {known})"
 
 
 def _both_cover(medium: Medium, one: Field) -> str:
@@ -194,7 +254,6 @@ def _both_cover(medium: Medium, one: Field) -> str:
     )
 
 
-def _comparable(one: Field, row: str) -> str:
+def _comparable(one: Field, column: str) -> str:
     blank = _BLANKS.get(one.kind)
-    column = f"{row}.{one.name}"
     return column if blank is None else f"coalesce({column}, {blank})"

@@ -250,7 +250,9 @@ def _unforeseen(output: Output, world: World, arguments: Sequence[str], error: E
 def _exhausted(error: BaseException) -> str:
     """What this process may have no more of, where that is the cause of `error`; empty where it is not."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         number = cause.errno if isinstance(cause, OSError) else None
         if isinstance(cause, MemoryError) or number == errno.ENOMEM:
             return "memory"

@@ -419,7 +419,8 @@ def _readable_plain(medium: Medium) -> list[str]:
     """The columns of `_readable`, with texts decoded where the newest snapshot is encoded."""
     columns = _readable(medium)
     for place, field in enumerate(medium.fields):
-        is_encoded = f"EXISTS (SELECT 1 FROM json_each(newest.encoded, '$.{medium.name}') WHERE value = '{field.name}')"
+        names = f"iif(json_valid(newest.encoded), json_extract(newest.encoded, '$.{medium.name}'), '')"
+        is_encoded = f"instr({names}, '\"{field.name}\"')"
         if field.kind is Kind.TEXT:
             text = f"coalesce(version.{field.name}, '')"
             columns[place] = f"iif({is_encoded}, {plain_sql(text)}, {text}) AS {field.name}"

@@ -272,7 +272,9 @@ class Mirror:
                 self._connection.execute("VACUUM INTO ?", (target.absolute().as_uri(),))
         except BaseException as error:
             target.unlink(missing_ok=True)
-            raise damaged(self.path, str(error.__cause__)) if isinstance(error, Damaged) else error from error
+            if isinstance(error, Damaged):
+                raise damaged(self.path, str(error.__cause__)) from error
+            raise
 
     # -- verifying
 

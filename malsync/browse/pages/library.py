@@ -8,6 +8,7 @@ from datasette.utils.asgi import NotFound
 from malsync.browse import queries, show
 from malsync.browse.frame import Asked, Row, medium_of
 from malsync.medium import Medium
+from malsync.plain import text_fields
 
 PAGE = 60
 FACETS = ("status", "media_type", "score", "genre", "year", "tag")
@@ -21,15 +22,15 @@ _CONDITIONS = {
     "score": "coalesce(version.score, 0) = CAST(:score AS INTEGER)",
     "genre": "version.media_id IN (SELECT media_id FROM {0}_genre WHERE genre = :genre)",
     "year": "substr(title.start_date, 1, 4) = :year",
-    "tag": "EXISTS (SELECT 1 FROM json_each(version.tags) WHERE value = :tag)",
+    "tag": "EXISTS (SELECT 1 FROM json_each({tags}) WHERE value = :tag)",
     # Titles of which nothing was fetched are not in the full-text index.
     "q": "(version.media_id IN (SELECT rowid FROM {0}_fts WHERE {0}_fts MATCH :words)"
-    " OR title.title LIKE :like ESCAPE '\\' OR version.comments LIKE :like ESCAPE '\\'"
-    " OR EXISTS (SELECT 1 FROM json_each(version.tags) WHERE value LIKE :like ESCAPE '\\'))",
+    " OR title.title LIKE :like ESCAPE '\\' OR {comments} LIKE :like ESCAPE '\\'"
+    " OR EXISTS (SELECT 1 FROM json_each({tags}) WHERE value LIKE :like ESCAPE '\\'))",
 }
 _SHOWN = (
-    "version.media_id AS id, title.title, version.status, coalesce(version.score, 0) AS score, version.tags,"
-    " version.comments, version.updated_at, title.media_type, substr(title.start_date, 1, 4) AS year, title.mean,"
+    "version.media_id AS id, title.title, version.status, coalesce(version.score, 0) AS score, {tags} AS tags,"
+    " {comments} AS comments, version.updated_at, title.media_type, substr(title.start_date, 1, 4) AS year, title.mean,"
     " title.picture, title.gone_at, title.fetched_at"
 )
 _KNOWN = """
@@ -38,7 +39,7 @@ _KNOWN = """
 """
 _FACETS_SQL = """
     WITH list AS MATERIALIZED (
-        SELECT version.media_id, version.status, coalesce(version.score, 0) AS score, version.tags, title.media_type,
+        SELECT version.media_id, version.status, coalesce(version.score, 0) AS score, {tags} AS tags, title.media_type,
             substr(title.start_date, 1, 4) AS year
         FROM {joins} WHERE {where}
     )
@@ -142,14 +143,19 @@ def rows_sql(medium: Medium, where: str, order: Sort) -> str:
         part for name in medium.progress for part in (f"coalesce(version.{name}, 0) AS {name}", f"title.{_of(name)}")
     )
     return (
-        f"SELECT {_SHOWN}, {counts} FROM {queries.joins(medium)} WHERE {where}"
+        f"SELECT {_SHOWN.format(**_texts(medium))}, {counts} FROM {queries.joins(medium)} WHERE {where}"
         f" ORDER BY {order.sql} LIMIT :limit OFFSET :offset"
     )
 
 
 def facets_sql(medium: Medium, where: str) -> str:
     """How many entries there are, and how many have each value of each facet."""
-    return _FACETS_SQL.format(joins=queries.joins(medium), medium=medium.name, where=where)
+    return _FACETS_SQL.format(joins=queries.joins(medium), medium=medium.name, where=where, **_texts(medium))
+
+
+def _texts(medium: Medium) -> dict[str, str]:
+    """The SQL of the fields that hold text, by name."""
+    return {field.name: queries.plain(medium, field.name) for field in text_fields(medium)}
 
 
 def progress(medium: Medium, row: Row) -> dict[str, Row]:
@@ -173,7 +179,7 @@ def _asked_for(asked: Asked, medium: Medium) -> tuple[str, Row]:
         text = asked.text(name)
         if not text:
             continue
-        where.append(condition.format(medium.name))
+        where.append(condition.format(medium.name, **_texts(medium)))
         if name == "q":
             values |= {"words": words(text), "like": like(text)}
         else:
