@@ -82,7 +82,7 @@ def test_a_backup_says_what_it_stored_and_where(malsync: Malsync, box: Sandbox) 
     third = malsync.ok("backup").stdout
 
     assert "Snapshot 1 of sandbox_mika: 280 anime, 90 manga" in first
-    assert "the first one" in first
+    assert "first snapshot" in first
     assert str(malsync.home / "mirror.db") in first
     assert "0 added, 1 updated, 0 removed since snapshot 1" in second
     assert "nothing changed since snapshot 2" in third
@@ -352,9 +352,9 @@ def test_what_to_do_is_said_for_the_account_or_the_user_whose_lists_these_are(ma
     public = malsync.ok("backup", "--user", box.user, exit_code=8).stderr
 
     assert "Look: malsync --account second diff good latest." in account
-    assert "If it was meant: malsync --account second backup --accept" in account
+    assert "If intended: malsync --account second backup --accept" in account
     assert f"Look: malsync diff {box.user}@good {box.user}@latest." in public
-    assert f"If it was meant: malsync backup --user {box.user} --accept" in public
+    assert f"If intended: malsync backup --user {box.user} --accept" in public
 
 
 def test_a_list_that_comes_back_is_good_again(malsync: Malsync, box: Sandbox, home: Path) -> None:

@@ -1,6 +1,7 @@
 """`malsync doctor`: each line says that all is well or what to do, and nothing is changed by looking."""
 
 import gzip
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from malsync.sandbox import Sandbox
 from tests.harness import ROOT, Malsync
 from tests.servers import FarSide, Reply, told
 from tests.signing import kept, sign_in
+from tests.terminal import on_terminal
 
 NAMES = [
     "python", "settings", "home", "disk", "network disk", "mirror", "latest", "runs", "login", "api", "clock", "schedule",
@@ -119,6 +121,23 @@ def test_the_age_is_of_the_last_good_one(signed_in: Malsync, box: Sandbox) -> No
     assert "suspicious" in doctor(signed_in, "--max-age", "36h")["backup"]["message"]
     checks = doctor(signed_in, "--max-age", "150s", exit_code=8)
     assert "snapshot 1" in checks["backup"]["message"]
+    assert checks["backup"]["message"].endswith(
+        "Newer ones are suspicious: malsync snapshots. If intended: malsync backup --accept. "
+        "That is too old: run malsync backup."
+    )
+
+
+def test_a_long_line_goes_on_under_its_message(offline: Malsync) -> None:
+    offline.environment["MALSYNC_API_URL"] = "http://127.0.0.1:9/v2"
+
+    _, screen = on_terminal(offline, "doctor", columns=60)
+
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in screen.splitlines() if line.strip()]
+    indent = " " * lines[0].index("malsync")
+    assert any(line.startswith(indent) for line in lines)
+    assert all(line.startswith((indent, "ok  ", "!!  ")) for line in lines)
+    # An address or a path that is too long for its line is left whole.
+    assert all(len(line) <= 60 or "/" in line for line in lines)
 
 
 def test_a_backup_of_a_time_to_come_hides_no_age(signed_in: Malsync) -> None:

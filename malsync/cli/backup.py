@@ -271,7 +271,7 @@ def snapshots(app: App) -> None:
         long="remarks",
     )
     for line in footnotes:
-        app.output.say(line, colour="yellow", indent=2)
+        app.output.say(line, colour="yellow", indent=6)
 
 
 def _footnotes(app: App, mirror: "Mirror", infos: "list[Info]") -> "Iterator[str]":
@@ -292,8 +292,10 @@ def _footnotes(app: App, mirror: "Mirror", infos: "list[Info]") -> "Iterator[str
     judged = set(sorted(changed)[-_JUDGED:])
     for (_, reasons), same in nights.items():
         numbers = str(same[0].number) if len(same) == 1 else f"{same[0].number}-{same[-1].number}"
-        standings = [_undoing(app, alarms, changed[one.number], one) for one in same if one.number in judged]
-        yield " ".join([f"{numbers}: {visible('; '.join(reasons))}.", *standings])
+        yield f"{numbers}: {visible('; '.join(reasons))}."
+        for one in same:
+            if one.number in judged:
+                yield f"  {one.number}: {_undoing(app, alarms, changed[one.number], one)}"
 
 
 def _undoing(app: App, alarms: "Alarms", before: "Info", info: "Info") -> str:

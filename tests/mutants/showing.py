@@ -226,4 +226,32 @@ SHOWING: tuple[Mutant, ...] = (
         '    return max(map(len, text.split("\\n")))',
         "cli_columns",
     ),
+    mutant(
+        "a repair is recommended to be undone",
+        "standing.py",
+        "return self.in_force > 0 and not self.is_repair",
+        "return self.in_force > 0",
+        "browse_alarms",
+    ),
+    mutant(
+        "what was put right is recommended to be undone",
+        "standing.py",
+        "return self.in_force > 0 and not self.is_repair",
+        "return not self.is_repair",
+        "browse_alarms",
+    ),
+    mutant(
+        "a repair of unmarked damage is none",
+        "browse/alarms.py",
+        "return undoes(changes.values(), harm)",
+        "return False",
+        "browse_alarms",
+    ),
+    mutant(
+        "an entry is put right as soon as one of its fields is",
+        "standing.py",
+        "any(name in covered and name not in later.fields for name in change.fields)",
+        "all(name in covered and name not in later.fields for name in change.fields)",
+        "standing",
+    ),
 )
