@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from malsync.cli.output import Output
 from malsync.cli.world import World
 from malsync.errors import AuthError, Busy, UsageError
+from malsync.moments import local_time as local_time
 from malsync.wording import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from malsync.accounts import Accounts
     from malsync.api import Client
     from malsync.auth import TokenEndpoint
@@ -399,9 +398,3 @@ class App:
 
 def _names(bound: "dict[str, User]", users: "list[User]") -> str:
     return ", ".join(dict.fromkeys([*bound, *(user.name for user in users)]))
-
-
-def local_time(moment: "datetime") -> str:
-    """A moment as a person here says it."""
-    local = moment.astimezone()
-    return f"{local:%Y-%m-%d %H:%M}"

@@ -17,7 +17,7 @@ from malsync.credentials import Credentials
 from malsync.errors import ApiError, NotFound, PrivateList, Transient, Unsteady, UsageError
 from malsync.medium import MEDIA, Medium
 from malsync.pace import Pace
-from malsync.transport import Transport, content_type, json_of, retry_after
+from malsync.transport import Transport, content_type, json_of, refuse_half_characters, retry_after
 from malsync.validation import problem
 
 PER_MINUTE = 30
@@ -181,6 +181,7 @@ class AniList(Transport):
         if status == 200:
             if isinstance(told.get("data"), dict):
                 return told["data"]
+            refuse_half_characters(call, body)
             what = (
                 "has no data" if told else f"is not JSON but {content_type(response)}" if body.strip() else "is empty"
             )
