@@ -435,3 +435,12 @@ def test_a_name_that_is_a_path_leads_nowhere(offline: Malsync) -> None:
     (written,) = (offline.home / "latest").iterdir()
     assert written.parent == offline.home / "latest"
     assert not list(offline.home.parent.glob("evil*"))
+
+
+def test_the_folder_of_the_file_is_made_where_it_is_missing(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
+    malsync.ok("backup", "--file", f"{tmp_path}/lists/{{user}}/{{date}}.json.gz")
+
+    (file,) = (tmp_path / "lists" / box.user).iterdir()
+    assert file.name.endswith(".json.gz")
+    for folder in (file.parent, file.parent.parent):
+        assert folder.stat().st_mode & 0o777 == 0o700

@@ -35,7 +35,6 @@ LONG = "x" * 300
         ("restore", "1", "--max-deletes=-{}"),
         ("browse", "--port={}"),
         ("fetch", "season", "{}", "fall"),
-        ("fetch", "ranking", "all", "--limit={}"),
         ("prune", "--keep-last=-{}"),
     ],
     ids=" ".join,
@@ -84,6 +83,20 @@ def test_an_offset_that_no_place_has_names_no_time(malsync: Malsync, text: str) 
 
 
 # -- names
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("mirror", "copy"), ("export", "1", "--output"), ("backup", "--file"), ("show",), ("restore", "1", "--plan")],
+    ids=" ".join,
+)
+def test_a_file_name_that_is_too_long_ends_with_2(malsync: Malsync, tmp_path: Path, command: tuple[str, ...]) -> None:
+    malsync.ok("backup")
+
+    error = malsync.error(*command, tmp_path / f"{LONG}.json", exit_code=2)
+
+    assert LONG in error["message"]
+    assert "too long" in error["message"].lower()
 
 
 def test_a_long_name_is_shortened_and_stays_its_own() -> None:
@@ -171,7 +184,7 @@ def _limited(malsync: Malsync, limit: int, most: int, *command: str) -> tuple[in
     return process.returncode, err
 
 
-@pytest.mark.parametrize("most", [4, 5, 6, 7, 8, 9, 10])
+@pytest.mark.parametrize("most", [5, 6, 7, 8, 9, 10])
 def test_a_limit_on_open_files_is_named_as_one(malsync: Malsync, box: Sandbox, most: int) -> None:
     code, err = _limited(malsync, resource.RLIMIT_NOFILE, most, "backup")
 
