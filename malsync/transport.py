@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import orjson
@@ -65,6 +65,8 @@ class Transport:
     """Who answers, as messages call it."""
     setting = "MALSYNC_API_URL"
     """The variable that holds its address."""
+    headers: ClassVar[dict[str, str]] = {}
+    """What every request carries besides."""
 
     def __init__(
         self,
@@ -205,6 +207,7 @@ class Transport:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = session_for(self.api_url, self._user_agent)
+            session.headers.update(self.headers)
             self._sessions.append(session)
             if is_loopback(self.api_url):
                 session.headers["Accept-Encoding"] = "identity"  # packing costs more there than it saves

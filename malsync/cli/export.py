@@ -110,7 +110,7 @@ def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:
         _print(snapshot_file.encode(chosen.snapshot))
         return
     path = app.target(target)
-    if _is_folder(path, target):
+    if _ends_with_slash(target):
         path = app.target(str(path / export_name("lists", chosen.snapshot, ".json")))
         _make_folder(path, target)
     snapshot_file.write(path, chosen.snapshot)
