@@ -1,5 +1,8 @@
 """Settings: from the environment, else from config.toml in the home folder, else the default."""
 
+import os
+import shlex
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +70,8 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
         raise UsageError(
             f"The home folder {home} is a file.", "Choose a folder with --home or MALSYNC_HOME, or move that file away."
         )
+    if has_settings:
+        _check_private(home)
     values = _from_file(home / FILE_NAME) if has_settings else {}
     for key, name in FROM_ENVIRONMENT.items():
         if environment.get(name):
@@ -77,6 +82,33 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
             name = FROM_ENVIRONMENT.get(key, "MALSYNC_ACCESS_TOKEN" if key == "access_token" else key)
             raise UsageError(f"{name} holds a character that no such value has.", "Copy it again, without line ends.")
     return Settings(home=home, **values)
+
+
+def _check_private(home: Path) -> None:
+    """Raise UsageError where others can write the settings: they would choose what hooks run and where tokens go.
+
+    A file that its group may write is safe in a folder that the group may not enter, and so is a folder with the sticky bit:
+    what is in it is its owner's. Windows has no such permissions.
+    """
+    if not hasattr(os, "getuid"):
+        return
+    file = home / FILE_NAME
+    folder, own = home.stat(), file.stat()
+    for path, owner in ((home, folder.st_uid), (file, own.st_uid)):
+        if owner not in {0, os.getuid()}:
+            raise UsageError(
+                f"{path} belongs to another user, so its settings are not used.",
+                f"Make it yours: chown {os.getuid()} {shlex.quote(str(path))}",
+            )
+    others = stat.S_IWGRP | stat.S_IWOTH
+    can_enter = others if file.is_symlink() else folder.st_mode << 1 & others  # the x bits, where the w bits are
+    is_sticky = folder.st_mode & stat.S_ISVTX
+    for path, mode in ((home, 0 if is_sticky else folder.st_mode & others), (file, own.st_mode & others & can_enter)):
+        if mode:
+            raise UsageError(
+                f"Other users can write to {path}, so its settings are not used.",
+                f"Make it yours alone: chmod go-w {shlex.quote(str(path))}",
+            )
 
 
 def _from_file(path: Path) -> dict[str, Any]:

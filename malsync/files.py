@@ -18,6 +18,8 @@ LIMIT = 256 * 2**20
 PIPE_SECONDS = 5.0
 """How long nothing may come through a pipe at first."""
 
+_FROM_THE_SHELL = ("/dev/fd/", "/dev/stdin", "/proc/")
+"""Where a shell has its pipes, each of which has a writer."""
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE = 2**20
 
@@ -119,8 +121,8 @@ def contents(path: Path) -> bytes:
 
 def _opened(path: Path) -> io.BufferedReader:
     """The file, for reading. Raises UsageError for a pipe that nothing is written to, instead of waiting for ever."""
-    if not path.is_fifo() or path.is_relative_to("/dev") or path.is_relative_to("/proc"):
-        return path.open("rb")  # a pipe of the shell's has a writer
+    if not path.is_fifo() or str(path).startswith(_FROM_THE_SHELL):
+        return path.open("rb")
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if not select.select([handle], [], [], PIPE_SECONDS)[0]:
         os.close(handle)

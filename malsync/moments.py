@@ -50,6 +50,11 @@ def to_the_millisecond(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+def local_time(moment: datetime) -> str:
+    """A moment as messages show it: local time, to the minute."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
 def has_local_time(moment: datetime) -> bool:
     """Whether a local time can be made of it wherever malsync runs: not of what lies before 1970 or near the last year."""
     return 1970 <= moment.year < 9000

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from malsync.errors import UsageError
-from malsync.moments import is_future, timestamp
+from malsync.moments import is_future, local_time
 from malsync.render import list_document
 from malsync.snapshot import AROUND_RUNS, BACKUPS, Snapshot, User
 
@@ -231,7 +231,7 @@ def _latest(user: User, infos: "list[Info]", back: int) -> "Info":
     if back >= len(backups):
         raise UsageError(
             f"There is no latest~{back}: the oldest backup of {user.name} is latest~{len(backups) - 1}.",
-            f"The oldest is snapshot {backups[0].number} of {timestamp(backups[0].taken_at)}.",
+            f"The oldest is snapshot {backups[0].number} of {local_time(backups[0].taken_at)}.",
         )
     return backups[-1 - back]
 
@@ -242,6 +242,6 @@ def _at(reference: Reference, infos: "list[Info]", end: datetime) -> "Info":
         oldest = infos[0]
         raise UsageError(
             f"There is no snapshot at or before {reference.which}.",
-            f"The oldest is snapshot {oldest.number} of {timestamp(oldest.taken_at)}.",
+            f"The oldest is snapshot {oldest.number} of {local_time(oldest.taken_at)}.",
         )
     return before[-1]

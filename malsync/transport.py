@@ -3,14 +3,15 @@
 How MAL tells its failures apart is stated where it is used; the sources are public clients' recorded replies, named there.
 """
 
+import json
 import random
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import orjson
@@ -65,6 +66,8 @@ class Transport:
     """Who answers, as messages call it."""
     setting = "MALSYNC_API_URL"
     """The variable that holds its address."""
+    headers: ClassVar[dict[str, str]] = {}
+    """What every request carries besides."""
 
     def __init__(
         self,
@@ -226,6 +229,7 @@ class Transport:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = session_for(self.api_url, self._user_agent)
+            session.headers.update(self.headers)
             self._sessions.append(session)
             if is_loopback(self.api_url):
                 session.headers["Accept-Encoding"] = "identity"  # packing costs more there than it saves
@@ -244,6 +248,8 @@ def _understood(call: str, response: requests.Response, body: bytes) -> Any:
         return document
     told = document if isinstance(document, dict) else {}
     said = str(told.get("message") or told.get("error") or "")[:200]
+    if status == 200 and call.startswith("GET "):
+        refuse_half_characters(call, body)
     if status == 200:
         form = "is empty" if not body.strip() else f"is not JSON but {content_type(response)}"
         raise Transient(f"{call}: the answer {form}.", _CHECK_URL)
@@ -298,6 +304,40 @@ def json_of(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
+
+
+def refuse_half_characters(call: str, body: bytes) -> None:
+    """Raise ApiError where an answer is JSON but for half of a character (a lone surrogate), and name the entry that it is in.
+
+    JSON can say one, and no text can hold it: what was read could be neither stored nor sent.
+    """
+    try:
+        found = next(_half_characters(json.loads(body)), None)
+    except (ValueError, RecursionError):
+        return
+    if found is not None:
+        raise ApiError(
+            f"{call}: {found} holds half of a character (a lone surrogate), which no text can hold. Nothing was stored.",
+            "Correct it on the site, then run the same command again.",
+        )
+
+
+def _half_characters(item: Any, place: str = "") -> Iterator[str]:
+    """Where they are: the entry's id and title, where there is one, and the names of the members on the way."""
+    if isinstance(item, str):
+        if any("\ud800" <= character <= "\udfff" for character in item):
+            yield place or "it"
+        return
+    node = item.get("node") if isinstance(item, dict) else None
+    if isinstance(node, dict):
+        place = f"entry {node.get('id')} ({node.get('title')})"
+    elif isinstance(item, dict) and "mediaId" in item:
+        place = f"entry {item['mediaId']}"
+    inner = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, list) else ()
+    for name, one in inner:
+        if isinstance(name, str) and any("\ud800" <= character <= "\udfff" for character in name):
+            yield place or "the name of a member"
+        yield from _half_characters(one, f"{place} {name}".strip())
 
 
 def content_type(response: requests.Response) -> str:

@@ -5,7 +5,6 @@ that store must then have stored nothing.
 """
 
 import functools
-import io
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +18,7 @@ from malsync.accounts import Accounts
 from malsync.api import Client
 from malsync.auth import FileStore, Request, TokenEndpoint, code_from
 from malsync.browse.show import harmless
-from malsync.callback import _Handler
+from malsync.callback import _Awaited, _Handler
 from malsync.credentials import FixedToken
 from malsync.errors import MalsyncError
 from malsync.interchange import list_file, mal_reader, plan_file, snapshot_file
@@ -250,35 +249,12 @@ def redirect(content: bytes) -> object:
     return code_from(content.decode("utf-8", "surrogateescape"), REQUEST)
 
 
-class _Wire(io.BytesIO):
-    """A connection that says what it says and hears nothing."""
-
-    def makefile(self, mode: str, *_: object) -> io.BytesIO:
-        return self if "r" in mode else io.BytesIO()
-
-    def sendall(self, _content: bytes) -> None:
-        pass
-
-    def settimeout(self, _seconds: float) -> None:
-        pass
-
-
-class _Listening:
-    path = "/callback"
-    hosts = frozenset({"localhost:8765"})
-    found: str | None = None
-    denied: MalsyncError | None = None
-
-    def read(self, path: str) -> str:
-        return code_from(path, REQUEST)
-
-
 def callback(content: bytes) -> object:
     """Whatever is sent to the listener of `login`."""
-    server = _Listening()
-    _Handler(_Wire(content), ("127.0.0.1", 1), server)  # type: ignore[arg-type]
-    assert server.found is None or b"the-state" in content
-    return server
+    awaited = _Awaited("/callback", {"localhost:8765"})
+    _Handler(content, awaited, lambda path: code_from(path, REQUEST))
+    assert awaited.found is None or b"the-state" in content
+    return awaited
 
 
 def token_answer(content: bytes) -> object:

@@ -174,9 +174,10 @@ def test_a_pattern_that_cannot_be_filled_in_ends_with_2_before_anything_is_read(
 def test_a_file_that_cannot_be_written_ends_with_2_and_says_that_the_snapshot_is_stored(
     malsync: Malsync, tmp_path: Path
 ) -> None:
-    for place in (tmp_path / "missing" / "list.json", tmp_path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "list.json", tmp_path):
         error = malsync.error("backup", "--file", place, exit_code=2)
-        assert str(place) in error["message"]
+        assert str(place.parent) in error["message"]
         assert "is stored in the mirror" in error["message"]
 
     assert [row["snapshot"] for row in malsync.json("snapshots")] == [1, 2]
@@ -439,3 +440,12 @@ def test_a_name_that_is_a_path_leads_nowhere(offline: Malsync) -> None:
     (written,) = (offline.home / "latest").iterdir()
     assert written.parent == offline.home / "latest"
     assert not list(offline.home.parent.glob("evil*"))
+
+
+def test_the_folder_of_the_file_is_made_where_it_is_missing(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
+    malsync.ok("backup", "--file", f"{tmp_path}/lists/{{user}}/{{date}}.json.gz")
+
+    (file,) = (tmp_path / "lists" / box.user).iterdir()
+    assert file.name.endswith(".json.gz")
+    for folder in (file.parent, file.parent.parent):
+        assert folder.stat().st_mode & 0o777 == 0o700

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -252,3 +253,32 @@ def test_a_file_of_a_stranger_cannot_move_the_terminal(malsync: Malsync, tmp_pat
 
     assert "evil\\x1b[31m\\u202e\\x9b" in said
     assert not set("\x1b\u202e\x9b") & set(said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("xml", r"(animelist|mangalist)_\d+_-_\d+\.xml\.gz"),
+        ("csv", r"(animelist|mangalist)_\d+_-_\d+\.csv"),
+        ("sqlite", r"lists_\d+_-_\d+\.db"),
+        ("json", r"lists_\d+_-_\d+\.json"),
+    ],
+)
+def test_a_missing_folder_is_made(
+    malsync: Malsync, stored: dict[str, Any], tmp_path: Path, kind: str, names: str
+) -> None:
+    folder = tmp_path / "exports" / "of today"
+
+    malsync.ok("export", "1", "--format", kind, "--output", f"{folder}/")
+
+    written = sorted(path.name for path in folder.iterdir())
+    assert len(written) == (2 if kind in {"xml", "csv"} else 1)
+    assert all(re.fullmatch(names, name) for name in written), written
+    for path in (folder, folder.parent):
+        assert path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_in_a_missing_folder_may_be_a_slip(malsync: Malsync, stored: dict[str, Any], tmp_path: Path) -> None:
+    malsync.error("export", "1", "--output", tmp_path / "exprots" / "list.json", exit_code=2)
+
+    assert not (tmp_path / "exprots").exists()

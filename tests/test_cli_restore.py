@@ -634,7 +634,7 @@ def test_an_unfinished_run_comes_first(malsync: Malsync, box: Sandbox) -> None:
 
     error = malsync.error("restore", "latest", "--yes", exit_code=7)
 
-    assert "Run 1 (restore, begun 2026-11-01T" in error["message"]
+    assert "Run 1 (restore, begun 2026-11-01 " in error["message"]
     for words in ("malsync resume 1", "malsync undo 1", "malsync runs --abandon 1"):
         assert words in error["hint"]
     assert writes(box) == sent

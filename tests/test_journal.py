@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from malsync.intent import Kind
 from malsync.medium import ANIME, MANGA, MEDIA
 from malsync.mirror import FILE_NAME, Journal, Line, Mirror, Run
 from malsync.mirror.journal import CALL_STATES, KINDS, OUTCOMES, RUN_STATES
+from malsync.moments import local_time
 from malsync.plan import Call
 from malsync.snapshot import User
 from tests.harness import ROOT, clean_environment
@@ -253,7 +254,8 @@ def test_a_user_with_an_unfinished_run_begins_no_other(path: Path, journal: Jour
         begin(journal, second=30)
 
     assert caught.value.exit == 7
-    assert "Run 1 (revert, begun 2026-11-05T20:00:00.000Z) is unfinished" in caught.value.message
+    begun = local_time(datetime(2026, 11, 5, 20, tzinfo=UTC))
+    assert f"Run 1 (revert, begun {begun}) is unfinished" in caught.value.message
     assert "2 of its writes have no outcome yet. Nothing was sent." in caught.value.message
     for command in ("malsync resume 1", "malsync undo 1", "malsync runs --abandon 1"):
         assert command in caught.value.hint

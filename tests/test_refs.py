@@ -32,7 +32,7 @@ SOURCES = [
     ("2026-11-01T07:30:00.250Z", "backup"),  # 7
     ("2026-11-01T11:00:00Z", "backup"),  # 8: the list is empty, which is suspicious
 ]
-OLDEST = "The oldest is snapshot 1 of 2026-09-10T10:00:00.000Z."
+OLDEST = "The oldest is snapshot 1 of 2026-09-10 10:00."
 
 Zone = Callable[[str], None]
 
@@ -160,6 +160,13 @@ def test_the_time_of_the_chosen_snapshot_is_said_in_local_time(stocked: Malsync,
 
 def test_a_number_that_was_given_is_not_said_again(stocked: Malsync) -> None:
     assert "is snapshot" not in stocked.ok("show", "3").stderr
+
+
+def test_an_error_shows_local_time(stocked: Malsync, zone: Zone) -> None:
+    zone(TOKYO)
+
+    for reference in ("2026-08", "latest~99"):
+        assert stocked.error("show", reference, exit_code=2)["hint"] == OLDEST.replace("10:00", "19:00")
 
 
 @pytest.mark.parametrize(

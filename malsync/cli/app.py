@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from malsync.cli.output import Output
 from malsync.cli.world import World
 from malsync.errors import AuthError, Busy, UsageError
+from malsync.moments import local_time as local_time
 from malsync.wording import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
@@ -425,9 +426,3 @@ def listed(infos: "Sequence[Info]") -> str:
     """Snapshots by their numbers and times; of many the first few."""
     told = [f"snapshot {info.number} ({local_time(info.taken_at)})" for info in infos[:_NAMED]]
     return ", ".join(told) + (f" and {len(infos) - _NAMED} more" if len(infos) > _NAMED else "")
-
-
-def local_time(moment: "datetime") -> str:
-    """A moment as a person here says it."""
-    local = moment.astimezone()
-    return f"{local:%Y-%m-%d %H:%M}"

@@ -144,6 +144,7 @@ def _file_pattern(app: App, pattern: str | None) -> Any:
     """What writes `--file`; a pattern that cannot be filled in is refused before anything is read."""
     if pattern is None:
         return None
+    from malsync.files import make_folder
     from malsync.interchange import shelf, snapshot_file
 
     try:
@@ -161,6 +162,7 @@ def _file_pattern(app: App, pattern: str | None) -> Any:
             # It may be what is left of a list, and what stands there already the last whole one.
             stem, dot, ending = path.name.partition(".")
             path = path.with_name(f"{stem}.suspicious{dot}{ending}")
+        make_folder(path.parent)
         snapshot_file.write(path, snapshot)
         return path
 

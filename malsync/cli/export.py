@@ -50,7 +50,7 @@ _ENDINGS = {"xml": ".xml.gz", "csv": ".csv"}
     "target",
     type=FILE,
     metavar="PATH",
-    help="A file (gzipped when it ends in .gz), - for stdout, a folder (not for json), or a name with {medium} (xml, csv).",
+    help="A file (gzipped when it ends in .gz), - for stdout, a folder (DIR/ may be missing), or a name with {medium}: xml, csv.",
 )
 @click.option("--only", type=MEDIA_CHOICE, help="One of the two lists (not for json, which is the whole snapshot).")
 @click.option("--spreadsheet", is_flag=True, help="For csv: put a ' before what a spreadsheet would compute.")
@@ -92,7 +92,7 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
         _print(contents[media[0].name])
         return
     for medium in media:
-        _write(paths[medium.name], contents[medium.name])
+        _write(paths[medium.name], contents[medium.name], target)
     _tell_exported(app, chosen, kind, paths, losses)
 
 
@@ -104,11 +104,15 @@ def _promised(target: str | None) -> str | None:
 
 def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:
     from malsync.interchange import snapshot_file
+    from malsync.interchange.shelf import export_name
 
     if target == _STDOUT:
         _print(snapshot_file.encode(chosen.snapshot))
         return
     path = app.target(target)
+    if _ends_with_slash(target):
+        path = app.target(str(path / export_name("lists", chosen.snapshot, ".json")))
+        _make_folder(path, target)
     snapshot_file.write(path, chosen.snapshot)
     app.output.document({"file": str(path), "format": "json", "from": chosen.document})
     app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).", colour="green")
@@ -129,9 +133,9 @@ def _export_tables(app: App, chosen: "Chosen", media: "list[Medium]", told: dict
         return
     name = shelf.export_name("lists", snapshot, ".db")
     path = app.target(target or name)
-    if path.is_dir() or (target or "").endswith(("/", "\\")):
+    if _is_folder(path, target):
         path = app.target(str(path / name))
-    _write(path, [content])
+    _write(path, [content], target)
     app.output.document({"file": str(path), "format": "sqlite", "from": chosen.document})
     look = "" if path.suffix == ".gz" else f" Look at it: datasette {shlex.quote(str(path))}"
     app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).{look}", colour="green")
@@ -173,7 +177,7 @@ def _paths(app: App, chosen: "Chosen", media: "list[Medium]", kind: str, target:
     if "{medium}" in target:
         return {name: app.target(target.replace("{medium}", name)) for name in names}
     path = app.target(target)
-    if path.is_dir() or target.endswith(("/", "\\")):
+    if _is_folder(path, target):
         return {name: app.target(str(path / file)) for name, file in names.items()}
     if len(media) == 1:
         return {media[0].name: path}
@@ -208,10 +212,28 @@ def _print(pieces: Iterable[bytes]) -> None:
         sys.stdout.buffer.flush()
 
 
-def _write(path: Path, pieces: Iterable[bytes]) -> None:
+def _is_folder(path: Path, target: str | None) -> bool:
+    """Whether `target` names a folder: one that is there, or one that may be made."""
+    return path.is_dir() or _ends_with_slash(target)
+
+
+def _ends_with_slash(target: str | None) -> bool:
+    return (target or "").endswith(("/", "\\"))
+
+
+def _write(path: Path, pieces: Iterable[bytes], target: str | None) -> None:
     from malsync import files
 
+    _make_folder(path, target)
     files.write(path, files.fit_for(path, pieces))
+
+
+def _make_folder(path: Path, target: str | None) -> None:
+    """Make the folder that `target` names as one, where it is missing. Any other may be a slip, or a disk not mounted."""
+    from malsync import files
+
+    if _ends_with_slash(target):
+        files.make_folder(path.parent)
 
 
 def _tell_exported(app: App, chosen: "Chosen", kind: str, paths: "dict[str, Path]", losses: list[str]) -> None:

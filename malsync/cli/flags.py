@@ -129,10 +129,15 @@ def _check_possible(only: str | None, ids: frozenset[Key], statuses: frozenset[s
         raise UsageError(f"No {media[0].name} has the status {strays[0]}.", f"Theirs: {', '.join(media[0].statuses)}")
 
 
+_LONGEST_ID = 20
+
+
 def _key(text: str) -> Key:
     medium, _, id = text.partition(":")
-    if medium not in MEDIA or not (id.isascii() and id.isdecimal()):
-        raise UsageError(f"--id {text!r} names no title.", "It is anime:ID or manga:ID; the id is in MAL's address.")
+    if medium not in MEDIA or not (id.isascii() and id.isdecimal() and len(id) < _LONGEST_ID):
+        raise UsageError(
+            f"--id {text[:60]!r} names no title.", "It is anime:ID or manga:ID; the id is in MAL's address."
+        )
     return medium, int(id)
 
 

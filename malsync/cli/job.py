@@ -1,5 +1,6 @@
 """One writing command: who is signed in, the lists that it was given, and what it is to do."""
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Job:
             raise AuthError(
                 f"Run {run.number} wrote the lists of {run.user.name} ({run.user.origin}), and you are signed in as "
                 f"{self.user.name} ({self.user.origin}). Nothing was sent.",
-                f"Sign in to that account: {command('login', run.account)}",
+                f"Sign in to that account: malsync --account {shlex.quote(run.account)} login",
             )
 
     def read(self) -> Snapshot:

@@ -8,7 +8,7 @@ the list of its status and in every custom list, and may be hidden from the firs
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import requests
@@ -17,7 +17,7 @@ from malsync.credentials import Credentials
 from malsync.errors import ApiError, NotFound, PrivateList, Transient, Unsteady, UsageError
 from malsync.medium import MEDIA, Medium
 from malsync.pace import Pace
-from malsync.transport import Transport, content_type, json_of, retry_after
+from malsync.transport import Transport, content_type, json_of, refuse_half_characters, retry_after
 from malsync.validation import problem
 
 PER_MINUTE = 30
@@ -97,6 +97,7 @@ class AniList(Transport):
 
     service = "AniList"
     setting = "MALSYNC_ANILIST_URL"
+    headers: ClassVar[dict[str, str]] = {"Referer": REFERER}
 
     def __init__(self, url: str, **named: Any) -> None:
         super().__init__(url, Nobody(), pace=Pace(PER_MINUTE / 60, named["clock"]), **named)
@@ -181,6 +182,7 @@ class AniList(Transport):
         if status == 200:
             if isinstance(told.get("data"), dict):
                 return told["data"]
+            refuse_half_characters(call, body)
             what = (
                 "has no data" if told else f"is not JSON but {content_type(response)}" if body.strip() else "is empty"
             )
@@ -205,11 +207,6 @@ class AniList(Transport):
                 "It may block this address or program for a while: try again later.",
             )
         raise ApiError(f"{call}: AniList answered {status}{_quoted(said)}.", _REACH if errors else _CHECK_URL)
-
-    def _session(self) -> requests.Session:
-        session = super()._session()
-        session.headers["Referer"] = REFERER
-        return session
 
     def _wait(self, response: requests.Response) -> float | None:
         """Seconds until AniList answers again, from whichever of its two headers is there."""

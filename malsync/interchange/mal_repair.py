@@ -71,7 +71,8 @@ def _with_sound_references(text: str, found: list[tuple[int, str]]) -> str:
             return token
         line = lines.of(match.start())
         if decimal or hexadecimal:
-            number = int(decimal) if decimal else int(hexadecimal, 16)
+            digits = (decimal or hexadecimal).lstrip("0")
+            number = int(digits or "0", 10 if decimal else 16) if len(digits) < 10 else 0x110000
             if number < 0x110000 and not FORBIDDEN.match(chr(number)):
                 return token
             found.append((line, f"took away {token}"))

@@ -1,5 +1,6 @@
 """`latest/`: the newest list of each MAL user as a JSON snapshot beside the mirror. Losing the database loses no list."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from itertools import count
@@ -11,6 +12,7 @@ from malsync.interchange import snapshot_file
 from malsync.snapshot import Snapshot, User
 
 _ENDING = ".json.gz"
+_LONGEST = 100
 
 
 @dataclass(frozen=True)
@@ -70,5 +72,11 @@ def export_name(what: str, snapshot: Snapshot, ending: str) -> str:
 
 
 def safe_name(name: str) -> str:
-    """`name` as part of a file's name: what an API says must not lead out of the folder."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name) or "_"
+    """`name` as part of a file's name: what an API says must not lead out of the folder.
+
+    A long one is shortened, and stays different from others: a file's name has 255 bytes at most, endings included.
+    """
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", name) or "_"
+    if len(safe) <= _LONGEST:
+        return safe
+    return f"{safe[:_LONGEST]}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:16]}"

@@ -18,7 +18,7 @@ from malsync.medium import MEDIA, Json, ListStatus, Medium
 from malsync.mirror import users
 from malsync.mirror.database import File, is_number
 from malsync.mirror.rows import Row
-from malsync.moments import parse_timestamp, timestamp
+from malsync.moments import local_time, parse_timestamp, timestamp
 from malsync.plain import text_fields
 from malsync.plan import Call, Key
 from malsync.readback import maybe, moment, one_of, typed
@@ -134,7 +134,7 @@ class Journal:
             return unfinished
         number = unfinished.number
         raise Refused(
-            f"Run {number} ({unfinished.kind}, begun {timestamp(unfinished.started_at)}) is unfinished:"
+            f"Run {number} ({unfinished.kind}, begun {local_time(unfinished.started_at)}) is unfinished:"
             f" {self.pending(number)} of its writes have no outcome yet. Nothing was sent.",
             f"Finish it: malsync resume {number}. Take it back: malsync undo {number}."
             f" Give it up: malsync runs --abandon {number}",

@@ -147,6 +147,13 @@ SECRETS: tuple[Mutant, ...] = (
         "callback",
     ),
     mutant(
+        "hooks are taken from a folder that others can write",
+        "config.py",
+        "(home, 0 if is_sticky else folder.st_mode & others)",
+        "(home, 0)",
+        "private_settings",
+    ),
+    mutant(
         "tokens may go out unencrypted",
         "address.py",
         'return is_address and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))',

@@ -125,8 +125,8 @@ SHOWING: tuple[Mutant, ...] = (
     mutant(
         "an error ends with another exit code than is documented",
         "cli/main.py",
-        "return _failed(output, error.exit, error.message, error.hint)",
-        "return _failed(output, Exit.DIFFERENT, error.message, error.hint)",
+        "return _failed(output, error.exit, error.message, _LIMITS",
+        "return _failed(output, Exit.DIFFERENT, error.message, _LIMITS",
         "exit_codes",
     ),
     mutant(

@@ -183,8 +183,8 @@ STORING: tuple[Mutant, ...] = (
     mutant(
         "what an API calls a user leads out of the folder",
         "interchange/shelf.py",
-        'return re.sub(r"[^A-Za-z0-9_-]", "_", name) or "_"',
-        'return name or "_"',
+        'safe = re.sub(r"[^A-Za-z0-9_-]", "_", name) or "_"',
+        'safe = name or "_"',
         "safety",
         "cli_backup",
         "snapshot_file",
