@@ -87,30 +87,19 @@ class Trace:
         if call.op == "remove":
             return None if line.http == 200 or is_now is None or seen is None else was
         blank: ListStatus = {} if was is None else was.list_status
-        sent = {**blank, **{name: to for name, (_, to) in call.fields.items()}}
-        if line.answer is None and self.after is not None and (seen is None or is_now is None):
-            # What nobody answered and no list shows did not happen, unless it arrived late.
-            return is_now if is_now is not None and _shows(is_now.list_status, call) else seen
-        status = dict(line.answer or sent)
-        for field in call.medium.writable:
-            options = self._options(line, field, sent, None if seen is None else seen.list_status)
-            now = None if is_now is None else value(field, is_now.list_status)
-            # Where none of them is there now, it was changed again since: from whichever of them shows a change.
-            rest = sorted(options, key=lambda option: same(option, value(field, blank))) if line.answer else options
-            status[field.name] = next((option for option in rest if same(option, now)), rest[0])
-        return Entry(call.id, call.title, status)
-
-    def _options(self, line: "Line", field: Field, sent: ListStatus, seen: ListStatus | None) -> list[Json]:
-        """The values that the run may have left in a field of an entry."""
-        said = value(field, line.answer or sent)
-        if seen is None:
-            return [said]
-        shown = value(field, seen)
+        sent = Entry(call.id, call.title, {**blank, **{name: to for name, (_, to) in call.fields.items()}})
         if line.answer is None:
-            # It may have been carried out or not: the list after it says so, or what was sent, where that came late.
-            return [shown, said]
-        is_its_own = updated_at(seen) == updated_at(line.answer) or same(shown, value(field, sent))
-        return [said, shown] if is_its_own else [said]
+            # The list after the run says whether it was carried out; a write may still have arrived after that.
+            is_there = self.after is None or (is_now is not None and _shows(is_now.list_status, call))
+            return sent if is_there else seen
+        status = dict(line.answer)
+        for field in call.medium.writable:
+            options = _options(field, line.answer, sent, seen)
+            # Where none of them is there now, it was changed again since: from whichever of them shows a change.
+            options.sort(key=lambda option: same(option, value(field, blank)))
+            now = None if is_now is None else value(field, is_now.list_status)
+            status[field.name] = next((option for option in options if same(option, now)), options[0])
+        return Entry(call.id, call.title, status)
 
     # -- what cannot be checked
 
@@ -153,6 +142,17 @@ def _place(line: "Line") -> tuple[Any, int]:
 
 def _entry(lists: Snapshot | None, call: Call) -> Entry | None:
     return None if lists is None else lists.entries(call.medium).get(call.id)
+
+
+def _options(field: Field, answer: ListStatus, sent: Entry, seen: Entry | None) -> list[Json]:
+    """The values that an answered write may have left in a field: what MAL answered, and what the list after the run shows
+    if it is of the same moment, or as it was sent."""
+    said = value(field, answer)
+    if seen is None:
+        return [said]
+    shown = value(field, seen.list_status)
+    is_its_own = updated_at(seen.list_status) == updated_at(answer) or same(shown, value(field, sent.list_status))
+    return [said, shown] if is_its_own else [said]
 
 
 def _shows(status: ListStatus, call: Call) -> bool:

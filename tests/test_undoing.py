@@ -145,18 +145,64 @@ def test_a_write_that_was_never_sent_is_none_to_undo() -> None:
     assert (made.left, made.already) == ((), 0)
 
 
+@pytest.mark.parametrize("http", [400, 404, 499])
 @pytest.mark.parametrize("op", ["add", "update", "remove"])
-def test_a_write_that_mal_refused_is_none_to_undo(op: Op) -> None:
+def test_a_write_that_mal_refused_is_none_to_undo(op: Op, http: int) -> None:
     before = lists(one=None if op == "add" else entry(1))
     theirs = lists(one=None if op == "remove" else entry(5, LATER))
 
-    made = undone(before, before, theirs, line(op, http=400, state="failed"))
+    for after in (before, None):
+        made = undone(before, after, theirs, line(op, http=http, state="failed"))
+        assert (calls(made), made.left, made.already) == ([], (), 0)
 
-    assert (calls(made), made.left, made.already) == ([], (), 0)
+
+@pytest.mark.parametrize("http", [400, 503])
+def test_what_mal_took_of_a_write_before_it_failed_is_undone(http: int) -> None:
+    taken = entry(5, WRITTEN)
+
+    made = undone(lists(one=entry(1)), lists(one=entry(1)), lists(one=taken), line(answer=taken, http=http))
+
+    assert calls(made) == [("update", 1, {"num_episodes_watched": (5, 1)})]
+
+
+def test_a_list_that_is_not_covered_is_left_alone() -> None:
+    one = snapshot(None, {}, at=SOON)
+
+    assert undone(one, one, one, line(answer=entry(5, WRITTEN))).calls == ()
+
+
+def test_a_late_addition_that_was_edited_since_is_a_conflict() -> None:
+    made = undone(lists(), lists(), lists(one=entry(5, LATER, score=9)), unanswered("add"))
+
+    assert (calls(made), reasons(made)) == ([], [(1, "conflict: added")])
+
+
+def test_an_answered_deletion_that_left_the_entry_is_named_where_it_was_edited_since() -> None:
+    before = lists(one=entry(1))
+
+    for at in (SOON, MUCH_LATER):
+        made = undone(before, before, lists(one=entry(1, LATER, score=9), at=at), line("remove"))
+        assert reasons(made) == [(1, "conflict: removed")]
+
+
+def test_a_deletion_that_found_nothing_to_delete_is_none_to_undo() -> None:
+    """It was gone before the run began, and MAL answered 200 all the same."""
+    for after in (lists(), None):
+        made = undone(lists(), after, lists(), line("remove"))
+        assert (calls(made), made.left, made.already) == ([], (), 0)
+
+
+def test_a_conflict_shows_the_change_that_the_list_after_the_run_had() -> None:
+    """The answer showed none, and somebody changed it again since."""
+    made = undone(
+        lists(one=entry(1)), lists(one=entry(5, WRITTEN)), lists(one=entry(9, LATER)), line(answer=entry(1, BEFORE))
+    )
+
+    assert [left.fields for left in made.left] == [{"num_episodes_watched": {"good": 1, "bad": 5, "live": 9}}]
 
 
 def unanswered(op: Op = "update", **named: Any) -> Line:
-    return line(op, http=503, state="failed", **named)
+    return line(op, http=500, state="failed", **named)
 
 
 @pytest.mark.parametrize(
@@ -288,7 +334,8 @@ def test_a_deletion_that_the_list_does_not_show_is_named(after: str) -> None:
 
     soon, later = (undone(before, seen, lists(one=entry(1), at=at), line("remove")) for at in (SOON, MUCH_LATER))
 
-    assert (calls(soon), [left.id for left in soon.left]) == ([], [1])
+    why = "the list that MAL shows is older than the run's write" if after == "gone" else "MAL accepted the deletion"
+    assert (calls(soon), reasons(soon)) == ([], [(1, why)])
     # One that was gone and is back as it was comes from an older list, whatever the time.
     assert [left.id for left in later.left] == ([1] if after == "gone" else [])
 
