@@ -360,7 +360,7 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "a tighter limit does not hold a resume back",
         "cli/running.py",
-        "    _guarded(job, task, lambda: None)\n",
+        "        around.guard(calls, live)\n",
         "",
         "restore_safety::test_a_tighter_limit_holds_a_resume_back",
     ),
