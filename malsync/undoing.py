@@ -85,7 +85,8 @@ class Trace:
         if line.answer is None and line.http is not None and 400 <= line.http < 500:
             return was  # it was refused
         if call.op == "remove":
-            return None if line.http == 200 or is_now is None or seen is None else was
+            is_gone = is_now is None or (self.after is not None and seen is None)
+            return None if line.http == 200 or is_gone else was
         blank: ListStatus = {} if was is None else was.list_status
         sent = Entry(call.id, call.title, {**blank, **{name: to for name, (_, to) in call.fields.items()}})
         if line.answer is None:

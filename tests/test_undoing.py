@@ -166,7 +166,7 @@ def test_what_mal_took_of_a_write_before_it_failed_is_undone(http: int) -> None:
 
 
 def test_a_list_that_is_not_covered_is_left_alone() -> None:
-    one = snapshot(None, {}, at=SOON)
+    one = snapshot(None, {}, at=MUCH_LATER)
 
     assert undone(one, one, one, line(answer=entry(5, WRITTEN))).calls == ()
 
@@ -235,6 +235,15 @@ def test_of_an_interrupted_run_a_write_without_an_answer_goes_by_what_was_sent()
     assert calls(undone(before, None, lists(one=entry(5)), sent)) == [("update", 1, {"num_episodes_watched": (5, 1)})]
     assert calls(undone(before, None, lists(one=entry(1)), sent)) == []
     assert reasons(undone(before, None, lists(one=entry(9)), sent)) == [(1, "conflict: edited")]
+
+
+def test_a_deletion_without_an_answer_was_carried_out_where_a_list_lacks_the_entry() -> None:
+    before, edited, sent = lists(one=entry(1)), lists(one=entry(7, LATER)), unanswered("remove")
+
+    assert undone(before, None, before, sent).already == 0
+    assert reasons(undone(before, None, edited, sent)) == []
+    assert [call.op for call in undone(before, None, lists(), sent).calls] == ["add"]
+    assert reasons(undone(before, lists(), edited, sent)) == [(1, "conflict: removed")]
 
 
 def test_an_addition_that_found_the_title_on_the_list_is_undone_as_an_update() -> None:
