@@ -164,7 +164,7 @@ def _shows(status: ListStatus, call: Call) -> bool:
 
 def _may_be(medium: str, entry: Entry, line: "Line") -> bool:
     """Whether an entry may be what a write made under another id."""
-    if medium != line.call.medium.name or line.answer is None:
+    if medium != line.call.medium.name:
         return False
     return updated_at(entry.list_status) == updated_at(line.answer) or _shows(entry.list_status, line.call)
 

@@ -367,6 +367,32 @@ def test_an_addition_that_went_to_another_id_is_named_with_it(moved: Status, was
     assert (left.id, "anime 2 Title 2 may be where it went" in left.why) == (1, True)
 
 
+def test_an_entry_that_was_there_or_that_the_run_wrote_is_not_taken_for_one_that_moved() -> None:
+    """Both have the very values that were sent; and so has one of the other medium."""
+    added, alike = line("add", answer=entry(5, WRITTEN)), entry(5, WRITTEN)
+    manga = {7: {"status": "watching", "num_episodes_watched": 5, "updated_at": WRITTEN}}
+    after = snapshot({2: alike, 3: alike}, manga, at=MUCH_LATER)
+
+    made = undone(lists(two=alike), after, after, added, line("add", 3, answer=alike))
+
+    assert [(call.op, call.id) for call in made.calls] == [("remove", 3)]
+    assert (made.left, made.already) == ((), 1)
+
+
+def test_an_addition_that_was_seen_did_not_move_to_another_id() -> None:
+    written = entry(5, WRITTEN)
+
+    made = undone(lists(), lists(one=written), lists(two=written, at=MUCH_LATER), line("add", answer=written))
+
+    assert (made.left, made.already) == ((), 1)
+
+
+def test_an_updated_entry_that_is_gone_is_a_conflict_at_once() -> None:
+    made = undone(lists(one=entry(1)), lists(one=entry(5, WRITTEN)), lists(), line(answer=entry(5, WRITTEN)))
+
+    assert reasons(made) == [(1, "conflict: edited")]
+
+
 def test_an_entry_that_somebody_else_added_is_not_taken_for_one_that_moved() -> None:
     before, after = lists(), lists(two=entry(7, LATER))
 
