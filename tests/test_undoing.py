@@ -255,6 +255,15 @@ def test_an_addition_that_found_the_title_on_the_list_is_undone_as_an_update() -
     assert calls(made) == [("update", 1, {"num_episodes_watched": (5, 1)})]
 
 
+@pytest.mark.parametrize("times", [("", WRITTEN), (WRITTEN, ""), ("", "")])
+def test_without_a_time_an_entry_is_not_taken_for_an_older_one(times: tuple[str, str]) -> None:
+    now, answer = (entry(5, time) for time in times)
+
+    made = undone(lists(one=entry(1)), None, lists(one=now), line(answer=answer))
+
+    assert (calls(made), made.left) == ([("update", 1, {"num_episodes_watched": (5, 1)})], ())
+
+
 # -- what MAL changed along with a write
 
 

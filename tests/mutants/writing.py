@@ -330,8 +330,8 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "the undo of an interrupted run goes by what was to be written",
         "undoing.py",
-        "status = dict(line.answer or sent)",
-        "status = dict(sent)",
+        "    said = value(field, answer)\n",
+        "    said = value(field, sent.list_status)\n",
         "undoing",
         "cli_runs::test_what_mal_made_of_an_interrupted_runs_write_is_taken_back",
     ),
