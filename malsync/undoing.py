@@ -55,8 +55,7 @@ class Trace:
         `settled`: entries that this undo writes itself, so that `live` may differ from what the run left.
         """
         before, live, *after = plain_together(self.before, live, *([] if self.after is None else [self.after]))
-        encoded = self.before.encoded
-        lines = tuple(replace(line, answer=_plain(line, before, encoded)) for line in self.lines)
+        lines = tuple(replace(line, answer=_plain(line, before, self.before.encoded)) for line in self.lines)
         return Trace(before, after[0] if after else None, lines, self.later)._undo(intent, live, settled)
 
     def _undo(self, intent: Intent, live: Snapshot, settled: Collection[Key]) -> Plan:
@@ -94,36 +93,22 @@ class Trace:
         if line.answer is None and line.http is not None and 400 <= line.http < 500:
             return was  # it was refused
         if call.op == "remove":
-            return None if line.http == 200 or is_now is None or seen is None else was
+            is_gone = is_now is None or (self.after is not None and seen is None)
+            return None if line.http == 200 or is_gone else was
         blank: ListStatus = {} if was is None else was.list_status
-        sent = {**blank, **{name: to for name, (_, to) in call.fields.items()}}
-        if line.answer is None and self.after is not None and (seen is None or is_now is None):
-            # What nobody answered and no list shows did not happen, unless it arrived late.
-            return is_now if is_now is not None and _shows(is_now.list_status, call) else seen
-        status = dict(line.answer or sent)
-        for field in call.medium.writable:
-            options = self._options(line, field, sent, None if seen is None else seen.list_status)
-            now = None if is_now is None else value(field, is_now.list_status)
-            # Where none of them is there now, it was changed again since: from whichever of them shows a change.
-            rest = (
-                sorted(options, key=lambda option: same_value(field, option, value(field, blank)))
-                if line.answer
-                else options
-            )
-            status[field.name] = next((option for option in rest if same_value(field, option, now)), rest[0])
-        return Entry(call.id, call.title, status)
-
-    def _options(self, line: "Line", field: Field, sent: ListStatus, seen: ListStatus | None) -> list[Json]:
-        """The values that the run may have left in a field of an entry."""
-        said = value(field, line.answer or sent)
-        if seen is None:
-            return [said]
-        shown = value(field, seen)
+        sent = Entry(call.id, call.title, {**blank, **{name: to for name, (_, to) in call.fields.items()}})
         if line.answer is None:
-            # It may have been carried out or not: the list after it says so, or what was sent, where that came late.
-            return [shown, said]
-        is_its_own = updated_at(seen) == updated_at(line.answer) or same_value(field, shown, value(field, sent))
-        return [said, shown] if is_its_own else [said]
+            # The list after the run says whether it was carried out; a write may still have arrived after that.
+            is_there = self.after is None or (is_now is not None and _shows(is_now.list_status, call))
+            return sent if is_there else seen
+        status = dict(line.answer)
+        for field in call.medium.writable:
+            options = _options(field, line.answer, sent, seen)
+            # Where none of them is there now, it was changed again since: from whichever of them shows a change.
+            options.sort(key=lambda option: same_value(field, option, value(field, blank)))
+            now = None if is_now is None else value(field, is_now.list_status)
+            status[field.name] = next((option for option in options if same_value(field, option, now)), options[0])
+        return Entry(call.id, call.title, status)
 
     # -- what cannot be checked
 
@@ -165,10 +150,8 @@ def _plain(line: "Line", before: Snapshot, encoded: Encoded) -> ListStatus | Non
     call = line.call
     if line.answer is None:
         return None
-    expected = {
-        **(before.list_status(call.medium, call.id) or {}),
-        **{name: to for name, (_, to) in call.fields.items()},
-    }
+    sent = {name: to for name, (_, to) in call.fields.items()}
+    expected = {**(before.list_status(call.medium, call.id) or {}), **sent}
     return plain_answer(call.medium, line.answer, expected, encoded.get(call.medium.name, ()))
 
 
@@ -180,6 +163,18 @@ def _entry(lists: Snapshot | None, call: Call) -> Entry | None:
     return None if lists is None else lists.entries(call.medium).get(call.id)
 
 
+def _options(field: Field, answer: ListStatus, sent: Entry, seen: Entry | None) -> list[Json]:
+    """The values that an answered write may have left in a field: what MAL answered, and what the list after the run shows
+    if it is of the same moment, or as it was sent."""
+    said = value(field, answer)
+    if seen is None:
+        return [said]
+    shown = value(field, seen.list_status)
+    is_as_sent = same_value(field, shown, value(field, sent.list_status))
+    is_its_own = updated_at(seen.list_status) == updated_at(answer) or is_as_sent
+    return [said, shown] if is_its_own else [said]
+
+
 def _shows(status: ListStatus, call: Call) -> bool:
     """Whether an entry has every value that was sent."""
     by_name = call.medium.by_name
@@ -188,7 +183,7 @@ def _shows(status: ListStatus, call: Call) -> bool:
 
 def _may_be(medium: str, entry: Entry, line: "Line") -> bool:
     """Whether an entry may be what a write made under another id."""
-    if medium != line.call.medium.name or line.answer is None:
+    if medium != line.call.medium.name:
         return False
     return updated_at(entry.list_status) == updated_at(line.answer) or _shows(entry.list_status, line.call)
 

@@ -166,6 +166,19 @@ def test_resume_remembers_that_the_run_was_forced(malsync: Malsync, box: Sandbox
     assert lists(box) == wanted
 
 
+def test_resume_may_round_dates_though_the_run_did_not(malsync: Malsync, box: Sandbox) -> None:
+    one = ids(box)[0]
+    box.edit(box.user, "anime", one, start_date="2021-12")
+    malsync.ok("backup")
+    box.edit(box.user, "anime", one, start_date=None, comments="vandal")
+    interrupt(malsync, box, 0, "restore", "1")
+
+    document = malsync.json("resume", "--round-dates")
+
+    assert box.entries(box.user, "anime")[one]["start_date"] == "2021-12-01"
+    assert (document["equal"], document["left"]) == (True, [])
+
+
 def test_resume_remembers_that_dates_were_to_be_rounded(malsync: Malsync, box: Sandbox) -> None:
     one = ids(box)[0]
     box.edit(box.user, "anime", one, start_date="2021-12")

@@ -594,6 +594,28 @@ def test_an_interrupted_run_that_wrote_nothing_is_taken_back_without_a_write(mal
     malsync.ok("restore", "1", "--yes")
 
 
+@pytest.mark.parametrize("words", [["--dry-run"], ["--rehearse"]])
+def test_a_look_at_the_undo_of_a_run_that_wrote_nothing_does_not_end_it(
+    malsync: Malsync, box: Sandbox, words: list[str]
+) -> None:
+    vandalize(malsync, box)
+    interrupt(malsync, box, 0, "restore", "1")
+
+    malsync.ok("undo", *words)
+
+    assert run(malsync, 1)["state"] == "unfinished"
+
+
+def test_an_unfinished_run_keeps_nobody_from_hearing_that_there_is_nothing_to_do(
+    malsync: Malsync, box: Sandbox
+) -> None:
+    vandalize(malsync, box)
+    interrupt(malsync, box, 1, "restore", "1")
+
+    assert malsync.json("restore", "1", "--only", "manga", "--yes")["equal"] is True
+    malsync.error("restore", "1", "--yes", exit_code=7)
+
+
 def test_what_an_interrupted_run_wrote_later_is_taken_back_too(malsync: Malsync, box: Sandbox) -> None:
     """It was to be taken back once, nobody said yes, and it went on: what was read then is not what it left."""
     some = vandalize(malsync, box)

@@ -23,7 +23,7 @@ from malsync.mirror.journal import RUN_STATES
 from malsync.prune import Policy, kept
 from malsync.render import diff_document, list_document
 from malsync.snapshot import AROUND_RUNS, Covers, Snapshot, Source, User
-from tests.lists import MIKA, ORIGIN, THEO, snapshot, titles
+from tests.lists import MIKA, ORIGIN, THEO, snapshot, titles, watched
 
 PUBLIC = User(ORIGIN, None, "yuki")
 MONTH = datetime(2026, 10, 28, 12, tzinfo=UTC)
@@ -342,3 +342,14 @@ def _work_of_pruning_one(template: Path, snapshots: int) -> int:
         mirror._connection.set_progress_handler(lambda: steps.append(None), 100)
         mirror.prune([2])
     return len(steps)
+
+
+def test_a_suspicious_snapshot_takes_no_place_from_a_good_one(tmp_path: Path) -> None:
+    with Mirror.open(tmp_path / "mirror.db", write=True) as mirror:
+        for day, suspicious in enumerate([(), (), (), ("anime: empty",)], start=1):
+            made = snapshot({1: watched(day)}, {}, at=f"2026-11-0{day}T12:00:00Z")
+            mirror.add(replace(made, suspicious=suspicious))
+        reasons = kept(mirror.infos(), [], Policy(last=2))
+
+    assert list(reasons) == [2, 3, 4]
+    assert ["last" in reasons[number] for number in (2, 3, 4)] == [True, True, False]

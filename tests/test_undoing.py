@@ -145,18 +145,64 @@ def test_a_write_that_was_never_sent_is_none_to_undo() -> None:
     assert (made.left, made.already) == ((), 0)
 
 
+@pytest.mark.parametrize("http", [400, 404, 499])
 @pytest.mark.parametrize("op", ["add", "update", "remove"])
-def test_a_write_that_mal_refused_is_none_to_undo(op: Op) -> None:
+def test_a_write_that_mal_refused_is_none_to_undo(op: Op, http: int) -> None:
     before = lists(one=None if op == "add" else entry(1))
     theirs = lists(one=None if op == "remove" else entry(5, LATER))
 
-    made = undone(before, before, theirs, line(op, http=400, state="failed"))
+    for after in (before, None):
+        made = undone(before, after, theirs, line(op, http=http, state="failed"))
+        assert (calls(made), made.left, made.already) == ([], (), 0)
 
-    assert (calls(made), made.left, made.already) == ([], (), 0)
+
+@pytest.mark.parametrize("http", [400, 503])
+def test_what_mal_took_of_a_write_before_it_failed_is_undone(http: int) -> None:
+    taken = entry(5, WRITTEN)
+
+    made = undone(lists(one=entry(1)), lists(one=entry(1)), lists(one=taken), line(answer=taken, http=http))
+
+    assert calls(made) == [("update", 1, {"num_episodes_watched": (5, 1)})]
+
+
+def test_a_list_that_is_not_covered_is_left_alone() -> None:
+    one = snapshot(None, {}, at=MUCH_LATER)
+
+    assert undone(one, one, one, line(answer=entry(5, WRITTEN))).calls == ()
+
+
+def test_a_late_addition_that_was_edited_since_is_a_conflict() -> None:
+    made = undone(lists(), lists(), lists(one=entry(5, LATER, score=9)), unanswered("add"))
+
+    assert (calls(made), reasons(made)) == ([], [(1, "conflict: added")])
+
+
+def test_an_answered_deletion_that_left_the_entry_is_named_where_it_was_edited_since() -> None:
+    before = lists(one=entry(1))
+
+    for at in (SOON, MUCH_LATER):
+        made = undone(before, before, lists(one=entry(1, LATER, score=9), at=at), line("remove"))
+        assert reasons(made) == [(1, "conflict: removed")]
+
+
+def test_a_deletion_that_found_nothing_to_delete_is_none_to_undo() -> None:
+    """It was gone before the run began, and MAL answered 200 all the same."""
+    for after in (lists(), None):
+        made = undone(lists(), after, lists(), line("remove"))
+        assert (calls(made), made.left, made.already) == ([], (), 0)
+
+
+def test_a_conflict_shows_the_change_that_the_list_after_the_run_had() -> None:
+    """The answer showed none, and somebody changed it again since."""
+    made = undone(
+        lists(one=entry(1)), lists(one=entry(5, WRITTEN)), lists(one=entry(9, LATER)), line(answer=entry(1, BEFORE))
+    )
+
+    assert [left.fields for left in made.left] == [{"num_episodes_watched": {"good": 1, "bad": 5, "live": 9}}]
 
 
 def unanswered(op: Op = "update", **named: Any) -> Line:
-    return line(op, http=503, state="failed", **named)
+    return line(op, http=500, state="failed", **named)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +237,15 @@ def test_of_an_interrupted_run_a_write_without_an_answer_goes_by_what_was_sent()
     assert reasons(undone(before, None, lists(one=entry(9)), sent)) == [(1, "conflict: edited")]
 
 
+def test_a_deletion_without_an_answer_was_carried_out_where_a_list_lacks_the_entry() -> None:
+    before, edited, sent = lists(one=entry(1)), lists(one=entry(7, LATER)), unanswered("remove")
+
+    assert undone(before, None, before, sent).already == 0
+    assert reasons(undone(before, None, edited, sent)) == []
+    assert [call.op for call in undone(before, None, lists(), sent).calls] == ["add"]
+    assert reasons(undone(before, lists(), edited, sent)) == [(1, "conflict: removed")]
+
+
 def test_an_addition_that_found_the_title_on_the_list_is_undone_as_an_update() -> None:
     """By force, over what somebody had put there after it was planned and before the run began."""
     written = entry(5, WRITTEN)
@@ -198,6 +253,15 @@ def test_an_addition_that_found_the_title_on_the_list_is_undone_as_an_update() -
     made = undone(lists(one=entry(1)), lists(one=written), lists(one=written), line("add", answer=written))
 
     assert calls(made) == [("update", 1, {"num_episodes_watched": (5, 1)})]
+
+
+@pytest.mark.parametrize("times", [("", WRITTEN), (WRITTEN, ""), ("", "")])
+def test_without_a_time_an_entry_is_not_taken_for_an_older_one(times: tuple[str, str]) -> None:
+    now, answer = (entry(5, time) for time in times)
+
+    made = undone(lists(one=entry(1)), None, lists(one=now), line(answer=answer))
+
+    assert (calls(made), made.left) == ([("update", 1, {"num_episodes_watched": (5, 1)})], ())
 
 
 # -- what MAL changed along with a write
@@ -288,7 +352,8 @@ def test_a_deletion_that_the_list_does_not_show_is_named(after: str) -> None:
 
     soon, later = (undone(before, seen, lists(one=entry(1), at=at), line("remove")) for at in (SOON, MUCH_LATER))
 
-    assert (calls(soon), [left.id for left in soon.left]) == ([], [1])
+    why = "the list that MAL shows is older than the run's write" if after == "gone" else "MAL accepted the deletion"
+    assert (calls(soon), reasons(soon)) == ([], [(1, why)])
     # One that was gone and is back as it was comes from an older list, whatever the time.
     assert [left.id for left in later.left] == ([1] if after == "gone" else [])
 
@@ -309,6 +374,32 @@ def test_an_addition_that_went_to_another_id_is_named_with_it(moved: Status, was
     assert calls(made) == []
     (left,) = made.left
     assert (left.id, "anime 2 Title 2 may be where it went" in left.why) == (1, True)
+
+
+def test_an_entry_that_was_there_or_that_the_run_wrote_is_not_taken_for_one_that_moved() -> None:
+    """Both have the very values that were sent; and so has one of the other medium."""
+    added, alike = line("add", answer=entry(5, WRITTEN)), entry(5, WRITTEN)
+    manga = {7: {"status": "watching", "num_episodes_watched": 5, "updated_at": WRITTEN}}
+    after = snapshot({2: alike, 3: alike}, manga, at=MUCH_LATER)
+
+    made = undone(lists(two=alike), after, after, added, line("add", 3, answer=alike))
+
+    assert [(call.op, call.id) for call in made.calls] == [("remove", 3)]
+    assert (made.left, made.already) == ((), 1)
+
+
+def test_an_addition_that_was_seen_did_not_move_to_another_id() -> None:
+    written = entry(5, WRITTEN)
+
+    made = undone(lists(), lists(one=written), lists(two=written, at=MUCH_LATER), line("add", answer=written))
+
+    assert (made.left, made.already) == ((), 1)
+
+
+def test_an_updated_entry_that_is_gone_is_a_conflict_at_once() -> None:
+    made = undone(lists(one=entry(1)), lists(one=entry(5, WRITTEN)), lists(), line(answer=entry(5, WRITTEN)))
+
+    assert reasons(made) == [(1, "conflict: edited")]
 
 
 def test_an_entry_that_somebody_else_added_is_not_taken_for_one_that_moved() -> None:

@@ -87,7 +87,6 @@ def go_on(job: Job, run: "Run") -> int:
     if flags.dry_run:
         return _go(job, task, lambda: None)
     show(job, task.plan)
-    _guarded(job, task, lambda: None)
     total = len(job.mirror.journal.lines(run.number))
     with progress(job, total) as told, job.writing(told, intent) as around:
         if not around.mirror.journal.run(run.number).is_open:

@@ -371,8 +371,8 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "the undo of an interrupted run goes by what was to be written",
         "undoing.py",
-        "status = dict(line.answer or sent)",
-        "status = dict(sent)",
+        "    said = value(field, answer)\n",
+        "    said = value(field, sent.list_status)\n",
         "undoing",
         "cli_runs::test_what_mal_made_of_an_interrupted_runs_write_is_taken_back",
     ),
@@ -401,7 +401,7 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "a tighter limit does not hold a resume back",
         "cli/running.py",
-        "    _guarded(job, task, lambda: None)\n",
+        "        around.guard(calls, live)\n",
         "",
         "restore_safety::test_a_tighter_limit_holds_a_resume_back",
     ),
