@@ -15,47 +15,45 @@ if TYPE_CHECKING:
 
 
 class Stale(Exception):
-    """The reading that a write was judged by is too old now. Nothing was sent on it."""
+    """The entry is not as it was when its write was judged. Nothing was sent on that."""
 
 
 class Attempt:
     """One entry's write, and once more what did not arrive.
 
-    `before` is called just before each request leaves; it may raise Stale. Then `make` may be called again, by a later
-    reading that shows the entry unmoved, and goes on where it stopped.
+    `before` is called just before each request leaves. It may raise Stale; if `make` is called again after that, it goes on
+    where it stopped.
 
     `why` says what could not be restored, `meanwhile` what somebody else did to the entry since it was read.
     """
 
-    def __init__(
-        self,
-        client: "Client",
-        call: Call,
-        fields: FieldChanges,
-        now: ListStatus | None,
-        before: Callable[[], object] = bool,
-    ) -> None:
+    def __init__(self, client: "Client", call: Call, fields: FieldChanges, now: ListStatus | None) -> None:
         self.answer: ListStatus | None = None
         self.why = ""
         self.meanwhile = ""
         self._client = client
         self._call = call
         self._fields = fields
-        self._now = now or {}
-        self._before = before
+        self.before: Callable[[], object] = bool
+        self._was = now
         self._refused: list[str] = []
-        self._begun_at = client.requests.total()
+        self._begun_at = self._sent_so_far
 
     @property
     def tries(self) -> int:
-        """Requests that the last `make` took."""
-        return self._client.requests.total() - self._begun_at
+        """Writes that the last `make` took."""
+        return self._sent_so_far - self._begun_at
+
+    @property
+    def _sent_so_far(self) -> int:
+        requests = self._client.requests
+        return requests.total() - requests["GET"]
 
     def make(self) -> None:
         """Send it. Raises what the client raises, and Stale."""
-        self._begun_at = self._client.requests.total()
+        self._begun_at = self._sent_so_far
         if self._call.op == "remove":
-            self._client.remove(self._call.medium, self._call.id, self._before)
+            self._client.remove(self._call.medium, self._call.id, self.before)
             return
         wanted = {name: to for name, (_, to) in self._fields.items()}
         if self.answer is None:
@@ -113,10 +111,12 @@ class Attempt:
         return {name: found for name, found in got.items() if not same(found, self._fields[name][1])}
 
     def moved(self, now: ListStatus | None) -> str:
-        """Why what did not arrive must not be sent once more: the entry, `now`, is not as the answer showed it."""
+        """Why the next request must not leave: the entry, `now`, is not as it was read, or as the last answer showed it."""
+        if self.answer is None:
+            return "" if now == self._was else "moved: somebody changed it"
         if now is None:
             return "moved: it is no longer on the list"
-        answer = self.answer or {}
+        answer = self.answer
         pairs = {field.name: (value(field, answer), value(field, now)) for field in self._call.medium.writable}
         changed = [name for name, pair in pairs.items() if not same(*pair)]
         return f"moved: somebody changed {', '.join(changed)}" if changed else ""
@@ -126,12 +126,12 @@ class Attempt:
         if self.answer is None:
             return ""
         others = [field for field in self._call.medium.writable if field.name not in self._fields]
-        pairs = {field.name: (value(field, self._now), value(field, self.answer)) for field in others}
+        pairs = {field.name: (value(field, self._was or {}), value(field, self.answer)) for field in others}
         changed = [f"{name} {got!r}, which was {was!r}" for name, (was, got) in pairs.items() if not same(was, got)]
         return f"changed meanwhile, and not by this run: {', '.join(changed)}" if changed else ""
 
     def _update(self, values: dict[str, Json]) -> ListStatus:
-        return self._client.update(self._call.medium, self._call.id, values, self._before)
+        return self._client.update(self._call.medium, self._call.id, values, self.before)
 
 
 def is_gone(error: NotFound | Rejected) -> bool:

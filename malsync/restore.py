@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from malsync.attempt import Attempt, Stale, is_gone
@@ -31,7 +32,7 @@ DEAD_CALLS = 3
 STALE = timedelta(minutes=5)
 """A reading older than this is no ground to write on."""
 READINGS_PER_WRITE = 3
-"""So many readings that are too old by the time a write could leave, and the run stops."""
+"""So many readings in a row that are too old by the time a write could leave, and the run stops."""
 _DOUBTED = (
     "Beside the last good list, this one (snapshot {}) looks suspicious: {}. If it is as you want it, say so: "
     "malsync backup --accept"
@@ -175,6 +176,14 @@ def _broken_off(what: str, journal: "Journal", run: "Run") -> tuple[str, str]:
     )
 
 
+def _never_fresh(call: Call) -> Later:
+    return Later(
+        f"{call.medium.name} {call.id} {call.title}: the lists were read {READINGS_PER_WRITE} times, and each reading was too "
+        "old before the write could be sent.",
+        "Check this machine's clock and the network.",
+    )
+
+
 class _Writer:
     """One run's writes, in order."""
 
@@ -207,26 +216,31 @@ class _Writer:
             self._carry_out(line, settled)
 
     def _carry_out(self, line: "Line", settled: int) -> None:
-        """Settle one line by a reading that is fresh when its write leaves. Raises Later where none ever is."""
+        """Settle one line, however often it moves while its write waits."""
         self._begun = None
         for _ in range(READINGS_PER_WRITE):
-            if is_stale(self._live, self._around.clock):
-                self._live = self._around.read()
+            self._make_fresh(line)
             with self._around.shield(), suppress(Stale):
                 self._around.told(self._one(line), settled)
                 return
-        raise Later(
-            f"{line.call.medium.name} {line.call.id} {line.call.title}: the lists were read {READINGS_PER_WRITE} times, and "
-            "each reading was too old before the write could be sent.",
-            "Check this machine's clock and the network.",
-        )
+        raise _never_fresh(line.call)
 
-    def _check_fresh(self) -> None:
+    def _make_fresh(self, line: "Line", attempt: Attempt | None = None) -> None:
+        """Read the lists again if the last reading is too old to write `line` on. Raises Later where every reading is.
+
+        Raises Stale if its entry is not as `attempt` goes by.
+        """
+        for _ in range(READINGS_PER_WRITE):
+            if not is_stale(self._live, self._around.clock):
+                return
+            self._live = self._around.read()
+            if attempt is not None and attempt.moved(self._live.list_status(line.call.medium, line.call.id)):
+                raise Stale
         if is_stale(self._live, self._around.clock):
-            raise Stale
+            raise _never_fresh(line.call)
 
     def _one(self, line: "Line") -> "Line":
-        """Judge one line by the last reading, and write it. Raises Stale where that has become too old to write on."""
+        """Judge one line by the last reading, and write it. Raises Stale where a later reading shows that it has moved."""
         now = self._live.list_status(line.call.medium, line.call.id)
         if self._begun is not None:
             attempt = self._begun
@@ -237,15 +251,15 @@ class _Writer:
             verdict = judge(self._around.rounded(line.call), now, force=self._around.force)
             if verdict.state != "send":
                 return self._settled(line, verdict.state, tries=0, why=verdict.why)
-            attempt = Attempt(self._client, line.call, verdict.fields, now, self._check_fresh)
+            attempt = Attempt(self._client, line.call, verdict.fields, now)
+            attempt.before = partial(self._make_fresh, line, attempt)
         self._journal.sent(self._number, line.seq, now=self._around.clock.now())
-        before = self._client.requests.total()
         try:
             settled = self._written(line, attempt)
         except (Later, AuthError):
             raise
         except ApiError as error:
-            settled = self._failed(line, error, self._client.requests.total() - before)
+            settled = self._failed(line, error, attempt.tries)
         else:
             self._dead.clear()
         return settled
@@ -268,7 +282,7 @@ class _Writer:
         return self._settled(line, state, tries=attempt.tries, http=200, answer=attempt.answer, why=why)
 
     def _put_back(self, line: "Line", attempt: Attempt) -> None:
-        """A write that waited until its reading was too old. What has left stays on record: MAL may have carried it out."""
+        """A write whose entry moved while it waited. What has left stays on record: MAL may have carried it out."""
         self._begun = attempt if attempt.answer is not None else None
         if attempt.tries or line.sent_at is not None:
             http = None if attempt.answer is None else 200

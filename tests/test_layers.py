@@ -43,6 +43,7 @@ LAYERS = {
     "auth": "shell",
     "callback": "shell",
     "accounts": "shell",
+    "drift": "shell",
     "config": "shell",
     "api": "shell",
     "probe": "shell",
