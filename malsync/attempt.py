@@ -15,27 +15,24 @@ if TYPE_CHECKING:
     from malsync.api import Client
 
 
+def _nothing() -> None:
+    """Default for what is called before each request: do nothing."""
+
+
 class Stale(Exception):
-    """The reading that a write was judged by is too old now. Nothing was sent on it."""
+    """The entry is not as it was when its write was judged. Nothing was sent on that."""
 
 
 class Attempt:
     """One entry's write, and once more what did not arrive.
 
-    `before` is called just before each request leaves; it may raise Stale. Then `make` may be called again, by a later
-    reading that shows the entry unmoved, and goes on where it stopped.
+    `before` is called just before each request leaves. It may raise Stale; if `make` is called again after that, it goes on
+    where it stopped.
 
     `why` says what could not be restored, `meanwhile` what somebody else did to the entry since it was read.
     """
 
-    def __init__(
-        self,
-        client: "Client",
-        call: Call,
-        fields: FieldChanges,
-        live: Snapshot,
-        before: Callable[[], object],
-    ) -> None:
+    def __init__(self, client: "Client", call: Call, fields: FieldChanges, live: Snapshot) -> None:
         self.answer: ListStatus | None = None
         """The entry as MAL answered last, as received."""
         self.why = ""
@@ -43,22 +40,27 @@ class Attempt:
         self._client = client
         self._call = call
         self._fields = fields
-        self._now = live.plain.list_status(call.medium, call.id) or {}
+        self.before: Callable[[], object] = _nothing
+        self._was = live.plain.list_status(call.medium, call.id)
         self._encoded = live.encoded.get(call.medium.name, ())
-        self._before = before
         self._refused: list[str] = []
-        self._begun_at = client.requests.total()
+        self._begun_at = self._sent_so_far
 
     @property
     def tries(self) -> int:
-        """Requests that the last `make` took."""
-        return self._client.requests.total() - self._begun_at
+        """Writes that the last `make` took."""
+        return self._sent_so_far - self._begun_at
+
+    @property
+    def _sent_so_far(self) -> int:
+        requests = self._client.requests
+        return requests.total() - requests["GET"]
 
     def make(self) -> None:
         """Send it. Raises what the client raises, and Stale."""
-        self._begun_at = self._client.requests.total()
+        self._begun_at = self._sent_so_far
         if self._call.op == "remove":
-            self._client.remove(self._call.medium, self._call.id, self._before)
+            self._client.remove(self._call.medium, self._call.id, self.before)
             return
         wanted = {name: to for name, (_, to) in self._fields.items()}
         if self.answer is None:
@@ -118,7 +120,9 @@ class Attempt:
         }
 
     def moved(self, now: ListStatus | None) -> str:
-        """Why what did not arrive must not be sent once more: the entry, `now`, is not as the answer showed it."""
+        """Why the next request must not leave: the entry, `now`, is not as it was read, or as the last answer showed it."""
+        if self.answer is None:
+            return "" if now == self._was else "moved: somebody changed it"
         if now is None:
             return "moved: it is no longer on the list"
         changed = differing(self._call.medium.writable, self._shown, now)
@@ -131,7 +135,7 @@ class Attempt:
         others = [field for field in self._call.medium.writable if field.name not in self._fields]
         changed = [
             f"{name} {got!r}, which was {was!r}"
-            for name, (was, got) in differing(others, self._now, self._shown).items()
+            for name, (was, got) in differing(others, self._was or {}, self._shown).items()
         ]
         return f"changed meanwhile, and not by this run: {', '.join(changed)}" if changed else ""
 
@@ -139,10 +143,10 @@ class Attempt:
     def _shown(self) -> ListStatus:
         """The answer with plain text."""
         sent = {name: to for name, (_, to) in self._fields.items()}
-        return plain_answer(self._call.medium, self.answer or {}, {**self._now, **sent}, self._encoded)
+        return plain_answer(self._call.medium, self.answer or {}, {**(self._was or {}), **sent}, self._encoded)
 
     def _update(self, values: dict[str, Json]) -> ListStatus:
-        return self._client.update(self._call.medium, self._call.id, values, self._before)
+        return self._client.update(self._call.medium, self._call.id, values, self.before)
 
 
 def is_gone(error: NotFound | Rejected) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from malsync.attempt import Attempt, Stale, is_gone
@@ -40,7 +41,7 @@ DEAD_CALLS = 3
 STALE = timedelta(minutes=5)
 """A reading older than this is no ground to write on."""
 READINGS_PER_WRITE = 3
-"""So many readings that are too old by the time a write could leave, and the run stops."""
+"""So many readings in a row that are too old by the time a write could leave, and the run stops."""
 _DOUBTED = (
     "Beside the last good list, this one (snapshot {}) looks suspicious: {}. If it is as you want it, say so: "
     "malsync backup --accept"
@@ -195,6 +196,14 @@ def _broken_off(what: str, journal: "Journal", run: "Run") -> tuple[str, str]:
     )
 
 
+def _never_fresh(call: Call) -> Later:
+    return Later(
+        f"{call.medium.name} {call.id} {call.title}: the lists were read {READINGS_PER_WRITE} times, and each reading was too "
+        "old before the write could be sent.",
+        "Check this machine's clock and the network.",
+    )
+
+
 class _Writer:
     """One run's writes, in order."""
 
@@ -227,28 +236,33 @@ class _Writer:
             self._carry_out(line, settled)
 
     def _carry_out(self, line: "Line", settled: int) -> None:
-        """Settle one line by a reading that is fresh when its write leaves. Raises Later where none ever is."""
+        """Settle one line, however often it moves while its write waits."""
         self._begun = None
         for _ in range(READINGS_PER_WRITE):
-            if is_stale(self._live, self._around.clock):
-                self._live = self._around.read_live().judged_like(self._live)
-                rest = [one.call for one in self._journal.lines(self._number) if one.is_open]
-                self._around.guard(rest, self._live, "The rest was not sent.")
+            self._make_fresh(line)
             with self._around.shield(), suppress(Stale):
                 self._around.told(self._one(line), settled)
                 return
-        raise Later(
-            f"{line.call.medium.name} {line.call.id} {line.call.title}: the lists were read {READINGS_PER_WRITE} times, and "
-            "each reading was too old before the write could be sent.",
-            "Check this machine's clock and the network.",
-        )
+        raise _never_fresh(line.call)
 
-    def _check_fresh(self) -> None:
+    def _make_fresh(self, line: "Line", attempt: Attempt | None = None) -> None:
+        """Read the lists again if the last reading is too old to write `line` on. Raises Later where every reading is.
+
+        Raises Stale if its entry is not as `attempt` goes by.
+        """
+        for _ in range(READINGS_PER_WRITE):
+            if not is_stale(self._live, self._around.clock):
+                return
+            self._live = self._around.read_live().judged_like(self._live)
+            rest = [one.call for one in self._journal.lines(self._number) if one.is_open]
+            self._around.guard(rest, self._live, "The rest was not sent.")
+            if attempt is not None and attempt.moved(self._live.plain.list_status(line.call.medium, line.call.id)):
+                raise Stale
         if is_stale(self._live, self._around.clock):
-            raise Stale
+            raise _never_fresh(line.call)
 
     def _one(self, line: "Line") -> "Line":
-        """Judge one line by the last reading, and write it. Raises Stale where that has become too old to write on."""
+        """Judge one line by the last reading, and write it. Raises Stale where a later reading shows that it has moved."""
         now = self._live.plain.list_status(line.call.medium, line.call.id)
         if self._begun is not None:
             attempt = self._begun
@@ -259,7 +273,8 @@ class _Writer:
             verdict = judge(self._around.rounded(line.call), now, force=self._around.force)
             if verdict.state != "send":
                 return self._settled(line, verdict.state, tries=0, why=verdict.why)
-            attempt = Attempt(self._client, line.call, verdict.fields, self._live, self._check_fresh)
+            attempt = Attempt(self._client, line.call, verdict.fields, self._live)
+            attempt.before = partial(self._make_fresh, line, attempt)
         self._journal.sent(self._number, line.seq, now=self._around.clock.now())
         try:
             settled = self._written(line, attempt)
@@ -274,8 +289,9 @@ class _Writer:
     def _written(self, line: "Line", attempt: Attempt) -> "Line":
         try:
             attempt.make()
-        except Stale:
-            self._put_back(line, attempt)
+        except (Stale, Refused, Later) as error:
+            if isinstance(error, Stale) or not attempt.tries:
+                self._put_back(line, attempt)
             raise
         except (NotFound, Rejected) as error:
             state = "not_restorable" if is_gone(error) else "failed"
@@ -290,7 +306,7 @@ class _Writer:
         return self._settled(line, state, tries=attempt.tries, http=200, answer=attempt.answer, why=why)
 
     def _put_back(self, line: "Line", attempt: Attempt) -> None:
-        """A write that waited until its reading was too old. What has left stays on record: MAL may have carried it out."""
+        """A write whose entry moved while it waited. What has left stays on record: MAL may have carried it out."""
         self._begun = attempt if attempt.answer is not None else None
         if attempt.tries or line.sent_at is not None:
             http = None if attempt.answer is None else 200

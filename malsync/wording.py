@@ -25,3 +25,11 @@ def ago(moment: datetime, now: datetime) -> str:
 def command(words: str, account: str) -> str:
     """The command line that does `words` for `account`."""
     return f"malsync {words}" if account == DEFAULT_ACCOUNT else f"malsync --account {shlex.quote(account)} {words}"
+
+
+def span(seconds: float) -> str:
+    """So long a time, in words."""
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

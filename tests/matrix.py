@@ -38,8 +38,10 @@ from tests.matrix_rows import (
     MIKA,
     MOVING,
     ROWS,
+    SUSPENDED,
     TAKEN_AT_ITS_WORD,
     THEO,
+    WAITS,
     Command,
     Place,
 )
@@ -130,7 +132,7 @@ class Bench:
                 self._plain[command.name] = {spec: (product, fault.matched) for spec, fault in counted}
         return self._plain[command.name]
 
-    def row(self, command: Command, spec: str, *, lasting: bool = False) -> str:
+    def row(self, command: Command, spec: str, *, lasting: bool = False, suspended: bool = False) -> str:
         """The cells of one fault on one command: at its first, middle and last request; `.` where it can strike none.
 
         One cell stands for all that are alike, and a lasting fault begins at the middle one.
@@ -142,10 +144,13 @@ class Bench:
         if lasting:
             return self.cell(command, spec, middle, lasting=True)
         # One request is first, middle and last at once.
-        found = {nth: self.cell(command, spec, nth, lasting=False) for nth in sorted({1, middle, number})}
+        found = {
+            nth: self.cell(command, spec, nth, lasting=False, suspended=suspended)
+            for nth in sorted({1, middle, number})
+        }
         return found[1] if len(set(found.values())) == 1 else " ".join(found[nth] for nth in (1, middle, number))
 
-    def cell(self, command: Command, spec: str, nth: int, *, lasting: bool) -> str:
+    def cell(self, command: Command, spec: str, nth: int, *, lasting: bool, suspended: bool = False) -> str:
         """What came of it: `=` or `~`, or the exit code; raises AssertionError where something was harmed."""
         wanted, moves = self.plain(command)[spec][0], spec.partition(":")[0] in MOVING
         where = f"{command.name} beside {spec} at request {nth}{' and on' if lasting else ''}"
@@ -154,8 +159,13 @@ class Bench:
             before = place.lists
             number = f"{nth}-{ONWARDS}" if lasting else str(nth)
             self._box.add_faults(_with(spec, f"nth={number}"))
+            if suspended:
+                self._suspend(place.malsync.time)
             result = _typed(place, command.words)
             self._box.clear_faults()
+            if result.exit_code == 8 and moves:
+                # The profile counted what was removed before the list was read.
+                return f"8{_settled(place, command, where)}"
             assert result.exit_code in (0, 2, 3, 4, 5), (where, result)
             _assert_whole(place, where)
             if not command.writes and not moves:
@@ -169,6 +179,21 @@ class Bench:
             if not command.writes:
                 assert place.numbers == stored, where
             return f"{result.exit_code}{self._taken_up(place, command, where, wanted, moves)}"
+
+    def _suspend(self, time: TestTime) -> None:
+        """In every wait the time of day goes on by two hours, here and there; what counts seconds stands still meanwhile."""
+        awake, counted, far_side = time.sleep, time.monotonic, self._box.world.clock.__self__  # type: ignore[attr-defined]
+        asleep = timedelta()
+
+        def sleep(seconds: float) -> None:
+            nonlocal asleep
+            awake(seconds)
+            asleep += timedelta(hours=2)
+            for clock in (time, far_side):
+                clock.moment += timedelta(hours=2)
+
+        time.sleep = sleep  # type: ignore[method-assign]
+        time.monotonic = lambda: counted() - asleep.total_seconds()  # type: ignore[method-assign]
 
     def _taken_up(self, place: Place, command: Command, where: str, wanted: Any, moves: bool) -> str:
         """Without the fault: `resume` where a run is open, the same again where none is, until it ends with 0.
@@ -272,7 +297,8 @@ def bench() -> Iterator[Bench]:
 def rows_of(bench: Bench, command: Command) -> dict[str, str]:
     """One command's cells, by the name of the row."""
     once = {spec: bench.row(command, spec) for spec in FAULTS}
-    return once | {f"{spec}{FROM_THEN_ON}": bench.row(command, spec, lasting=True) for spec in LASTING}
+    once |= {f"{spec}{FROM_THEN_ON}": bench.row(command, spec, lasting=True) for spec in LASTING}
+    return once | {f"{spec}{SUSPENDED}": bench.row(command, spec, suspended=True) for spec in WAITS}
 
 
 TABLES: dict[str, tuple[Command, ...]] = {

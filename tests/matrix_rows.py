@@ -17,6 +17,7 @@ from tests.harness import Malsync, Result
 MIKA, THEO = "sandbox_mika", "sandbox_theo"
 MEDIA = ("anime", "manga")
 FROM_THEN_ON = " from then on"
+SUSPENDED = " and suspended"
 
 FAULTS: tuple[str, ...] = (
     "500",
@@ -70,7 +71,9 @@ LASTING: tuple[str, ...] = (
     "bad_request",
 )
 """What goes wrong with one request, and with every one after it."""
-ROWS = (*FAULTS, *(f"{spec}{FROM_THEN_ON}" for spec in LASTING))
+WAITS: tuple[str, ...] = ("503", "429:retry_after=20", "cut:at=before,done=no")
+"""What makes a command wait, the machine being suspended for two hours in each wait."""
+ROWS = (*FAULTS, *(f"{spec}{FROM_THEN_ON}" for spec in LASTING), *(f"{spec}{SUSPENDED}" for spec in WAITS))
 MOVING = {"edit", "add", "remove", "meanwhile"}
 """Faults that are somebody else's doing: the lists are not what they were, so there is nothing to be equal to but themselves."""
 TAKEN_AT_ITS_WORD = {("backup --user", "forbidden"), ("fetch details", "gone")}

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 from filelock import FileLock
 
 from malsync.sandbox import Sandbox, World
-from tests.harness import Malsync, until
-from tests.servers import FarSide, Heard, Reply, page, told
+from tests.harness import Malsync, TestTime, until
+from tests.servers import FarSide, Heard, Reply, free_port, page, told
 
 
 def test_a_backup_stores_both_lists_whole(malsync: Malsync, box: Sandbox) -> None:
@@ -449,3 +450,81 @@ def test_the_folder_of_the_file_is_made_where_it_is_missing(malsync: Malsync, bo
     assert file.name.endswith(".json.gz")
     for folder in (file.parent, file.parent.parent):
         assert folder.stat().st_mode & 0o777 == 0o700
+
+
+# -- what the profile counts
+
+
+def test_fewer_anime_than_the_profile_counts_are_suspicious(home: Path, world: World) -> None:
+    with Sandbox(world, settings={"uncounted": "1"}) as box:
+        malsync = Malsync(home, box)
+        result = malsync.ok("backup", "--json", exit_code=8)
+
+        count = len(box.entries(box.user, "anime"))
+        assert result.json["suspicious"] == [f"anime: {count} entries came, and the profile counts {count + 1}"]
+        assert result.json["counts"]["anime"] == count
+        assert result.json["requests"] == {"GET": 3}
+        assert [row["query"] for row in box.requests if row["path"].endswith("/@me")] == ["fields=anime_statistics"]
+        assert malsync.error("show", "good", exit_code=2)["message"].startswith("Every backup")
+
+
+@pytest.mark.parametrize("settings", [{}, {"statistics": "off"}])
+def test_as_many_anime_as_counted_or_no_count_at_all_are_no_reason(
+    home: Path, world: World, settings: dict[str, str]
+) -> None:
+    with Sandbox(world, settings=settings) as box:
+        document = Malsync(home, box).json("backup")
+
+        assert document["suspicious"] == []
+        assert document["requests"] == {"GET": 3}
+
+
+def test_a_gap_that_was_accepted_is_not_told_again_and_a_wider_one_is(home: Path, world: World) -> None:
+    def backup(uncounted: int, *words: str, exit_code: int = 0) -> None:
+        with Sandbox(world, port=port, settings={"uncounted": f"{uncounted}"}) as box:
+            malsync = Malsync(home, box, MALSYNC_API_URL=box.api_url)
+            malsync.time.moment = times.pop(0)
+            document = malsync.json("backup", *words, exit_code=exit_code)
+            assert bool(document["suspicious"]) is (exit_code == 8)
+
+    port = free_port()
+    times = [TestTime().moment + timedelta(hours=hour) for hour in range(9)]
+    backup(2, exit_code=8)
+    backup(2, "--accept")
+    backup(2)
+    backup(3, exit_code=8)
+    backup(1)
+    backup(2, exit_code=8)
+    backup(2, "--accept")
+    backup(0)
+    backup(1, exit_code=8)
+
+
+@pytest.mark.parametrize(
+    "statistics",
+    [
+        None,
+        [],
+        {},
+        {"num_items": None},
+        {"num_items": "many"},
+        {"num_items": -1},
+        {"num_items": True},
+        {"num_days": "x"},
+    ],
+)
+def test_a_count_that_is_not_understood_is_none(offline: Malsync, statistics: Any) -> None:
+    def answer(heard: Heard) -> Reply:
+        if heard.target.partition("?")[0].endswith("/@me"):
+            return told({"id": 1, "name": "mika", "anime_statistics": statistics})
+        return page()
+
+    with FarSide(answer) as far:
+        assert offline.json("backup", env=far.environment())["suspicious"] == []
+
+
+def test_what_was_removed_while_the_list_was_read_is_not_missing(home: Path) -> None:
+    with Sandbox(World.generated(entries=1_300, clock=TestTime().now)) as box:
+        box.add_faults("remove:on=animelist,nth=2")
+
+        assert Malsync(home, box).json("backup")["suspicious"] == []

@@ -20,6 +20,13 @@ from tests.terminal import on_terminal
 from tests.test_cli_output import lines_of
 
 
+def beside(home: Path) -> Malsync:
+    """malsync in that home folder, some days after its last backup."""
+    malsync = Malsync(home)
+    malsync.time.sleep(5 * 86400)
+    return malsync
+
+
 @pytest.fixture(scope="module")
 def kept_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder with three backups of the demo's lists, details fetched. Only looked at."""
@@ -43,7 +50,7 @@ def kept_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_figures_are_those_of_the_list(kept_home: Path) -> None:
-    offline = Malsync(kept_home)
+    offline = beside(kept_home)
     document = offline.json("stats")
     entries = offline.json("show", "latest")["entries"]
 
@@ -82,7 +89,7 @@ def _charts(kept_home: Path) -> str:
 
 
 def test_the_figures_are_those_that_the_browser_shows(kept_home: Path) -> None:
-    document = Malsync(kept_home).json("stats")
+    document = beside(kept_home).json("stats")
     page = _charts(kept_home)
 
     for name, part in zip(("anime", "manga"), re.split(r"<h2 class=\"rule big-rule\"", page)[1:], strict=True):
@@ -113,7 +120,7 @@ def test_the_figures_are_those_that_the_browser_shows(kept_home: Path) -> None:
 
 
 def test_a_reference_names_the_list_and_the_growth_ends_with_it(kept_home: Path) -> None:
-    document = Malsync(kept_home).json("stats", "1", "--only", "anime")
+    document = beside(kept_home).json("stats", "1", "--only", "anime")
 
     assert document["manga"] is None
     assert document["anime"]["snapshot"] == 1
@@ -122,7 +129,7 @@ def test_a_reference_names_the_list_and_the_growth_ends_with_it(kept_home: Path)
 
 def test_a_file_has_the_figures_of_the_snapshot_that_it_came_from(kept_home: Path) -> None:
     before = (kept_home / "mirror.db").read_bytes()
-    offline = Malsync(kept_home)
+    offline = beside(kept_home)
 
     stored, file = offline.json("stats", "1"), offline.json("stats", kept_home.parent / "first.json")
 
@@ -143,9 +150,9 @@ def test_the_live_list_is_counted_and_not_stored(malsync: Malsync, box: Sandbox)
 
 
 def test_bars_are_as_long_as_their_numbers(kept_home: Path) -> None:
-    result = Malsync(kept_home).ok("stats", "--only", "anime")
+    result = beside(kept_home).ok("stats", "--only", "anime")
     bars = dict(re.findall(r"^    (completed|dropped) +(\S+) \s*[\d,]+$", result.stdout, re.MULTILINE))
-    figures = Malsync(kept_home).json("stats")["anime"]["by_status"]
+    figures = beside(kept_home).json("stats")["anime"]["by_status"]
     counts = {row["name"]: row["entries"] for row in figures}
 
     assert len(bars["completed"]) == 30
@@ -156,7 +163,7 @@ def test_bars_are_as_long_as_their_numbers(kept_home: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_where_blocks_cannot_be_printed_bars_are_of_ascii(kept_home: Path, encoding: str) -> None:
-    malsync = Malsync(kept_home)
+    malsync = beside(kept_home)
     environment = {**clean_environment(), **malsync.environ(), "PYTHONIOENCODING": encoding}
 
     said = subprocess.check_output([sys.executable, "-m", "malsync", "stats"], env=environment).decode(encoding)
@@ -167,13 +174,13 @@ def test_where_blocks_cannot_be_printed_bars_are_of_ascii(kept_home: Path, encod
 
 
 def test_colours_are_for_terminals_and_nothing_is_wider_than_80_columns(kept_home: Path) -> None:
-    code, screen = on_terminal(Malsync(kept_home), "stats", columns=80)
+    code, screen = on_terminal(beside(kept_home), "stats", columns=80)
 
     assert code == 0
     assert "\x1b[32m" in screen
-    assert "\x1b[" not in Malsync(kept_home).ok("stats").stdout
+    assert "\x1b[" not in beside(kept_home).ok("stats").stdout
     assert max(map(len, lines_of(screen))) <= 80
-    assert "\x1b[3" not in on_terminal(Malsync(kept_home), "stats", env={"NO_COLOR": "1"})[1]
+    assert "\x1b[3" not in on_terminal(beside(kept_home), "stats", env={"NO_COLOR": "1"})[1]
 
 
 def test_stats_needs_neither_datasette_nor_a_network(kept_home: Path) -> None:
@@ -242,7 +249,7 @@ def test_the_lists_of_another_account_are_its_own(malsync: Malsync, box: Sandbox
 
 
 def test_quiet_is_silent(kept_home: Path) -> None:
-    result = Malsync(kept_home).ok("stats", "-q")
+    result = beside(kept_home).ok("stats", "-q")
 
     assert (result.stdout, result.stderr) == ("", "")
 

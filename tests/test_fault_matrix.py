@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from malsync.sandbox.faults import KINDS
 from tests.matrix import Bench, bench, told
-from tests.matrix_rows import COMMANDS, FAULTS, FROM_THEN_ON, LASTING, ROWS, Command
+from tests.matrix_rows import COMMANDS, FAULTS, FROM_THEN_ON, LASTING, ROWS, SUSPENDED, WAITS, Command
 from tests.test_docs import COMMANDS as COMMAND_LINES
 
 EVERY_ROW = {"backup", "restore"}
@@ -56,6 +56,8 @@ def test_every_fault_ends_as_the_document_says(measuring: Bench, command: Comman
     measured = {spec: measuring.row(command, spec) for spec in once}
     for spec in LASTING if command.name in EVERY_ROW else (LASTING[turn % len(LASTING)],):
         measured[f"{spec}{FROM_THEN_ON}"] = measuring.row(command, spec, lasting=True)
+    for spec in WAITS if command.name in EVERY_ROW else (WAITS[turn % len(WAITS)],):
+        measured[f"{spec}{SUSPENDED}"] = measuring.row(command, spec, suspended=True)
 
     assert measured == {row: said[row] for row in measured}
 

@@ -45,6 +45,7 @@ LAYERS = {
     "auth": "shell",
     "callback": "shell",
     "accounts": "shell",
+    "drift": "shell",
     "config": "shell",
     "api": "shell",
     "probe": "shell",

@@ -435,6 +435,47 @@ def test_a_snapshot_is_dated_by_mals_clock_where_this_machines_is_wrong(
     assert abs(taken_at - theirs) < timedelta(seconds=90)
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=5), -timedelta(hours=5), timedelta(days=400), -timedelta(days=400)])
+def test_where_this_machines_clock_is_wrong_the_newest_list_is_the_newest_all_the_same(
+    home: Path, world: World, ahead: timedelta
+) -> None:
+    malsync = Malsync(home)
+    theirs = TestTime()
+    world.clock = lambda: theirs.moment
+    malsync.time.moment += ahead
+    with Sandbox(world) as box:
+        malsync.box = box
+        said = malsync.ok("backup").stderr
+        theirs.moment += timedelta(minutes=30)
+        malsync.time.moment += timedelta(minutes=30)
+        box.edit(box.user, "anime", next(iter(box.entries(box.user, "anime"))), score=1)
+        malsync.ok("backup")
+
+    assert f"clock is {'5 hours' if abs(ahead) < timedelta(days=1) else '400 days'} " in said
+    assert ("ahead of" if ahead > timedelta() else "behind") in said
+    for reference in ("latest", "good", "2026-11-01"):
+        found = malsync.ok("show", reference, "--json")
+        assert found.json["from"]["snapshot"] == 2
+        assert "in the future" not in found.stderr
+
+
+def test_once_the_clock_is_set_what_was_known_of_it_is_forgotten(home: Path, world: World) -> None:
+    malsync = Malsync(home)
+    malsync.time.moment += timedelta(hours=2)
+    with Sandbox(world) as box:
+        malsync.box = box
+        world.clock = lambda: datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+        malsync.ok("backup")
+        assert (home / "clock.json").exists()
+
+        malsync.time.moment = datetime(2026, 11, 1, 12, 0, 5, tzinfo=UTC)
+        found = malsync.ok("show", "latest", "--json")
+        assert found.json["from"]["snapshot"] == 1
+        assert "in the future" not in found.stderr
+        malsync.ok("backup")
+        assert not (home / "clock.json").exists()
+
+
 def test_where_mal_does_not_say_what_time_it_is_the_machines_clock_counts(home: Path, world: World) -> None:
     malsync = Malsync(home)
     world.clock = lambda: datetime(2031, 1, 1, tzinfo=UTC)

@@ -452,3 +452,40 @@ def test_what_is_no_time_is_refused() -> None:
     for text in ("", "soon", "2026", "2026-11-01T", "T20:00", "2026-11-31"):
         with pytest.raises(UsageError, match="names no list and no time"):
             end_of(text, datetime(2026, 11, 1, 12, tzinfo=UTC))
+
+
+# -- dated in the future
+
+
+@pytest.mark.parametrize("at", ["2026-11-01T12:02:00Z", "2026-11-30T12:00:00Z", "2036-01-01T00:00:00Z"])
+@pytest.mark.parametrize("reference", ["latest", "latest~1", "good", "2026-11", "2026-11-01T12:00", "2040-01"])
+def test_what_is_dated_in_the_future_is_skipped_and_named(
+    stocked: Malsync, tmp_path: Path, at: str, reference: str
+) -> None:
+    before = chosen(stocked, reference)
+    stocked.ok("import", write(tmp_path / "ahead.json", snapshot({5: watched(5)}, {}, at=at, source="backup")))
+
+    said = stocked.ok("show", reference, "--json").stderr
+
+    assert chosen(stocked, reference) == before
+    assert "Dated in the future, so skipped: snapshot 9 (" in said
+    assert chosen(stocked, "9") == 9
+    listed = stocked.ok("snapshots")
+    assert listed.stdout.count("dated in the future") == 1
+    assert "snapshot 9 (" in listed.stderr
+    assert "snapshot 9 (" in stocked.ok("stats").stderr
+
+
+def test_a_minute_is_no_future(stocked: Malsync, tmp_path: Path) -> None:
+    stocked.ok("import", write(tmp_path / "ahead.json", snapshot({5: watched(5)}, {}, at="2026-11-01T12:01:00Z")))
+
+    assert "future" not in stocked.ok("show", "latest").stderr
+
+
+def test_where_all_is_dated_in_the_future_it_is_said(offline: Malsync, tmp_path: Path, zone: Zone) -> None:
+    offline.ok("import", write(tmp_path / "ahead.json", snapshot({5: watched(5)}, {}, at="2027-01-01T00:00:00Z")))
+
+    error = offline.error("show", "latest", exit_code=2)
+
+    assert "in the future" in error["message"]
+    assert chosen(offline, "1") == 1

@@ -149,7 +149,7 @@ def accounts(app: App) -> None:
 
     store = store_of(app.home, app.settings.token_store)
     rows = []
-    now = app.world.clock.now()
+    now = app.now
     with app.mirror() as mirror:
         for name, user in app.accounts.all().items():
             tokens = store.load(name)

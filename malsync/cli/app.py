@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LOCK_NAME = "malsync.lock"
 _LATEST_NAME = "latest"
 _NAMED = 5
-_OWN_NAMES = {"mirror", "tokens", "accounts", "config", "malsync", "fetch", "last-error"}
+_OWN_NAMES = {"mirror", "tokens", "accounts", "config", "malsync", "fetch", "last-error", "clock"}
 
 
 class App:
@@ -96,6 +96,25 @@ class App:
         if is_own or there.is_relative_to(home / _LATEST_NAME):
             raise UsageError(f"{path} is a place of malsync's own.", "Write to another file.")
         return path
+
+    @property
+    def now(self) -> "datetime":
+        """The time by MAL's clock, which snapshots are dated by, as far as it is known."""
+        from malsync import drift
+
+        return drift.mal_now(self.home / drift.FILE_NAME, self.world.clock.now())
+
+    def compare_clocks(self, live: "Snapshot") -> None:
+        """Keep what a list that was read just now tells of MAL's clock, and say so where this machine's is wrong."""
+        from malsync import drift
+        from malsync.wording import span
+
+        if ahead := drift.keep(self.home / drift.FILE_NAME, self.world.clock.now(), live.taken_at):
+            seconds = ahead.total_seconds()
+            way = "behind" if seconds > 0 else "ahead of"
+            self.output.warn(
+                f"This machine's clock is {span(abs(seconds))} {way} MAL's. Snapshots have MAL's time. Set it."
+            )
 
     @property
     def shelf(self) -> "Latest":
@@ -371,13 +390,13 @@ class App:
             whose=lambda who: self.whose(who, mirror),
             live=lambda who: self._live(who, mirror),
             file=lambda text: self.read_list(text).snapshot,
-            now=self.world.clock.now,
+            now=lambda: self.now,
             skipped=self.name_future,
         )
 
     def name_future(self, infos: "Sequence[Info]") -> None:
         """Name those of `infos` that are dated in the future, on stderr."""
-        if found := dated_ahead(infos, self.world.clock.now()):
+        if found := dated_ahead(infos, self.now):
             self.output.warn(
                 f"Dated in the future, so skipped: {listed(found)}. A clock was wrong when this was stored."
             )

@@ -89,6 +89,7 @@ def _backup(
                 meanwhile=lambda: opened.append(stack.enter_context(app.mirror(write=True, wait=wait))),
             )
         (mirror,) = opened
+        app.compare_clocks(snapshot)
         if account is not None:
             app.bind(account, user)
         result = service.store(mirror, app.shelf, snapshot, accept=accept)
@@ -191,7 +192,7 @@ def _report(app: App, result: "Backup", before: "Info | None", written: Path | N
     if before is None:
         say("  first snapshot")
     else:
-        since = f"since snapshot {before.number} ({ago(before.taken_at, app.world.clock.now())})"
+        since = f"since snapshot {before.number} ({ago(before.taken_at, app.now)})"
         changed = any(info.changes.values())
         say(f"  {summary(info.changes)} {since}" if changed else f"  nothing changed {since}")
     say(f"  in {app.mirror_path}, read back and verified")
@@ -253,7 +254,7 @@ def snapshots(app: App) -> None:
     if not infos:
         app.output.say("No snapshot yet. Make one: malsync backup")
         return
-    ahead = dated_ahead(infos, app.world.clock.now())
+    ahead = dated_ahead(infos, app.now)
     app.name_future(ahead)
     several = len(names) > 1
     app.output.table(

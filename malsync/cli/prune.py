@@ -78,7 +78,7 @@ def _decided(app: App, mirror: "Mirror", policy: "Policy") -> "tuple[list[Info],
 
     infos = mirror.infos(app.named_user(mirror))
     app.name_future(infos)
-    return infos, kept(infos, mirror.journal.runs(), policy, app.world.clock.now())
+    return infos, kept(infos, mirror.journal.runs(), policy, app.now)
 
 
 def _report(app: App, infos: "list[Info]", reasons: "Reasons", *, dry_run: bool) -> None:

@@ -76,7 +76,7 @@ def _looked_at(app: App, stack: ExitStack, ref: str | None, only: str | None) ->
     mirror, is_stored = stack.enter_context(app.mirror()), True
     if ref is None:
         infos = mirror.infos(app.whose(None, mirror))
-        ahead = dated_ahead(infos, app.world.clock.now())
+        ahead = dated_ahead(infos, app.now)
         app.name_future(ahead)
         infos = [info for info in infos if info not in ahead]
     else:

@@ -139,8 +139,8 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "what was read long ago is written upon",
         "restore.py",
-        "            if is_stale(self._live, self._around.clock):\n",
-        "            if not self._live:\n",
+        "            if not is_stale(self._live, self._around.clock):\n                return\n",
+        "            if self._live:\n                return\n",
         "restore_http::test_lists_that_were_read_long_ago_are_read_again_before_another_write",
     ),
     mutant(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from malsync.cli.app import local_time
 from malsync.cli.health.patient import Check, Patient, ill, named, well
 from malsync.errors import ApiError, Exit
-from malsync.wording import command
+from malsync.wording import command, span
 
 if TYPE_CHECKING:
     from malsync.auth import Tokens
@@ -121,13 +121,6 @@ def clock(patient: Patient) -> Iterator[Check]:
         return
     if abs(ahead) > _SKEW.total_seconds():
         way = "behind" if ahead > 0 else "ahead of"
-        yield ill("clock", Exit.USAGE, f"This machine's clock is {_span(abs(ahead))} {way} the API's. Set it.")
+        yield ill("clock", Exit.USAGE, f"This machine's clock is {span(abs(ahead))} {way} the API's. Set it.")
     else:
         yield well("clock", "It agrees with the API's.")
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"

@@ -58,7 +58,7 @@ class Patient:
         from malsync.moments import corrected
 
         aheads = [answer.ahead for answer in self._answers.values() if answer.ahead is not None]
-        return corrected(self.now, self.now + timedelta(seconds=aheads[-1])) if aheads else self.now
+        return corrected(self.now, self.now + timedelta(seconds=aheads[-1])) if aheads else self.app.now
 
     @cached_property
     def settings(self) -> "Settings":
