@@ -10,7 +10,7 @@ from typing import Literal
 import orjson
 
 from malsync.entry import TitleList
-from malsync.medium import MEDIA, Json, ListStatus, Medium
+from malsync.medium import LARGEST_EXACT, MEDIA, Json, ListStatus, Medium
 
 Source = Literal["backup", "before-run", "after-run", "import", "public"]
 AROUND_RUNS: frozenset[Source] = frozenset({"before-run", "after-run"})
@@ -20,8 +20,6 @@ BACKUPS: frozenset[Source] = frozenset({"backup", "public"})
 Covers = dict[str, tuple[str, ...] | None]
 """By medium, the names of the fields that a snapshot knows; None where it does not know the list at all."""
 
-LARGEST_EXACT = 2**53 - 1
-"""The largest integer that JSON carries exactly, whoever reads it."""
 _DEEPEST = 100  # what writes JSON for us stops at 254, and nothing that a list says is nested at all
 _PLAIN_TYPES = frozenset({str, bool, int, type(None)})
 _TEXT_ONLY = frozenset({str})

@@ -15,11 +15,12 @@ from xml.parsers.expat import ErrorString
 
 from malsync.entry import Entry, TitleList
 from malsync.errors import UsageError
-from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, ROOT, TYPES, Element, Layout, fact
-from malsync.medium import MEDIA, ListStatus, Medium
+from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, RANGED, ROOT, STATUS, TYPES, Element, Layout, fact
+from malsync.medium import LARGEST_EXACT, MEDIA, ListStatus, Medium
 from malsync.moments import has_local_time, parse_timestamp, to_the_millisecond
+from malsync.plan import unsayable
 from malsync.render import clipped, quoted
-from malsync.snapshot import LARGEST_EXACT, Covers, Snapshot, User
+from malsync.snapshot import Covers, Snapshot, User
 
 if TYPE_CHECKING:
     from malsync.interchange.mal_repair import Repair
@@ -51,7 +52,8 @@ def decode(content: bytes, name: str, *, origin: str, written: datetime, repair:
 
     Its time is the one that malsync wrote into it, else the one in the name that MAL gave it, else `written`. With `repair`,
     a file that is not well-formed is mended first. Raises UsageError that names the line for a file that is no such export,
-    and for an entry without an id, an id that stands twice, and a value that cannot be understood.
+    and for an entry without an id, an id that stands twice, and a value that cannot be understood or that MAL does not
+    support. An empty status, which MAL's own exports contain (mal-api.md, 9), is no status.
     """
     try:
         return _read(content, name, origin, written)
@@ -139,6 +141,7 @@ class _Export:
         self._depth = 0
         self.texts: list[str] = []
         self._told_of: dict[str, dict[tuple[str, str], ListStatus]] = {}
+        self._without_status: dict[str, list[str]] = {}
         # Of the entry that is being read:
         self._of = ""
         self._layout: Layout | None = None
@@ -213,12 +216,18 @@ class _Export:
         if element is None:
             return {KEPT + tag: text}
         try:
-            told = _told(element, text)
+            told = _told(layout.medium, element, text)
         except ValueError as error:
-            raise self.error(f"{tag} is {quoted(text)}; {error}") from error
+            which = self._which(layout, self._found.get(layout.id, "").strip())
+            raise self.error(f"{tag} is {quoted(text)}; {error}: {which}") from error
         if not element.code.cdata or not text:
             self._told[tag, text] = told
         return told
+
+    def _which(self, layout: Layout, id: int | str) -> str:
+        """The entry that is being read, as a message names it."""
+        title = self._found.get(layout.title, "").strip()
+        return f"{layout.medium.name} {id} ({clipped(title) or 'no title'})"
 
     def _finish(self, layout: Layout) -> None:
         medium, title = layout.medium.name, self._found.get(layout.title, "").strip()
@@ -235,6 +244,8 @@ class _Export:
         self._lines[medium, id] = self._line
         self._lists.setdefault(medium, {})[id] = Entry(id, title, self._status)
         self._keep_facts(layout, id)
+        if STATUS in self._found and "status" not in self._status:
+            self._without_status.setdefault(medium, []).append(f"line {self._line}: {self._which(layout, id)}")
         self._shapes.setdefault(medium, set()).add(tuple(self._found))
 
     def _keep_facts(self, layout: Layout, id: int) -> None:
@@ -264,6 +275,9 @@ class _Export:
                 f"{self._name} says that it is of {said} (user_export_type) and holds {media[0]}: read as {media[0]}. "
                 f"MAL refuses such a file; `malsync export --format xml` writes {kind}."
             )
+        for which in self._without_status.values():
+            more = f", and so have {len(which) - 1:,} more" if len(which) > 1 else ""
+            remarks.append(f"{self._name}, {which[0]} has an empty my_status{more}: read without a status.")
         lists = {medium: self._lists.get(medium, {}) if medium in media else None for medium in MEDIA}
         covers: Covers = {
             name: None if lists[name] is None else self._covered(medium) for name, medium in MEDIA.items()
@@ -283,13 +297,19 @@ class _Export:
         return tuple(name for name in medium.names if name in members)
 
 
-def _told(element: Element, text: str) -> ListStatus:
+def _told(medium: Medium, element: Element, text: str) -> ListStatus:
     """The members that the text of `element` fills. Raises ValueError that says what it should have been."""
     code = element.code
+    if element.name == STATUS and not text.strip():
+        return {}
     if element.member.startswith(KEPT):
         text = text if code.cdata else text.strip()
         return {} if text == element.unset else {element.member: text}
     value = code.read(text)
+    if value is not None and medium.by_name[element.member].kind in RANGED:
+        why = unsayable(medium, element.member, value)
+        if why is not None:
+            raise ValueError(why)
     told: ListStatus = {} if value is None else {element.member: value}
     if code.keeps_spelling and not code.says_all(text, value):
         told[KEPT + element.name] = text
