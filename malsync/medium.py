@@ -107,6 +107,11 @@ class Medium:
         return f"{self.name}list"
 
     @cached_property
+    def totals(self) -> dict[str, str]:
+        """By progress field, the member of a title that says how far it goes: `num_episodes` for `num_episodes_watched`."""
+        return {name: name.rpartition("_")[0] for name in self.progress}
+
+    @cached_property
     def by_name(self) -> dict[str, Field]:
         """Every field by the name that GET uses."""
         return {field.name: field for field in self.fields}

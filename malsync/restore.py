@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from malsync.attempt import Attempt, is_gone
+from malsync.attempt import Attempt, is_gone, why_kept
 from malsync.backup import Shelf, doubts
 from malsync.clock import Clock
 from malsync.diff import FieldChanges
@@ -18,6 +18,7 @@ from malsync.entry import Entry
 from malsync.errors import ApiError, AuthError, Interrupted, Later, MalsyncError, MirrorError, NotFound, Rejected
 from malsync.intent import Kind
 from malsync.judging import judge
+from malsync.known import Known, by_key
 from malsync.medium import ListStatus
 from malsync.plan import Call, Left, Plan, sendable
 from malsync.settling import settle
@@ -201,7 +202,11 @@ class _Writer:
 
     def _one(self, line: "Line") -> "Line":
         now = self._live.list_status(line.call.medium, line.call.id)
-        verdict = judge(self._around.rounded(line.call), now, force=self._around.force)
+        call = self._around.rounded(line.call)
+        verdict = judge(call, now, force=self._around.force)
+        if verdict.state == "skipped" and line.state == "sent" and (kept := self._known(call).kept(call, now)):
+            # It arrived before the run was interrupted, and is no edit of somebody else's.
+            return self._settled(line, "not_restorable", tries=0, why=why_kept(kept))
         if verdict.state != "send":
             return self._settled(line, verdict.state, tries=0, why=verdict.why)
         self._journal.sent(self._number, line.seq, now=self._around.clock.now())
@@ -215,6 +220,9 @@ class _Writer:
         else:
             self._dead.clear()
         return settled
+
+    def _known(self, call: Call) -> Known:
+        return Known(totals=by_key(self._around.mirror.catalogue.totals, [call.key]))
 
     def _written(self, line: "Line", fields: FieldChanges, now: ListStatus | None) -> "Line":
         attempt = Attempt(self._client, line.call, fields, now)

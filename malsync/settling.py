@@ -9,11 +9,12 @@ from malsync.diff import FieldChanges
 from malsync.entry import same, value
 from malsync.intent import left_of
 from malsync.judging import remaining
+from malsync.medium import Json, ListStatus
 from malsync.plan import Call, Key, Left, Plan
 from malsync.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from malsync.mirror import Journal, Run
+    from malsync.mirror import Journal, Line, Run
 
 
 def settle(
@@ -35,7 +36,7 @@ def settle(
     lines = journal.lines(run.number)
     unlike = {call.key: call for call in remaining([rounded(line.call) for line in lines], final).calls}
     still: dict[Key, Call] = {call.key: call for call in open_plan.calls}
-    conflicts = {one.key for one in open_plan.left}
+    conflicts = {one.key for one in _unsettled(open_plan.left, final, lines)}
     left: list[Left] = []
     ours: dict[Key, FieldChanges] = {}
     for line in lines:
@@ -59,7 +60,7 @@ def settle(
         left.append(_left(call, why))
         ours[key] = call.fields
     left += [_left(call, "changed while the run was under way") for call in still.values()]
-    left += _without(open_plan.left, ours)
+    left += _without(_unsettled(open_plan.left, final, lines), ours)
     return (*left, *_unmended(run, final, {(one.key, name) for one in left for name in one.fields}))
 
 
@@ -73,6 +74,35 @@ def _unmended(run: "Run", final: Snapshot, told: Container[tuple[Key, str]]) -> 
                 continue
             if not same(value(field, now), sides["to"]):
                 yield replace(one, fields={name: sides})
+
+
+def _unsettled(left: Iterable[Left], final: Snapshot, lines: Iterable["Line"]) -> Iterator[Left]:
+    """`left` without the fields that `final` shows as wanted, and without conflicts with what the run itself wrote."""
+    sent = {line.call.key: line for line in lines if line.sent_at is not None}
+    for one in left:
+        now, line = final.list_status(one.medium, one.id), sent.get(one.key)
+        fields = {
+            name: sides
+            for name, sides in one.fields.items()
+            if not _is_wanted(one, name, sides, now) and not (line is not None and now and _is_ours(line, name, now))
+        }
+        if fields or not one.fields:
+            yield replace(one, fields=fields)
+
+
+def _is_wanted(one: Left, name: str, sides: Mapping[str, Json], now: ListStatus | None) -> bool:
+    field = one.medium.by_name.get(name)
+    return field is not None and "to" in sides and now is not None and same(value(field, now), sides["to"])
+
+
+def _is_ours(line: "Line", name: str, now: ListStatus) -> bool:
+    """Whether the field is what the line wrote: as it was sent, or as MAL answered."""
+    call, field = line.call, line.call.medium.by_name.get(name)
+    if field is None or call.op == "remove" or (call.op == "update" and name not in call.fields):
+        return False
+    item = value(field, now)
+    sent = call.fields[name][1] if name in call.fields else field.kind.blank
+    return same(item, sent) or (line.answer is not None and same(item, value(field, line.answer)))
 
 
 def _without(left: Iterable[Left], ours: Mapping[Key, FieldChanges]) -> Iterator[Left]:

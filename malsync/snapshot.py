@@ -77,6 +77,11 @@ class Snapshot:
             }
         )
 
+    @property
+    def keys(self) -> set[tuple[str, int]]:
+        """What names each entry: its medium's name and MAL's id."""
+        return {(name, id) for name, titles in self.lists.items() for id in titles or ()}
+
     def entries(self, medium: Medium) -> TitleList:
         """The list of `medium`; empty where it is not covered."""
         return self.lists.get(medium.name) or {}

@@ -669,7 +669,7 @@ def test_nothing_in_a_file_moves_the_cursor(malsync: Malsync, box: Sandbox, file
     said = malsync.ok("apply", edited(file, edit), exit_code=5)
 
     assert not {"\x1b", "\x07", "\u202e"} & set(said.stdout + said.stderr)
-    assert r"\x1b[2Jevil" in said.stdout
+    assert r"\x1b[2Jevil" in said.stderr
 
 
 def test_a_file_cannot_hide_which_entry_it_means(

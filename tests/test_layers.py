@@ -27,6 +27,7 @@ LAYERS = {
     "diff": "core",
     "suspicion": "core",
     "plan": "core",
+    "known": "core",
     "judging": "core",
     "revert": "core",
     "intent": "core",

@@ -1,6 +1,6 @@
 """One writing command: who is signed in, the lists that it was given, and what it is to do."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -14,8 +14,9 @@ from malsync.snapshot import Snapshot, User
 if TYPE_CHECKING:
     from malsync.api import Client
     from malsync.intent import Intent
+    from malsync.known import Known, Titles
     from malsync.mirror import Line, Mirror, Run
-    from malsync.plan import Plan
+    from malsync.plan import Key, Plan
     from malsync.refs import Chosen
     from malsync.restore import Planner, Surroundings
 
@@ -32,6 +33,8 @@ class Job:
         self.app = app
         self.flags = flags
         self.lists: dict[str, Chosen] = {}
+        self.titles: dict[str, Titles] = {}
+        """By the file or the import that they are in: titles compared with MAL's."""
         self.interruption = Interruption(app.world.clock)
         self._stack = ExitStack()
 
@@ -91,6 +94,13 @@ class Job:
         with self.app.output.reading() as progress:
             return read_snapshot(self.client, self.user, "backup", self.app.world.clock, progress)
 
+    def known(self, live: Snapshot, keys: "Collection[Key]") -> "Known":
+        """What the live list and the catalogue know of these titles."""
+        from malsync.known import by_key, known_with
+
+        catalogue = self.mirror.catalogue
+        return known_with(live, by_key(catalogue.names, keys), by_key(catalogue.totals, keys))
+
     @contextmanager
     def writing(self, told: Callable[["Line", int], object], *, force: bool) -> "Iterator[Surroundings]":
         """The right to write here, and what a run needs; then the mirror is open for reading again."""
@@ -122,6 +132,7 @@ class Task:
     live: Snapshot
     planner: "Planner"
     lists: Mapping[str, Any]
+    known: "Known"
     undoes: "Run | None" = None
     undone: "tuple[Line, ...]" = ()
     """What the run that is to be undone had written when this was planned."""
