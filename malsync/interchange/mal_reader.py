@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from xml.parsers.expat import ErrorString
 
 from malsync.entry import Entry, TitleList
@@ -34,17 +34,23 @@ _EPOCH = re.compile(r"(?:anime|manga)list_(\d{9,11})_")
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00")
 
 
+TimedBy = Literal["file", "name", "modified"]
+"""Where a list's time stood: in the file, in the name that MAL gave it, or nowhere, so that the file's modification counts."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a file holds, what was mended in it to read it, and what one should know of it.
 
     `facts` are what it says of the titles themselves, by medium and id: columns of the catalogue, no part of a snapshot.
+    `timed_by` is what the snapshot's time was taken from.
     """
 
     snapshot: Snapshot
     repairs: "tuple[Repair, ...]" = ()
     remarks: tuple[str, ...] = ()
     facts: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    timed_by: TimedBy = "file"
 
 
 def decode(content: bytes, name: str, *, origin: str, written: datetime, repair: bool = False) -> Reading:
@@ -97,7 +103,8 @@ def _read(content: bytes, name: str, origin: str, written: datetime) -> Reading:
         raise export.error("it declares a document type or entities, which no MAL export does", _ANOTHER) from error
     except (ValueError, LookupError) as error:
         raise _Malformed(f"{name} has an encoding that cannot be read: {error}.") from error
-    return export.reading(origin, _moment(export.said, name, written))
+    taken_at, timed_by = _moment(export.said, name, written)
+    return replace(export.reading(origin, taken_at), timed_by=timed_by)
 
 
 _CDATA = re.compile(rb"<!\[CDATA\[.*?\]\]>", re.DOTALL)
@@ -115,14 +122,21 @@ def _with_its_line_ends(content: bytes) -> bytes:
     return _CDATA.sub(lambda match: match[0].replace(b"\r", b"]]>&#13;<![CDATA["), content)
 
 
-def _moment(comment: str, name: str, written: datetime) -> datetime:
-    """When the list was taken, to the millisecond."""
+def _moment(comment: str, name: str, written: datetime) -> tuple[datetime, TimedBy]:
+    """When the list was taken, to the millisecond, and what says so."""
     said, epoch = _WRITTEN.search(comment), _EPOCH.match(Path(name).name)
+    moment = written
+    timed_by: TimedBy = "modified"
     try:
-        moment = parse_timestamp(said[1]) if said else datetime.fromtimestamp(int(epoch[1]), UTC) if epoch else written
+        if said:
+            moment, timed_by = parse_timestamp(said[1]), "file"
+        elif epoch:
+            moment, timed_by = datetime.fromtimestamp(int(epoch[1]), UTC), "name"
     except (ValueError, OverflowError, OSError):
-        moment = written
-    return to_the_millisecond(moment if has_local_time(moment) else written)
+        pass
+    if not has_local_time(moment):
+        moment, timed_by = written, "modified"
+    return to_the_millisecond(moment), timed_by
 
 
 class _Export:
