@@ -1,6 +1,6 @@
 """One entry's write: sent, compared with what was wanted, and what did not arrive sent once more."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from malsync.diff import FieldChanges, differing
@@ -71,7 +71,8 @@ class Attempt:
             self.answer = self._update(self._once_more(wrong))
             wrong = self._unlike(wrong)
         reasons = [f"{name}: MAL refuses {wanted[name]}" for name in self._refused]
-        reasons += [f"{name}: wanted {wanted[name]!r}, MAL keeps {got!r}" for name, got in wrong.items()]
+        if wrong:
+            reasons.append(why_kept({name: (wanted[name], got) for name, got in wrong.items()}))
         self.why = "; ".join(reasons)
 
     def _sent(self, wanted: dict[str, Json]) -> list[str]:
@@ -147,6 +148,11 @@ class Attempt:
 
     def _update(self, values: dict[str, Json]) -> ListStatus:
         return self._client.update(self._call.medium, self._call.id, values, self.before)
+
+
+def why_kept(kept: Mapping[str, tuple[Json, Json]]) -> str:
+    """Why a write is not restorable whose fields MAL keeps otherwise: by field, what was wanted and what is kept."""
+    return "; ".join(f"{name}: wanted {wanted!r}, MAL keeps {got!r}" for name, (wanted, got) in kept.items())
 
 
 def is_gone(error: NotFound | Rejected) -> bool:

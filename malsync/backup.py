@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from malsync.errors import UsageError
 from malsync.medium import MEDIA, Medium
-from malsync.snapshot import AROUND_RUNS, Snapshot, User
+from malsync.snapshot import AROUND_RUNS, BACKUPS, Snapshot, User
 from malsync.suspicion import doubt
 
 if TYPE_CHECKING:
@@ -70,6 +70,15 @@ def doubts(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot) -> list[str]:
         elif good.digest != snapshot.digest:
             reasons.append(doubt(medium, load(good.number), snapshot))
     return [reason for reason in reasons if reason is not None]
+
+
+def is_good(info: "Info") -> bool:
+    """Whether the reference `good` may name this snapshot: a backup that is not suspicious.
+
+    Imports are not: nobody read them from MAL. Nor are the lists around a run: those before it are what one wanted to be rid
+    of, and those after it may be half restored.
+    """
+    return not info.suspicious and info.source in BACKUPS
 
 
 def measure(medium: Medium, infos: "Sequence[Info]") -> "Info | None":

@@ -8,7 +8,7 @@ from malsync.diff import FieldChanges
 from malsync.entry import same, same_value, value
 from malsync.medium import Json, ListStatus
 from malsync.plain import plain_status, text_fields
-from malsync.plan import Call, Plan
+from malsync.plan import Call, Plan, unsayable
 from malsync.snapshot import Snapshot
 
 
@@ -77,11 +77,15 @@ def _unlike(call: Call, now: ListStatus) -> FieldChanges:
 
 
 def _whole(call: Call) -> dict[str, Json]:
-    """The entry that an update was to make: what it was, with the changes."""
+    """The entry that an update was to make: what it was, with the changes, without values that no request can set."""
     expect = call.expect or {}
     whole = {field.name: value(field, expect) for field in call.medium.writable}
     whole |= {name: to for name, (_, to) in call.fields.items()}
-    return {name: to for name, to in whole.items() if not same(to, call.medium.by_name[name].kind.blank)}
+    return {
+        name: to
+        for name, to in whole.items()
+        if not same(to, call.medium.by_name[name].kind.blank) and unsayable(call.medium, name, to) is None
+    }
 
 
 def to_send(calls: Iterable[Call], live: Snapshot, *, force: bool = False) -> Plan:

@@ -7,8 +7,10 @@ my_list_status); `start_date` and `finish_date` are missing there and live (go-m
 Beside it stand the members of a title that `fields` can name. They are MAL's data, not the user's, and no part of a snapshot.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from functools import cached_property
 
@@ -35,15 +37,22 @@ class Kind(Enum):
 
 
 _BLANKS: dict[Kind, Json] = {Kind.NUMBER: 0, Kind.FLAG: False, Kind.TEXT: ""}
+LARGEST_EXACT = 2**53 - 1
+"""The largest integer that JSON carries exactly, whoever reads it."""
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One member of `list_status`: `name` as GET spells it, `write` as PATCH does (None: the server owns it)."""
+    """One member of `list_status`: `name` as GET spells it, `write` as PATCH does (None: the server owns it).
+
+    `most` is the largest number that MAL supports; the smallest is 0.
+    """
 
     name: str
     kind: Kind
     write: str | None
+    most: int = LARGEST_EXACT
 
     @property
     def server_owned(self) -> bool:
@@ -51,8 +60,27 @@ class Field:
         return self.write is None
 
 
-def _field(name: str, kind: Kind, write: str | None = None) -> Field:
-    return Field(name, kind, write or name)
+def _field(name: str, kind: Kind, write: str | None = None, most: int = LARGEST_EXACT) -> Field:
+    return Field(name, kind, write or name, most)
+
+
+def is_date(text: str) -> bool:
+    """Whether MAL can have `text` as a date: a day, a month or a year of the calendar, such as 2021-12-31, 2021-12 or 2021.
+
+    Parts that are not known may be zeros, as in MAL's XML: 2021-12-00, 2021-00-00, 0000-00-00.
+    """
+    match = _DATE.fullmatch(text)
+    if match is None:
+        return False
+    year, month, day = (int(part) if part else 0 for part in match.groups())
+    if not year or (day and not month):
+        return text == "0000-00-00"
+    try:
+        date(year, month or 1, day or 1)
+    except ValueError:
+        return False
+    # "2021-00" is neither the API's form of a year nor the XML's.
+    return bool(month) or len(text) != len("2021-00")
 
 
 @dataclass(frozen=True)
@@ -77,6 +105,11 @@ class Medium:
     def list_endpoint(self) -> str:
         """The last part of `/users/{user}/...`."""
         return f"{self.name}list"
+
+    @cached_property
+    def totals(self) -> dict[str, str]:
+        """By progress field, the member of a title that says how far it goes: `num_episodes` for `num_episodes_watched`."""
+        return {name: name.rpartition("_")[0] for name in self.progress}
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
@@ -150,16 +183,17 @@ def _medium(
         listed=listed,
         detailed=(*listed, *_DETAILED, *detailed),
         ranking_types=("all", *rankings, "bypopularity", "favorite"),
+        # The ranges are those of the reference for PATCH (PATCH my_list_status).
         fields=(
             _field("status", Kind.WORD),
-            _field("score", Kind.NUMBER),
+            _field("score", Kind.NUMBER, most=10),
             *progress,
             _field(f"is_{again}ing", Kind.FLAG),
             _field("start_date", Kind.DATE),
             _field("finish_date", Kind.DATE),
-            _field("priority", Kind.NUMBER),
+            _field("priority", Kind.NUMBER, most=2),
             _field(times, Kind.NUMBER),
-            _field(f"{again}_value", Kind.NUMBER),
+            _field(f"{again}_value", Kind.NUMBER, most=5),
             _field("tags", Kind.TAGS),
             _field("comments", Kind.TEXT),
             Field("updated_at", Kind.TIME, None),

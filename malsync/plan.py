@@ -13,8 +13,8 @@ from typing import Literal
 from malsync.diff import Change, FieldChanges, Op, count, diff
 from malsync.entry import has_status, same
 from malsync.errors import Refused
-from malsync.medium import MEDIA, Field, Json, Kind, ListStatus, Medium
-from malsync.snapshot import LARGEST_EXACT, Snapshot, plain_together
+from malsync.medium import MEDIA, Field, Json, Kind, ListStatus, Medium, is_date
+from malsync.snapshot import Snapshot, plain_together
 from malsync.wording import many
 
 Mode = Literal["merge", "exact", "missing"]
@@ -184,13 +184,14 @@ def unsayable(medium: Medium, name: str, to: Json) -> str | None:
     MAL takes tags as one text, cut at its commas (Mal4J, TestAnimeListStatus), so a tag with a comma would come back as two;
     and it refuses the whole request for one word or number that it does not know.
     """
-    kind = medium.by_name[name].kind
+    field = medium.by_name[name]
+    kind = field.kind
     if to is None:
         return None if kind is Kind.DATE else "there is no value to set"
     if kind is Kind.NUMBER:
         if isinstance(to, bool) or not isinstance(to, int | float) or to != int(to):
             return "it is no whole number"
-        return None if 0 <= to <= LARGEST_EXACT else f"it is not between 0 and {LARGEST_EXACT}"
+        return None if 0 <= to <= field.most else f"it is not between 0 and {field.most}"
     if kind is Kind.FLAG:
         return None if isinstance(to, bool) else "it is neither true nor false"
     if kind is Kind.TAGS:
@@ -199,6 +200,8 @@ def unsayable(medium: Medium, name: str, to: Json) -> str | None:
         return "it is no text"
     if kind is Kind.WORD and to not in medium.statuses:
         return f"a status is one of {', '.join(medium.statuses)}"
+    if kind is Kind.DATE and not is_date(to):
+        return "it is not a date such as 2021-12-31, 2021-12 or 2021"
     return None if len(to) <= LONGEST_TEXT else "it is too long"
 
 

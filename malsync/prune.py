@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from malsync.backup import measure
+from malsync.backup import is_good, measure
 from malsync.medium import MEDIA
 from malsync.moments import is_future
 from malsync.snapshot import AROUND_RUNS, BACKUPS, Source
@@ -110,16 +110,17 @@ def always(infos: "Sequence[Info]", runs: "Sequence[Run]") -> Reasons:
 
 def _of_a_user(infos: "list[Info]") -> "Iterable[tuple[int, list[str]]]":
     """Of one user's snapshots, oldest first: each that is kept, and why."""
-    good = [info for info in infos if _may_be_good(info)]
+    good = [info for info in infos if is_good(info)]
     yield (good or infos)[-1].number, ["newest good" if good else "newest"]
     backups = [info for info in infos if info.source in BACKUPS]
     if backups:
         yield backups[-1].number, ["newest backup"]
     for found in _measures(infos):
-        if found is not good[-1]:
+        if found not in good[-1:]:
             yield found.number, ["the next backup is judged by it"]
     # Thousands may be suspicious, where nobody looked for years; most have the same good ones before them.
-    as_stored = sorted(good, key=lambda info: info.number)
+    trusted = [info for info in infos if not info.suspicious and info.source not in AROUND_RUNS]
+    as_stored = sorted(trusted, key=lambda info: info.number)
     numbers = [info.number for info in as_stored]
     judged_by = cache(lambda many: _measures(_by_time(as_stored[:many])))
     neighbour: Info | None = None
@@ -129,17 +130,12 @@ def _of_a_user(infos: "list[Info]") -> "Iterable[tuple[int, list[str]]]":
             for one in (neighbour, *judged_by(bisect_left(numbers, info.number))):
                 if one is not None:
                     yield one.number, ["good before a suspicious one"]
-        elif _may_be_good(info):
+        elif is_good(info):
             neighbour = info
 
 
 def _by_time(infos: "Iterable[Info]") -> "list[Info]":
     return sorted(infos, key=lambda info: (info.taken_at, info.number))
-
-
-def _may_be_good(info: "Info") -> bool:
-    """Whether the reference `good` may name it."""
-    return not info.suspicious and info.source not in AROUND_RUNS
 
 
 def _measures(infos: "Sequence[Info]") -> "list[Info]":

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from malsync.backup import is_good
 from malsync.errors import UsageError
 from malsync.moments import is_future, local_time
 from malsync.render import list_document
-from malsync.snapshot import AROUND_RUNS, BACKUPS, Snapshot, User
+from malsync.snapshot import BACKUPS, Snapshot, User
 
 if TYPE_CHECKING:
     from malsync.mirror import Info, Mirror
@@ -207,27 +208,26 @@ def _present(user: User, infos: "list[Info]", sources: Sources) -> "list[Info]":
 
 
 def _good(user: User, infos: "list[Info]") -> "Info":
-    """The newest that is not suspicious. The lists around a run are left out: those before it are what one wanted to be rid
-    of, and those after it may be half restored."""
-    kept = [info for info in infos if info.source not in AROUND_RUNS]
-    good = [info for info in kept if not info.suspicious]
-    if good:
-        return good[-1]
-    if kept:
+    """The newest backup that is not suspicious."""
+    good = [info for info in _backups(user, infos) if is_good(info)]
+    if not good:
         raise UsageError(f"Every backup of {user.name} is suspicious.", "Look at them: malsync snapshots")
-    raise UsageError(
-        f"There is no backup of {user.name} yet, only lists kept around runs.",
-        "Make one (malsync backup), or name a snapshot by its number (malsync snapshots).",
-    )
+    return good[-1]
 
 
-def _latest(user: User, infos: "list[Info]", back: int) -> "Info":
+def _backups(user: User, infos: "list[Info]") -> "list[Info]":
+    """Those that were read because somebody wanted them kept. Raises UsageError where there are none."""
     backups = [info for info in infos if info.source in BACKUPS]
     if not backups:
         raise UsageError(
             f"There is no backup of {user.name} yet, only {len(infos)} imported or made for a run.",
             "Make one (malsync backup), or name a snapshot by its number (malsync snapshots).",
         )
+    return backups
+
+
+def _latest(user: User, infos: "list[Info]", back: int) -> "Info":
+    backups = _backups(user, infos)
     if back >= len(backups):
         raise UsageError(
             f"There is no latest~{back}: the oldest backup of {user.name} is latest~{len(backups) - 1}.",

@@ -1,7 +1,9 @@
 """Lists and changes as text for people and as JSON documents for programs. Pure: it returns, and prints nothing."""
 
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import orjson
@@ -35,18 +37,23 @@ def _escaped(character: str) -> str:
 
 
 def shown(item: Json) -> str:
+    """A field's value on one line, shortened where it is long."""
+    return clipped(in_full(item))
+
+
+def in_full(item: Json) -> str:
     """A field's value on one line."""
     if item is None:
         return "none"
     if isinstance(item, bool):
         return "yes" if item else "no"
     if isinstance(item, str):
-        return clipped(visible(item)) or "empty"
+        return visible(item) or "empty"
     if isinstance(item, list):
         if any(isinstance(part, str) and "," in part for part in item):
-            return clipped(visible(_json(item)))  # joined by commas, one tag would look like two
-        return clipped(visible(", ".join(part if isinstance(part, str) else _json(part) for part in item))) or "none"
-    return clipped(visible(_json(item)))
+            return visible(_json(item))  # joined by commas, one tag would look like two
+        return visible(", ".join(part if isinstance(part, str) else _json(part) for part in item)) or "none"
+    return visible(_json(item))
 
 
 def clipped(text: str, longest: int = _LONGEST_VALUE) -> str:
@@ -181,20 +188,77 @@ def duration(seconds: float) -> str:
     return f"about {minutes} minutes" if minutes < 100 else f"about {minutes // 60} h {minutes % 60:02} min"
 
 
-def plan_rows(calls: Iterable[Call]) -> Iterator[tuple[str, str, str, str, str]]:
-    """A row a title: sign, title, and a line for each field with its name, from and to. An add tells what comes, a removal
-    what goes."""
-    for call in calls:
-        title = f"{clipped(visible(call.title)) or 'no title'} ({call.medium.name}:{call.id})"
-        names = call.medium.ordered(call.fields)
-        if call.op == "update":
-            pairs = [call.fields[name] for name in names]
-        else:
-            names = [name for name in ("status", "score", *call.medium.progress) if name in call.fields]
-            names = names or ["status"]
-            pairs = [call.fields.get(name, (None, None)) for name in names]
-        was, to = ("\n".join(clipped(shown(pair[side]), _CELL) for pair in pairs) for side in (0, 1))
-        yield (SIGNS[call.op], title, "\n".join(map(visible, names)), was, to)
+def plan_table(
+    calls: Sequence[Call], columns: int, *, whole: bool
+) -> tuple[list[tuple[str, str, str, str, str]], dict[str, int]]:
+    """A row for each title: sign, title, and a line for each field with its name, from and to; and how wide the last two are.
+
+    An added entry shows every field that is sent, a removed one every field that is lost. What is too long for `columns` is
+    shortened; with `whole` it is wrapped.
+    """
+    pairs = [pair for call in calls for pair in call.fields.values()] or [(None, None)]
+    needs = [max(places(shown(pair[side])) for pair in pairs) for side in (0, 1)]
+    room = columns - _REST - max((len(name) for call in calls for name in call.fields), default=0)
+    was = max(_CELL, min(needs[0], max(room // 2, room - needs[1]))) if needs[0] > _CELL else needs[0]
+    widths = {"from": max(was, len("from")), "to": max(_CELL, room - was)}
+    return [_plan_row(call, widths, whole=whole) for call in calls], widths
+
+
+_REST = 1 + 4 * len("   ") + 19
+"""What a row takes beside its field, from and to: the sign, what stands between, and room for the title."""
+
+
+def _plan_row(call: Call, widths: Mapping[str, int], *, whole: bool) -> tuple[str, str, str, str, str]:
+    lines: list[tuple[str, str, str]] = []
+    for name in call.medium.ordered(call.fields) or ["status"]:
+        pair = call.fields.get(name, (None, None))
+        was, to = (_cell(item, width, whole=whole) for item, width in zip(pair, widths.values(), strict=True))
+        lines += zip_longest([visible(name)], was, to, fillvalue="")
+    title = f"{clipped(visible(call.title)) or 'no title'} ({call.medium.name}:{call.id})"
+    names, before, after = ("\n".join(line[place] for line in lines) for place in range(3))
+    return SIGNS[call.op], title, names, before, after
+
+
+def _cell(item: Json, width: int, *, whole: bool) -> list[str]:
+    """A value in `width` places: shortened to a line, or all of it in as many as it takes."""
+    if not whole:
+        return [_cut(in_full(item), width)]
+    lines = map(visible, item.splitlines()) if isinstance(item, str) and item.strip() else [in_full(item)]
+    return [part for line in lines for part in wrapped(line, width)]
+
+
+CUT = "..."
+"""What a shortened value ends in."""
+
+
+def _cut(text: str, width: int) -> str:
+    if places(text) <= width:
+        return text
+    kept = text[: width - len(CUT)]
+    while places(kept) > width - len(CUT):
+        kept = kept[:-1]
+    return kept.rstrip() + CUT
+
+
+def places(text: str) -> int:
+    """How many places of a terminal `text` takes; Chinese letters take two. What takes none is counted all the same."""
+    return len(text) if text.isascii() else sum(1 + (unicodedata.east_asian_width(one) in "WF") for one in text)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` places, broken between words where that can be."""
+    lines = [""]
+    for word in re.findall(r"\S+\s*|\s+", text):
+        if places(lines[-1]) + places(word.rstrip()) <= width:
+            lines[-1] += word
+            continue
+        if lines[-1]:
+            lines.append("")
+        for one in word:
+            if places(lines[-1]) + places(one) > width:
+                lines.append("")
+            lines[-1] += one
+    return [line.rstrip() for line in lines]
 
 
 def left_lines(left: Left) -> Iterator[str]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from malsync.attempt import Attempt, Stale, is_gone
+from malsync.attempt import Attempt, Stale, is_gone, why_kept
 from malsync.backup import Shelf, doubts
 from malsync.clock import Clock
 from malsync.errors import (
@@ -27,6 +27,7 @@ from malsync.errors import (
 )
 from malsync.intent import Kind
 from malsync.judging import judge, to_send
+from malsync.known import Known, by_key
 from malsync.moments import is_future
 from malsync.plan import Call, Left, Plan, guard_deletes, sendable
 from malsync.settling import settle
@@ -270,7 +271,11 @@ class _Writer:
             if moved and not self._around.force:
                 return self._settled(line, "skipped", tries=0, http=200, answer=attempt.answer, why=moved)
         else:
-            verdict = judge(self._around.rounded(line.call), now, force=self._around.force)
+            call = self._around.rounded(line.call)
+            verdict = judge(call, now, force=self._around.force)
+            if verdict.state == "skipped" and line.state == "sent" and (kept := self._known(call).kept(call, now)):
+                # It arrived before the run was interrupted, and is no edit of somebody else's.
+                return self._settled(line, "not_restorable", tries=0, why=why_kept(kept))
             if verdict.state != "send":
                 return self._settled(line, verdict.state, tries=0, why=verdict.why)
             attempt = Attempt(self._client, line.call, verdict.fields, self._live)
@@ -285,6 +290,9 @@ class _Writer:
         else:
             self._dead.clear()
         return settled
+
+    def _known(self, call: Call) -> Known:
+        return Known(totals=by_key(self._around.mirror.catalogue.totals, [call.key]))
 
     def _written(self, line: "Line", attempt: Attempt) -> "Line":
         try:

@@ -9,11 +9,13 @@ from malsync.diff import FieldChanges, differing
 from malsync.entry import same_value, value
 from malsync.intent import left_of
 from malsync.judging import remaining
+from malsync.medium import Json, ListStatus
+from malsync.plain import plain_answer
 from malsync.plan import Call, Key, Left, Plan
-from malsync.snapshot import Snapshot
+from malsync.snapshot import Encoded, Snapshot
 
 if TYPE_CHECKING:
-    from malsync.mirror import Journal, Run
+    from malsync.mirror import Journal, Line, Run
 
 
 def settle(
@@ -32,10 +34,11 @@ def settle(
     A line is judged by what it was to write, for the plan made anew may be content with less: `missing` keeps what is there,
     `newest` what was touched last, and to a revert what MAL made of our own write looks like somebody else's.
     """
-    lines, final = journal.lines(run.number), final.plain
+    lines = [_with_plain_answer(line, final.encoded) for line in journal.lines(run.number)]
+    final = final.plain
     unlike = {call.key: call for call in remaining([rounded(line.call) for line in lines], final).calls}
     still: dict[Key, Call] = {call.key: call for call in open_plan.calls}
-    conflicts = {one.key for one in open_plan.left}
+    conflicts = {one.key for one in _unsettled(open_plan.left, final, lines)}
     left: list[Left] = []
     ours: dict[Key, FieldChanges] = {}
     for line in lines:
@@ -59,7 +62,7 @@ def settle(
         left.append(_left(call, why))
         ours[key] = call.fields
     left += [_left(call, _MEANWHILE) for call in still.values()]
-    left += _without(open_plan.left, ours)
+    left += _without(_unsettled(open_plan.left, final, lines), ours)
     if run.undoes is not None:
         # It knows only what it was to undo, so it would not miss what MAL changes along with it.
         left += _along([line.call for line in lines if line.sent_at is not None], final, {one.key for one in left})
@@ -87,6 +90,45 @@ def _along(calls: Iterable[Call], final: Snapshot, told: Container[Key]) -> Iter
         others = [field for field in call.medium.writable if field.name not in call.fields]
         if changed := differing(others, now, call.expect or {}):
             yield _left(replace(call, fields=changed), _MEANWHILE)
+
+
+def _with_plain_answer(line: "Line", encoded: Encoded) -> "Line":
+    """The line with plain text in what MAL answered, by the lists after it, whose `encoded` fields these are."""
+    if line.answer is None:
+        return line
+    sent = {**(line.call.expect or {}), **{name: to for name, (_, to) in line.call.fields.items()}}
+    answer = plain_answer(line.call.medium, line.answer, sent, encoded.get(line.call.medium.name, ()))
+    return replace(line, answer=answer)
+
+
+def _unsettled(left: Iterable[Left], final: Snapshot, lines: Iterable["Line"]) -> Iterator[Left]:
+    """`left` without the fields that `final` shows as wanted, and without conflicts with what the run itself wrote."""
+    sent = {line.call.key: line for line in lines if line.sent_at is not None}
+    for one in left:
+        now, line = final.list_status(one.medium, one.id), sent.get(one.key)
+        fields = {
+            name: sides
+            for name, sides in one.fields.items()
+            if not _is_wanted(one, name, sides, now) and not (line is not None and now and _is_ours(line, name, now))
+        }
+        if fields or not one.fields:
+            yield replace(one, fields=fields)
+
+
+def _is_wanted(one: Left, name: str, sides: Mapping[str, Json], now: ListStatus | None) -> bool:
+    field = one.medium.by_name.get(name)
+    return field is not None and "to" in sides and now is not None and same_value(field, value(field, now), sides["to"])
+
+
+def _is_ours(line: "Line", name: str, now: ListStatus) -> bool:
+    """Whether the field is what the line wrote: as it was sent, or as MAL answered."""
+    call, field = line.call, line.call.medium.by_name.get(name)
+    if field is None or call.op == "remove" or (call.op == "update" and name not in call.fields):
+        return False
+    item = value(field, now)
+    sent = call.fields[name][1] if name in call.fields else field.kind.blank
+    options = [sent] if line.answer is None else [sent, value(field, line.answer)]
+    return any(same_value(field, item, option) for option in options)
 
 
 def _without(left: Iterable[Left], ours: Mapping[Key, FieldChanges]) -> Iterator[Left]:

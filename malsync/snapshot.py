@@ -11,7 +11,7 @@ from typing import Literal
 import orjson
 
 from malsync.entry import TitleList
-from malsync.medium import MEDIA, Json, ListStatus, Medium
+from malsync.medium import LARGEST_EXACT, MEDIA, Json, ListStatus, Medium
 from malsync.plain import is_encoded, is_what_was_sent, plain_status, plain_value, text_fields, texts_of
 
 Source = Literal["backup", "before-run", "after-run", "import", "public"]
@@ -28,8 +28,6 @@ Written = Mapping[tuple[str, int], Mapping[str, tuple[Json, Json]]]
 PLAIN: Encoded = MappingProxyType({})
 """Of a list whose text is as its user wrote it."""
 
-LARGEST_EXACT = 2**53 - 1
-"""The largest integer that JSON carries exactly, whoever reads it."""
 _DEEPEST = 100  # what writes JSON for us stops at 254, and nothing that a list says is nested at all
 _PLAIN_TYPES = frozenset({str, bool, int, type(None)})
 _TEXT_ONLY = frozenset({str})
@@ -92,6 +90,11 @@ class Snapshot:
                 for name, titles in self.lists.items()
             }
         )
+
+    @property
+    def keys(self) -> set[tuple[str, int]]:
+        """What names each entry: its medium's name and MAL's id."""
+        return {(name, id) for name, titles in self.lists.items() for id in titles or ()}
 
     @cached_property
     def encoded(self) -> Encoded:

@@ -506,6 +506,14 @@ HOSTILE: dict[str, tuple[Edit, str]] = {
     "a score of 1e300": (_score(1e300), "score"),
     "a score below 0": (_score(-1), "score"),
     "a score of 7.5": (_score(7.5), "score"),
+    "a score of 11": (_score(11), "score"),
+    "a priority of 3": (_field("priority", 3), "priority"),
+    "a rewatch value of 6": (_field("rewatch_value", 6), "rewatch_value"),
+    "progress below 0": (_field("num_episodes_watched", -1), "num_episodes_watched"),
+    "a day that does not exist": (_field("start_date", "2021-02-31"), "start_date"),
+    "a date of another country": (_field("finish_date", "31.12.2021"), "finish_date"),
+    "a month that does not exist": (_field("finish_date", "2021-13"), "finish_date"),
+    "an empty date": (_field("finish_date", ""), "finish_date"),
     "a score that is true": (_score(True), "score"),
     "a score as a text": (_score("10&status=dropped"), "score"),
     "no score": (_score(None), "score"),
@@ -580,6 +588,7 @@ def test_what_no_plan_says_ends_with_2_and_nothing_is_sent(
     had = len(box.requests)
 
     error = malsync.error("apply", edited(file, edit), "--force", "--max-deletes", "99", exit_code=2)
+    assert malsync.error("apply", file, "--dry-run", exit_code=2) == error
 
     assert str(file) in error["message"]
     assert words in error["message"]
@@ -665,7 +674,7 @@ def test_nothing_in_a_file_moves_the_cursor(malsync: Malsync, box: Sandbox, file
     said = malsync.ok("apply", edited(file, edit), exit_code=5)
 
     assert not {"\x1b", "\x07", "\u202e"} & set(said.stdout + said.stderr)
-    assert r"\x1b[2Jevil" in said.stdout
+    assert r"\x1b[2Jevil" in said.stderr
 
 
 def test_a_file_cannot_hide_which_entry_it_means(

@@ -10,10 +10,13 @@ import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from malsync.interchange import snapshot_file
+from malsync.medium import ANIME
 from malsync.sandbox import Sandbox
 from tests.harness import ROOT, Malsync, clean_environment
 from tests.lists import MIKA, snapshot, watched, write
@@ -475,3 +478,148 @@ def test_an_export_reads_nothing_from_the_network(tmp_path: Path, home: Path) ->
         assert far.heard == []
     assert os.access(tmp_path / "x.csv", os.R_OK)
     assert MIKA.name in lone.json("snapshots")[0]["user"]
+
+
+# -- what an import says of itself
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "timed_by", "said"),
+    [
+        ("list.xml", "", "modified", "the file's modification time"),
+        ("animelist_1600000000_-_4711.xml", "", "name", "the time in the name that MAL gave the file"),
+        (
+            "animelist_1600000000_-_4711.xml",
+            "<!-- The list was taken at 2020-01-02T03:04:05Z -->",
+            "file",
+            "the time written in the file",
+        ),
+    ],
+)
+def test_an_import_says_which_time_it_was_given_and_why(
+    offline: Malsync, tmp_path: Path, name: str, text: str, timed_by: str, said: str
+) -> None:
+    content = re.sub("<!--.*?-->", text, (VALID / "anime-1.1.0.xml").read_text("utf-8"), flags=re.DOTALL)
+    file = tmp_path / name
+    file.write_text(content, "utf-8")
+    os.utime(file, (1_500_000_000, 1_500_000_000))
+
+    document = offline.json("import", file)
+    stdout = offline.ok("import", file).stdout
+
+    times = {"modified": "2017-07-14T02:40:00", "name": "2020-09-13T12:26:40", "file": "2020-01-02T03:04:05"}
+    assert document["taken_at"] == f"{times[timed_by]}.000Z"
+    assert document["timed_by"] == timed_by
+    assert f"taken as of {times[timed_by][:10]} " in stdout
+    assert said in stdout
+
+
+def test_a_snapshots_time_is_the_one_in_the_file(offline: Malsync, tmp_path: Path) -> None:
+    document = offline.json("import", write(tmp_path / "list.json", snapshot({1: {}}, {})))
+
+    assert (document["timed_by"], document["since_good"]) == ("file", None)
+
+
+def test_an_import_is_compared_with_the_last_good_backup(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
+    malsync.ok("backup")
+    malsync.ok("export", "latest", "--format", "xml", "--output", f"{tmp_path}/{{medium}}.xml")
+    one, two, *_ = sorted(box.entries(box.user, "anime"))
+    box.edit(box.user, "anime", one, comments="another")
+    box.remove(box.user, "anime", two)
+    malsync.ok("backup")
+    for id in box.entries(box.user, "manga"):
+        box.remove(box.user, "manga", id)
+    malsync.ok("backup", exit_code=8)
+
+    document = malsync.json("import", tmp_path / "anime.xml")
+    stdout = malsync.ok("import", tmp_path / "anime.xml").stdout
+
+    # XML knows no manga here, and never updated_at: neither is a difference.
+    assert document["since_good"]["snapshot"] == 2
+    assert document["since_good"]["changes"] == {"add": 1, "update": 1, "remove": 0}
+    assert "1 added, 1 updated, 0 removed, compared with the last good backup (snapshot 2, " in stdout
+
+
+def test_an_equal_import_says_so_and_another_users_backup_is_no_measure(
+    malsync: Malsync, box: Sandbox, tmp_path: Path
+) -> None:
+    malsync.ok("backup")
+    malsync.ok("export", "latest", "--format", "xml", "--output", f"{tmp_path}/{{medium}}.xml")
+    somebody = re.sub("<user_(id|name)>.*?</user_", "<user_\\1>99</user_", (tmp_path / "anime.xml").read_text("utf-8"))
+    (tmp_path / "theirs.xml").write_text(somebody, "utf-8")
+    nobody = re.sub("<user_(id|name)>.*?</user_", "<user_\\1></user_", somebody)
+    (tmp_path / "nobodys.xml").write_text(nobody, "utf-8")
+
+    assert "no differences, compared with the last good backup" in malsync.ok("import", tmp_path / "anime.xml").stdout
+    assert malsync.json("import", tmp_path / "theirs.xml")["since_good"] is None
+    assert malsync.json("import", tmp_path / "nobodys.xml")["since_good"]["snapshot"] == 1
+
+
+# -- what MAL does not support
+
+
+def test_a_snapshot_with_odd_values_is_stored_whole_and_they_are_named(
+    malsync: Malsync, box: Sandbox, tmp_path: Path
+) -> None:
+    """MAL gave them, so they are kept; no plan sends them, and what is good in their entries is restored."""
+    malsync.ok("backup", "--file", tmp_path / "list.json")
+    content = (tmp_path / "list.json").read_bytes()
+    one, two, *_ = sorted(box.entries(box.user, "anime"))
+    found = snapshot_file.decode(content, "list.json")
+    anime = dict(found.entries(ANIME))
+    anime[one] = anime[one]._replace(list_status={**anime[one].list_status, "score": 11, "comments": "good"})
+    anime[two] = anime[two]._replace(
+        list_status={**anime[two].list_status, "start_date": "2021-02-31", "priority": 3, "comments": "good too"}
+    )
+    odd = write(tmp_path / "odd.json", replace(found, lists={**found.lists, "anime": anime}))
+    rows = odd.read_text("utf-8").split("\n")
+    starts = {id: f'{{"node":{{"id":{id},' for id in (one, two)}
+    lines = {id: next(at for at, row in enumerate(rows, 1) if row.startswith(start)) for id, start in starts.items()}
+
+    result = malsync.ok("import", odd)
+    dry = malsync.json("restore", odd, "--dry-run")
+    done = malsync.json("restore", "2", "--yes", exit_code=5)
+
+    for id, what in (
+        (one, "score is 11; it is not between 0 and 10"),
+        (two, "start_date is '2021-02-31'; it is not a date such as 2021-12-31, 2021-12 or 2021"),
+        (two, "priority is 3; it is not between 0 and 2"),
+    ):
+        assert f"{odd}, line {lines[id]}: {what}: anime {id} ({anime[id].title})." in result.stderr
+    malsync.ok("export", "2", "--format", "json", "--output", tmp_path / "again.json")
+    assert snapshot_file.read(tmp_path / "again.json").lists == snapshot_file.read(odd).lists
+    names = {(left["id"], *left["fields"]) for left in dry["left"]}
+    assert names == {(one, "score"), (two, "start_date"), (two, "priority")}
+    assert {(left["id"], *left["fields"]) for left in done["left"]} == names
+    assert box.entries(box.user, "anime")[one]["comments"] == "good"
+    assert box.entries(box.user, "anime")[two]["comments"] == "good too"
+    assert box.counts["PATCH"] == 2
+
+
+def test_a_list_with_blank_and_odd_values_comes_back_through_its_xml(offline: Malsync, tmp_path: Path) -> None:
+    anime = {
+        1: {"score": 7, "comments": "no status"},
+        2: {"status": None, "score": 8},
+        3: {"status": "", "comments": "]]> &amp; <br />\r\n\x07"},
+        4: {"status": "paused", "tags": [" ", "a,b"]},
+        5: {"status": "completed", "score": 11, "start_date": "2021-02-31", "finish_date": None, "priority": 3},
+        6: {"status": "completed", "score": 8.0, "start_date": "2021", "finish_date": "2021-12", "title": ""},
+    }
+    file = write(tmp_path / "odd.json", snapshot(anime, None))
+
+    exported = offline.ok("export", file, "--format", "xml", "--output", tmp_path / "odd.xml")
+    imported = offline.ok("import", tmp_path / "odd.xml")
+    number = offline.json("import", tmp_path / "odd.xml")["snapshot"]
+
+    for lost in ("status of anime 4", "score of anime 5", "start_date of anime 5", "priority of anime 5"):
+        assert lost in exported.stderr
+    remark = (
+        r"odd\.xml, line \d+: anime 1 \(Title 1\) has an empty my_status, and so have 3 more: read without a status\."
+    )
+    assert re.search(remark, imported.stderr)
+    found = {one["id"]: one["list_status"] for one in offline.json("show", str(number))["entries"]}
+    assert found.keys() == anime.keys()
+    assert [id for id, one in found.items() if "status" not in one] == [1, 2, 3, 4]
+    assert [found[id]["score"] for id in anime] == [7, 8, 0, 0, 0, 8]
+    assert found[3]["comments"] == "]]> &amp; <br />\r\n"
+    assert (found[6]["start_date"], found[6]["finish_date"]) == ("2021", "2021-12")

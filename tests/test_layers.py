@@ -29,6 +29,7 @@ LAYERS = {
     "suspicion": "core",
     "standing": "core",
     "plan": "core",
+    "known": "core",
     "judging": "core",
     "revert": "core",
     "intent": "core",

@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from malsync.errors import UsageError
 from malsync.files import LIMIT
-from malsync.interchange import list_file
+from malsync.interchange import list_file, mal_reader
 from malsync.interchange.mal_reader import Reading
 from malsync.medium import ANIME, MANGA, MEDIA, Medium
 from malsync.snapshot import User
@@ -44,7 +45,6 @@ INVALID: dict[str, tuple[str, bool]] = {
     "id-twice.xml": ("line 73: anime 21 (One Piece) stands on line 21 already", False),
     "markup-in-comments.xml": ("line 35: an element 'b' stands where there should be text", False),
     "no-id.xml": ("line 21: the anime (One Piece) has no id", False),
-    "no-status.xml": ("line 34: my_status is ''; one of Watching, Completed", False),
     "not-utf-8.xml": ("not well-formed XML: line 35, column 30", True),
     "nothing-in-it.xml": ("holds no entries, and does not say whether it is of anime or of manga", False),
     "priority-is-unknown.xml": ("line 38: my_priority is 'URGENT'; one of LOW, MEDIUM, HIGH was expected", False),
@@ -301,6 +301,54 @@ def test_a_name_with_a_number_that_is_no_time_is_passed_over(tmp_path: Path) -> 
 
 
 # -- what is refused
+
+
+def test_an_empty_status_is_no_status_and_is_named() -> None:
+    """MAL's own exports have it (mal-api.md, 9)."""
+    path = VALID / "no-status.xml"
+
+    reading = read("no-status.xml")
+
+    assert "status" not in reading.snapshot.entries(ANIME)[21].list_status
+    assert reading.remarks == (f"{path}, line 21: anime 21 (One Piece) has an empty my_status: read without a status.",)
+
+
+def test_several_empty_statuses_are_one_remark() -> None:
+    text = (VALID / "anime-1.1.0.xml").read_text("utf-8")
+    blank = re.sub("<my_status>.*?</my_status>", "<my_status> </my_status>", text).encode()
+
+    reading = mal_reader.decode(blank, "a file", origin=ORIGIN, written=datetime.now(UTC))
+
+    entries = reading.snapshot.entries(ANIME)
+    (remark,) = reading.remarks
+    assert f", and so have {len(entries) - 1} more: read without a status." in remark
+    assert not [entry for entry in entries.values() if "status" in entry.list_status]
+    assert {entry.list_status["score"] for entry in entries.values()} > {0}
+
+
+@pytest.mark.parametrize(
+    ("element", "text", "why"),
+    [
+        ("my_score", "11", "it is not between 0 and 10"),
+        ("my_score", "-1", "it is not between 0 and 10"),
+        ("my_watched_episodes", "-3", "it is not between 0 and 9007199254740991"),
+        ("my_times_watched", "-1", "it is not between 0 and 9007199254740991"),
+        ("my_priority", "3", "it is not between 0 and 2"),
+        ("my_rewatch_value", "6", "it is not between 0 and 5"),
+        ("my_start_date", "2021-02-31", "it is not a date such as 2021-12-31, 2021-12 or 2021"),
+        ("my_finish_date", "2021-13-00", "it is not a date such as 2021-12-31, 2021-12 or 2021"),
+        ("my_finish_date", "31.12.2021", "a date as 2021-12-31, 2021-12-00 or 2021-00-00 was expected"),
+    ],
+)
+def test_a_value_that_mal_does_not_support_is_named_with_line_and_title(element: str, text: str, why: str) -> None:
+    content = (VALID / "no-status.xml").read_text("utf-8")
+    odd = re.sub(f"<{element}>.*?</{element}>", f"<{element}>{text}</{element}>", content)
+    line = odd[: odd.index(f"<{element}>")].count("\n") + 1
+
+    with pytest.raises(UsageError) as caught:
+        mal_reader.decode(odd.encode(), "a file", origin=ORIGIN, written=datetime.now(UTC))
+
+    assert caught.value.message == f"a file, line {line}: {element} is '{text}'; {why}: anime 21 (One Piece)."
 
 
 def test_every_file_that_is_kept_as_an_example_is_tested() -> None:

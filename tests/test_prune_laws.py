@@ -22,7 +22,7 @@ from malsync.mirror import FILE_NAME, Info, Mirror, Run
 from malsync.mirror.journal import RUN_STATES
 from malsync.prune import Policy, kept
 from malsync.render import diff_document, list_document
-from malsync.snapshot import AROUND_RUNS, Covers, Snapshot, Source, User
+from malsync.snapshot import Covers, Snapshot, Source, User
 from tests.lists import MIKA, ORIGIN, THEO, snapshot, titles, watched
 
 PUBLIC = User(ORIGIN, None, "yuki")
@@ -139,8 +139,8 @@ def _anyhow(infos: list[Info], runs: list[Run]) -> set[int]:
     found: set[int] = set()
     for info in infos:
         theirs = sorted((i for i in infos if i.user.key == info.user.key), key=lambda i: (i.taken_at, i.number))
-        good = [i for i in theirs if not i.suspicious and i.source not in AROUND_RUNS]
         backups = [i for i in theirs if i.source in {"backup", "public"}]
+        good = [i for i in backups if not i.suspicious]
         found |= {rows[-1].number for rows in (good, backups) if rows}
         if info.suspicious:
             before = [i for i in good if (i.taken_at, i.number) < (info.taken_at, info.number)]

@@ -239,12 +239,20 @@ def test_a_number_is_every_users_but_not_another_users(stocked: Malsync, tmp_pat
 def test_latest_is_a_backup_and_nothing_else(offline: Malsync, tmp_path: Path) -> None:
     offline.ok("import", write(tmp_path / "one.json", snapshot({1: {}}, {})))
 
-    error = offline.error("show", "latest", exit_code=2)
-
-    assert error["message"] == "There is no backup of mika yet, only 1 imported or made for a run."
-    assert "malsync backup" in error["hint"]
-    assert chosen(offline, "good") == 1
+    for reference in ("latest", "good"):
+        error = offline.error("show", reference, exit_code=2)
+        assert error["message"] == "There is no backup of mika yet, only 1 imported or made for a run."
+        assert "malsync backup" in error["hint"]
     assert chosen(offline, "2026-11") == 1
+
+
+def test_a_newer_import_is_not_good(offline: Malsync, tmp_path: Path) -> None:
+    """A file of yesterday's is dated after last week's backup, and must not become what is restored."""
+    backup = snapshot({1: {"score": 1}}, {}, at="2026-11-01T12:00:00Z")
+    offline.ok("mirror", "rebuild", write(tmp_path / "one.json", backup))
+    offline.ok("import", write(tmp_path / "two.json", snapshot({1: {"score": 2}}, {}, at="2026-11-20T12:00:00Z")))
+
+    assert (chosen(offline, "good"), chosen(offline, "latest"), chosen(offline, "2026-11")) == (1, 1, 2)
 
 
 def test_a_backup_of_a_public_list_is_a_backup(offline: Malsync, tmp_path: Path) -> None:

@@ -48,9 +48,11 @@ def test_a_suspicious_file_stays_suspicious_in_another_home(malsync: Malsync, bo
     malsync.ok("backup", exit_code=8)
     another = Malsync(tmp_path / "another", box)
 
-    another.ok("import", malsync.home / "latest" / "sandbox_mika.suspicious.json.gz")
+    document = another.json("import", malsync.home / "latest" / "sandbox_mika.suspicious.json.gz")
 
-    assert "suspicious" in another.error("show", "good", exit_code=2)["message"]
+    (info,) = another.json("snapshots")
+    assert document["suspicious"] == info["suspicious"] == malsync.json("snapshots")[-1]["suspicious"] != []
+    another.error("show", "good", exit_code=2)
 
 
 def test_a_private_half_does_not_replace_the_file_that_holds_it(malsync: Malsync, box: Sandbox) -> None:

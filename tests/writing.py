@@ -83,9 +83,18 @@ def interrupt(malsync: Malsync, box: Sandbox, after: int, *command: str | Path) 
 
 
 def mine(box: Sandbox, lists: Lists, *, at: str = "2026-10-01T12:00:00Z", **named: Any) -> Snapshot:
-    """A snapshot of these lists, which says that they are the sandbox's first user's."""
+    """A snapshot of these lists under the sandbox's titles, which says that they are its first user's."""
     user = User(origin_of(box.api_url), box.world.first.id, box.user)
-    return snapshot(lists.get("anime"), lists.get("manga"), user=user, at=at, **named)
+    titled: dict[str, Any] = {
+        name: entries and {id: {"title": title_of(box, name, id), **entry} for id, entry in entries.items()}
+        for name, entries in lists.items()
+    }
+    return snapshot(titled.get("anime"), titled.get("manga"), user=user, at=at, **named)
+
+
+def title_of(box: Sandbox, medium: str, id: int) -> str:
+    """What the sandbox calls a title."""
+    return str(box.world.catalogue.known(medium, id)["title"])
 
 
 def someone(

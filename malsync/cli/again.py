@@ -10,7 +10,8 @@ from malsync.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from malsync.intent import Intent
-    from malsync.mirror import Run
+    from malsync.known import Known
+    from malsync.mirror import Line, Run
     from malsync.plan import Call, Left, Plan
     from malsync.restore import Planner
     from malsync.undoing import Trace
@@ -38,12 +39,6 @@ def planner_again(job: Job, run: "Run", intent: "Intent") -> "Planner":
         calls = rounded([line.call for line in lines], intent)
         return what_remains(calls, [left_of(item) for item in run.head["left"]])
     return lambda now: intent.plan(known, now)
-
-
-def titled(call: "Call", live: Snapshot) -> "Call":
-    """The call under the title that MAL has for it: what a file calls an entry may hide what becomes of it."""
-    entry = live.entries(call.medium).get(call.id)
-    return call if entry is None else replace(call, title=entry.title)
 
 
 def rounded(calls: "Sequence[Call]", intent: "Intent") -> "list[Call]":
@@ -111,6 +106,23 @@ def nothing_to_undo_by(run: "Run") -> UsageError:
         f"Run {run.number} cannot be undone: the snapshots around it are gone.",
         "Restore an older list instead: malsync snapshots",
     )
+
+
+def unanswered(lines: "Sequence[Line]", live: Snapshot, known: "Known") -> "tuple[list[Call], list[Left]]":
+    """The calls that may still go out, and what MAL did not store as it was sent of those that arrived without an answer."""
+    from malsync.attempt import why_kept
+    from malsync.plan import Left
+
+    calls: list[Call] = []
+    left: list[Left] = []
+    for call, state in ((line.call, line.state) for line in lines):
+        kept = known.kept(call, live.plain.list_status(call.medium, call.id)) if state == "sent" else {}
+        if kept:
+            fields = {name: {"wanted": wanted, "live": is_now} for name, (wanted, is_now) in kept.items()}
+            left.append(Left(call.medium, call.id, call.title, why_kept(kept), fields))
+        else:
+            calls.append(call)
+    return calls, left
 
 
 def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[list[Call], list[Left]]":

@@ -1,26 +1,38 @@
 """import: lists into the mirror, from files and from AniList."""
 
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from malsync.cli.app import App
+from malsync.cli.app import App, local_time
 from malsync.cli.backup import info_document
 from malsync.cli.options import WAIT, Command, pass_app
 from malsync.cli.suggest import FILE
+from malsync.diff import count, diff
 from malsync.errors import UsageError
+from malsync.medium import MEDIA
+from malsync.snapshot import same_person
 from malsync.wording import many
 
 if TYPE_CHECKING:
+    from malsync.diff import Op
     from malsync.interchange.anilist import Taken
     from malsync.interchange.mal_reader import Reading
+    from malsync.known import Titles
     from malsync.mirror import Info, Mirror
-    from malsync.snapshot import Snapshot
+    from malsync.snapshot import Snapshot, User
 
 _TOLD = 20
 """So many repairs, or entries left out, are told one by one, and how many more there are."""
+_TIMED_BY = {
+    "file": "the time written in the file",
+    "name": "the time in the name that MAL gave the file",
+    "modified": "the file's modification time",
+    "read": "when it was read",
+}
 _PROFILE = "anilist.co/user/"
 
 
@@ -84,40 +96,112 @@ def _import_files(app: App, files: tuple[str, ...], *, repair: bool, wait: float
     from malsync.transfer import as_one
 
     read = [(file, app.read_list(file, repair=repair)) for file in files]
-    info, is_new = _store(app, as_one([reading.snapshot for _, reading in read]), wait)
-    document = {**info_document(info, app.accounts.account_of(info.user)), "requests": {}, "files": list(files)}
+    arrived = _store(app, as_one([reading.snapshot for _, reading in read]), wait)
+    info = arrived.info
+    newest = max((reading for _, reading in read), key=lambda reading: reading.snapshot.taken_at)
+    document = {
+        **info_document(info, app.accounts.account_of(info.user)),
+        **arrived.document(newest.timed_by),
+        "requests": {},
+        "files": list(files),
+    }
     if repair:
         document["repairs"] = [{"file": file, **one._asdict()} for file, reading in read for one in reading.repairs]
     app.output.document(document)
     _tell_repairs(app, read)
-    _tell_imported(app, info, info.user.name or "nobody in particular", is_new=is_new)
+    _tell_unsupported(app, read)
+    _tell_imported(app, arrived, info.user.name or "nobody in particular", _TIMED_BY[newest.timed_by])
 
 
-def _store(app: App, snapshot: "Snapshot", wait: float) -> "tuple[Info, bool]":
-    """Where the snapshot is in the mirror now, and whether it is new there."""
+@dataclass(frozen=True)
+class _Arrived:
+    """An import: where it is in the mirror, whether it is new there, its titles beside MAL's, and how it differs from the last
+    good backup of its user, where there is one."""
+
+    info: "Info"
+    is_new: bool
+    titles: "Titles"
+    good: "Info | None"
+    changes: "dict[Op, int]"
+
+    def document(self, timed_by: str) -> dict[str, Any]:
+        """The members of `import --json` that tell of this."""
+        from malsync.cli.telling import title_documents
+        from malsync.moments import timestamp
+
+        good = self.good
+        since = good and {"snapshot": good.number, "taken_at": timestamp(good.taken_at), "changes": self.changes}
+        return {"timed_by": timed_by, "since_good": since, "titles": title_documents({"import": self.titles})}
+
+
+def _store(app: App, snapshot: "Snapshot", wait: float) -> _Arrived:
+    """Store the snapshot, marked where its titles are another site's, and compare it with the last good backup."""
+    from malsync.known import Known, by_key
     from malsync.transfer import take_in
 
     with app.at_work(wait), app.mirror(write=True, wait=wait) as mirror:
-        known = len(mirror.infos())
+        known = Known(by_key(mirror.catalogue.names, snapshot.keys))
+        titles = known.compare(
+            (MEDIA[name], entry) for name in MEDIA for entry in (snapshot.lists[name] or {}).values()
+        )
+        if titles.are_foreign:
+            snapshot = replace(snapshot, suspicious=(*snapshot.suspicious, titles.reason))
+        before = len(mirror.infos())
         info = take_in(mirror, snapshot)
         _learn(app, mirror)
-        return info, len(mirror.infos()) > known
+        good = _last_good(app, mirror, snapshot.user)
+        changes = diff(mirror.load(good.number), snapshot, unknowns=False) if good else []
+        return _Arrived(info, len(mirror.infos()) > before, titles, good, count(changes))
+
+
+def _last_good(app: App, mirror: "Mirror", user: "User") -> "Info | None":
+    """The last good backup of `user`; of a list that names nobody, of the account that is meant."""
+    from malsync.backup import is_good
+
+    whose = user if user.id is not None or user.name else app.accounts.user(app.account)
+    if whose is None:
+        return None
+    good = [info for info in mirror.infos() if is_good(info) and same_person(info.user, whose)]
+    return good[-1] if good else None
 
 
 def _learn(app: App, mirror: "Mirror") -> None:
-    from malsync.medium import MEDIA
-
     for name, facts in app.facts.items():
         mirror.catalogue.learn(MEDIA[name], facts)
 
 
-def _tell_imported(app: App, info: "Info", whose: str, *, is_new: bool) -> None:
+def _tell_imported(app: App, arrived: _Arrived, whose: str, timed_by: str) -> None:
+    from malsync.cli.telling import tell_titles
     from malsync.render import counted, summary, visible
 
-    what = "Imported as" if is_new else "Already here as"
-    app.output.say(f"{what} snapshot {info.number} of {visible(whose)}: {counted(info.counts)}", colour="green")
-    if is_new and any(info.changes.values()):
-        app.output.say(f"  {summary(info.changes)} since the import before it")
+    info, good, say = arrived.info, arrived.good, app.output.say
+    what = "Imported as" if arrived.is_new else "Already here as"
+    say(f"{what} snapshot {info.number} of {visible(whose)}: {counted(info.counts)}", colour="green")
+    say(f"  taken as of {local_time(info.taken_at)}, {timed_by}")
+    if arrived.is_new and any(info.changes.values()):
+        say(f"  {summary(info.changes)} since the import before it")
+    if good is not None:
+        differs = summary(arrived.changes) if any(arrived.changes.values()) else "no differences"
+        say(f"  {differs}, compared with the last good backup (snapshot {good.number}, {local_time(good.taken_at)})")
+    tell_titles(app.output, "The import", arrived.titles)
+    if arrived.titles.are_foreign:
+        app.output.warn(
+            "Its ids seem to belong to another site: it is marked suspicious, and not restored without --force."
+        )
+
+
+def _tell_unsupported(app: App, read: "list[tuple[str, Reading]]") -> None:
+    """The values in malsync's own files that MAL gave and does not support."""
+    from malsync.files import place
+    from malsync.interchange.list_file import unsupported
+    from malsync.render import visible
+
+    for file, reading in read:
+        found = unsupported(place(file), reading.snapshot)
+        for what in found[:_TOLD]:
+            app.output.warn(f"{visible(what)}. It is kept as it is, and cannot be restored.")
+        if len(found) > _TOLD:
+            app.output.warn(f"{file}: and {len(found) - _TOLD:,} more of the kind.")
 
 
 def _tell_repairs(app: App, read: "list[tuple[str, Reading]]") -> None:
@@ -146,10 +230,11 @@ def _import_from_anilist(app: App, user: str, report: str | None, *, as_tags: bo
     taken = anilist.convert(found, origin=origin, taken_at=app.world.clock.now(), custom_lists_as_tags=as_tags)
     # Before the list is stored: where it cannot be written down, nothing is, and the same command can be typed again.
     written = _write_report(app, taken, path, found.user) if taken.left_out else None
-    info, is_new = _store(app, taken.snapshot, wait)
+    arrived = _store(app, taken.snapshot, wait)
     app.output.document(
         {
-            **info_document(info, None),
+            **info_document(arrived.info, None),
+            **arrived.document("read"),
             "requests": app.requests,
             "files": [],
             "from": {"service": "anilist", "user": found.user},
@@ -159,7 +244,7 @@ def _import_from_anilist(app: App, user: str, report: str | None, *, as_tags: bo
     )
     for remark in taken.remarks:
         app.output.warn(remark)
-    _tell_imported(app, info, taken.snapshot.note, is_new=is_new)
+    _tell_imported(app, arrived, taken.snapshot.note, _TIMED_BY["read"])
     if written is not None:
         _tell_left_out(app, taken, written)
 

@@ -1,7 +1,7 @@
 """One writing command: who is signed in, the lists that it was given, and what it is to do."""
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -16,8 +16,9 @@ from malsync.wording import command
 if TYPE_CHECKING:
     from malsync.api import Client
     from malsync.intent import Intent
+    from malsync.known import Known, Titles
     from malsync.mirror import Line, Mirror, Run
-    from malsync.plan import Plan
+    from malsync.plan import Key, Plan
     from malsync.refs import Chosen
     from malsync.restore import Planner, Surroundings
 
@@ -34,6 +35,8 @@ class Job:
         self.app = app
         self.flags = flags
         self.lists: dict[str, Chosen] = {}
+        self.titles: dict[str, Titles] = {}
+        """By the file or the import that they are in: titles compared with MAL's."""
         self.interruption = Interruption(app.world.clock, app.world.unfinished)
         self._stack = ExitStack()
 
@@ -97,6 +100,13 @@ class Job:
         """Both live lists, read now, with what the journal knows of their texts."""
         return self.mirror.journal.informed(self.read())
 
+    def known(self, live: Snapshot, keys: "Collection[Key]") -> "Known":
+        """What the live list and the catalogue know of these titles."""
+        from malsync.known import by_key, known_with
+
+        catalogue = self.mirror.catalogue
+        return known_with(live, by_key(catalogue.names, keys), by_key(catalogue.totals, keys))
+
     @contextmanager
     def writing(self, told: Callable[["Line", int], object], intent: "Intent") -> "Iterator[Surroundings]":
         """The right to write here, and what a run needs; then the mirror is open for reading again."""
@@ -129,6 +139,7 @@ class Task:
     live: Snapshot
     planner: "Planner"
     lists: Mapping[str, Any]
+    known: "Known"
     undoes: "Run | None" = None
     undone: "tuple[Line, ...]" = ()
     """What the run that is to be undone had written when this was planned."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _NARROWEST = 20
 """A terminal with less room than this beside an indent gets none."""
+_PIPED = 100
 _COLOURS = {"+": "green", "~": "yellow", "-": "red"}
 # What JSON need not escape and a terminal may obey: DEL, the C1 controls, and what reorders a line (render.py).
 _LEFT_BY_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -124,6 +125,11 @@ class Output:
         """Lines of changes, coloured by their sign."""
         for line in lines:
             self.say(line, colour=_COLOURS.get(line[:1]), even_if_quiet=True)
+
+    @property
+    def columns(self) -> int:
+        """How wide stdout is: the terminal's columns, or enough for most lines where there is none."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPED
 
     def table(
         self,

@@ -110,4 +110,8 @@ def _world(task: "Task") -> Any:
     for call in task.plan.calls:
         if world.catalogue.get(call.medium.name, call.id) is None:
             world.catalogue.put(call.medium.name, {"id": call.id, "title": call.title})
+    for (name, id), totals in task.known.totals.items():
+        if (title := world.catalogue.get(name, id)) is not None:
+            members = {MEDIA[name].totals[field]: total for field, total in totals.items()}
+            world.catalogue.put(name, {**title, **members})
     return world

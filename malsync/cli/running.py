@@ -14,13 +14,14 @@ from malsync.cli.again import (
     plan_of,
     planner_again,
     rounded,
-    titled,
     trace_of,
+    unanswered,
     what_remains,
 )
 from malsync.cli.app import local_time
 from malsync.cli.job import Job, Task
-from malsync.cli.telling import progress, report, show
+from malsync.cli.telling import progress, report, show, warn_of_titles
+from malsync.entry import Entry
 from malsync.errors import Cancelled, Refused, UsageError
 from malsync.snapshot import Snapshot, same_person
 from malsync.wording import many
@@ -28,6 +29,7 @@ from malsync.wording import many
 if TYPE_CHECKING:
     from malsync.intent import Intent
     from malsync.interchange.plan_file import PlanFile
+    from malsync.known import Known
     from malsync.mirror import Mirror, Run
     from malsync.plan import Plan
 
@@ -41,27 +43,40 @@ def carry(job: Job, intent: "Intent") -> int:
     chosen = {role: job.lists[role].snapshot for role in intent.needs}
     _check_ids(intent, [*chosen.values(), live])
     lists = {role: one.document for role, one in job.lists.items()}
+    known = job.known(live, {key for one in chosen.values() for key in one.keys})
+    _compare_titles(job, intent, live, known)
 
     def planner(now: Snapshot) -> "Plan":
-        return intent.plan(chosen, now)
+        return known.applied(intent.plan(chosen, now))
 
-    return _go(job, Task(intent, planner(live), live, planner, lists), lambda: _guard_wanted(job, intent, live))
+    def guard() -> None:
+        _guard_wanted(job, intent, live)
+        _guard_titles(job, intent)
+
+    return _go(job, Task(intent, planner(live), live, planner, lists, known), guard)
 
 
-def carry_plan(job: Job, intent: "Intent", file: "PlanFile") -> int:
-    """Carry out the plan that was read from a file. What is to be skipped is told before anything is sent."""
+def carry_plan(job: Job, intent: "Intent", file: "PlanFile", name: str) -> int:
+    """Carry out the plan that was read from the file `name`. What is to be skipped is told before anything is sent."""
     live = job.live()
-    calls, left = rounded([titled(call, live) for call in file.plan.calls], intent), file.plan.left
+    known = job.known(live, {call.key for call in file.plan.calls})
+    entries = [(call.medium, Entry(call.id, call.title, {})) for call in file.plan.calls]
+    job.titles[name] = known.compare(entries)
+    # What is left of a field that is written all the same is what MAL will store, and a call may have been edited since.
+    told = {(call.key, field) for call in file.plan.calls for field in call.fields}
+    left = [one for one in file.plan.left if not one.fields or not told >= {(one.key, field) for field in one.fields}]
+    plan = known.applied(plan_of(rounded(file.plan.calls, intent), left))
     lists = {"wanted": file.wanted, "planned beside": file.live}
-    task = Task(intent, plan_of(calls, left), live, what_remains(calls, left), lists)
+    task = Task(intent, plan, live, what_remains(plan.calls, plan.left), lists, known)
 
     def guard() -> None:
         _guard_planned(job, intent, file, live)
+        _guard_titles(job, intent)
 
     if job.flags.writes:
         return _go(job, task, guard, ask=False)
-    sent, skipped = foreseen(calls, live, force=intent.force)
-    return _go(job, replace(task, plan=plan_of(sent, [*skipped, *left])), guard)
+    sent, skipped = foreseen(plan.calls, live, force=intent.force)
+    return _go(job, replace(task, plan=plan_of(sent, [*skipped, *plan.left])), guard)
 
 
 def go_on(job: Job, run: "Run") -> int:
@@ -75,20 +90,26 @@ def go_on(job: Job, run: "Run") -> int:
         round_dates=intent.round_dates or flags.round_dates,
         max_deletes=intent.max_deletes if flags.max_deletes is None else flags.max_deletes,
     )
-    planner = planner_again(job, run, intent)
-    calls = [line.call for line in job.mirror.journal.lines(run.number) if line.is_open]
+    again, lines = planner_again(job, run, intent), job.mirror.journal.lines(run.number)
     live = job.live()
+    known = job.known(live, {line.call.key for line in lines})
+    open_lines = [line for line in lines if line.is_open]
+    calls, kept = unanswered(open_lines, live, known)
     sent, left = foreseen(calls, live, force=intent.force)
-    task = Task(intent, plan_of(sent, left), live, planner, {})
+
+    def planner(now: Snapshot) -> "Plan":
+        return known.applied(again(now))
+
+    task = Task(intent, known.applied(plan_of(sent, [*kept, *left])), live, planner, {}, known)
     job.app.output.note(
         f"Run {run.number} ({run.kind}, begun {local_time(run.started_at)}): "
-        f"{many(len(calls), 'write has', 'writes have')} no outcome yet."
+        f"{many(len(open_lines), 'write has', 'writes have')} no outcome yet."
     )
     if flags.dry_run:
         return _go(job, task, lambda: None)
     show(job, task.plan)
-    total = len(job.mirror.journal.lines(run.number))
-    with progress(job, total) as told, job.writing(told, intent) as around:
+    _guarded(job, task, lambda: None)
+    with progress(job, len(lines)) as told, job.writing(told, intent) as around:
         if not around.mirror.journal.run(run.number).is_open:
             raise UsageError(f"Another malsync has ended run {run.number}.", "Look at it: malsync runs")
         live = fresh(around, live)
@@ -110,12 +131,17 @@ def take_back(job: Job, run: "Run") -> int:
             after = keep(around.mirror, around.shelf, live, "after-run").number
             around.mirror.journal.set_after(run.number, after)
     trace = trace_of(job, run)
-    plan = trace.undo(intent, live)
+    known = job.known(live, trace.sent)
+    plan = known.applied(trace.undo(intent, live))
     ours = frozenset(call.key for call in plan.calls)
     lists = {"good": list_document(f"before run {run.number}", run.before, trace.before)}
     if trace.after is not None:
         lists["bad"] = list_document(f"after run {run.number}", run.after, trace.after)
-    task = Task(intent, plan, live, lambda now: trace.undo(intent, now, ours), lists, run, trace.lines)
+
+    def planner(now: Snapshot) -> "Plan":
+        return known.applied(trace.undo(intent, now, ours))
+
+    task = Task(intent, plan, live, planner, lists, known, run, trace.lines)
     code = _go(job, task, lambda: None)
     if job.flags.writes and not task.plan.calls and run.is_open:
         with job.app.at_work(None), job.app.mirror(write=True) as mirror:
@@ -133,6 +159,7 @@ def _go(job: Job, task: Task, guard: Callable[[], object], *, ask: bool = True) 
         with job.app.at_work(None):  # or it is another malsync's run that looks unfinished
             job.mirror.journal.refuse_unfinished(job.user, task.undoes_number)
     show(job, task.plan)
+    warn_of_titles(job, task)
     _guarded(job, task, guard)
     file = _write_plan(job, task) if flags.plan_file is not None else None
     if flags.rehearse:
@@ -235,6 +262,24 @@ def _guard_planned(job: Job, intent: "Intent", file: "PlanFile", live: Snapshot)
     )
 
 
+def _compare_titles(job: Job, intent: "Intent", live: Snapshot, known: "Known") -> None:
+    """Compare the titles of lists that come from a file or an import with MAL's."""
+    from malsync.known import meant
+    from malsync.refs import is_path
+
+    for chosen in job.lists.values():
+        if is_path(chosen.reference) or chosen.snapshot.source == "import":
+            job.titles[chosen.reference] = known.compare(meant(chosen.snapshot, live, intent.filters))
+
+
+def _guard_titles(job: Job, intent: "Intent") -> None:
+    from malsync.known import guard_titles
+
+    marks = {chosen.reference: chosen.snapshot.suspicious for chosen in job.lists.values()}
+    for name, titles in job.titles.items():
+        guard_titles(name, titles, marked=marks.get(name, ()), force=intent.force)
+
+
 def _ask(job: Job, plan: "Plan") -> None:
     from malsync.render import plan_summary, visible
 
@@ -252,6 +297,7 @@ def _write_plan(job: Job, task: Task) -> str:
     from malsync.interchange import plan_file
     from malsync.render import list_document
 
+    _guard_titles(job, task.intent)  # the plan has MAL's titles, so nothing in it would show whose ids these are
     path = job.app.target(str(job.flags.plan_file))
     roles = {role: _timeless(described) for role, described in task.lists.items()}
     wanted = roles.pop("wanted", None) or roles

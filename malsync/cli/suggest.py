@@ -21,7 +21,7 @@ _WAIT = 0.2
 _MOST = 40
 _WORDS = {
     "latest": "the newest backup",
-    "good": "the newest one that is not suspicious",
+    "good": "the newest backup that is not suspicious",
     "live": "as it is at MAL now",
     "latest~1": "the backup before the newest",
     "yesterday": "as it stood at the end of yesterday",

@@ -9,12 +9,13 @@ from malsync.errors import Exit
 from malsync.wording import many
 
 if TYPE_CHECKING:
-    from malsync.cli.job import Job
+    from malsync.cli.job import Job, Task
+    from malsync.cli.output import Output
+    from malsync.known import Titles
     from malsync.mirror import Line
     from malsync.plan import Call, Left, Plan
     from malsync.restore import Result
 
-_PLACES = {"from": 14, "to": 14}
 _LONGEST_WHY = 300
 
 
@@ -32,24 +33,70 @@ def show(job: "Job", plan: "Plan") -> None:
             colour="cyan",
         )
         output.say("MAL itself sets updated_at; the order in which entries were updated is kept.")
-        _table(job, [call for call in plan.calls if call.op != "remove"])
-    if removed := [call for call in plan.calls if call.op == "remove"]:
+    removed = [call for call in plan.calls if call.op == "remove"]
+    is_cut = _table(job, [call for call in plan.calls if call.op != "remove"])
+    if removed:
         output.say("To be deleted from the list:", colour="red")
-        _table(job, removed)
-    _list_left(job, "No write can mend:" if plan.left else "", plan.left)
+        is_cut |= _table(job, removed)
+    if is_cut:
+        output.say("Long values are shortened. In full: -v")
+    _list_left(job, "Cannot be restored as it is:", plan.left)
 
 
-def _table(job: "Job", calls: "Sequence[Call]") -> None:
-    from malsync.render import FOLD, plan_rows
+def warn_of_titles(job: "Job", task: "Task") -> None:
+    """Which titles a file or an import has that are not MAL's for their ids, and how many MAL's are not known of."""
+    for name, titles in job.titles.items():
+        tell_titles(job.app.output, name, titles)
+    unknown = sum(call.key not in task.known.names for call in task.plan.calls) if job.titles else 0
+    if unknown:
+        whose = many(unknown, "title in the plan is", "titles in the plan are")
+        job.app.output.note(f"{whose} from {' and '.join(job.titles)}; MAL's own are not known here.")
+
+
+def tell_titles(output: "Output", name: str, titles: "Titles") -> None:
+    """The titles in the list `name` that are not MAL's for their ids: both titles of each."""
+    from malsync.render import FOLD, clipped, visible
+
+    different = titles.different
+    if not different:
+        return
+    fold = len(different) if output.verbose else FOLD
+    output.warn(
+        f"{name} has {many(len(different), 'title that is', 'titles that are')} not MAL's for the id "
+        f"({titles.compared:,} could be compared):"
+    )
+    for one in different[:fold]:
+        theirs, mals = clipped(visible(one.title)), clipped(visible(one.mals))
+        output.warn(f'  {one.medium.name} {one.id}: "{theirs}" there, "{mals}" on MAL', colour=None)
+    if len(different) > fold:
+        output.warn(f"  ... and {len(different) - fold:,} more. All of them: -v or --json")
+
+
+def title_documents(found: "Mapping[str, Titles]") -> list[dict[str, Any]]:
+    """The titles that are not MAL's for their ids, as JSON documents."""
+    return [
+        {"list": name, "medium": one.medium.name, "id": one.id, "title": one.title, "mal_title": one.mals}
+        for name, titles in found.items()
+        for one in titles.different
+    ]
+
+
+def _table(job: "Job", calls: "Sequence[Call]") -> bool:
+    """Show these calls. Whether a value in it is shortened."""
+    from malsync.render import CUT, FOLD, plan_table
 
     if not calls:
-        return
-    fold = len(calls) if job.app.output.verbose else FOLD
-    columns = ["", "title", "field", "from", "to"]
-    job.app.output.table(columns, plan_rows(calls[:fold]), long="title", most=_PLACES)
+        return False
+    output = job.app.output
+    fold = len(calls) if output.verbose else FOLD
+    rows, widths = plan_table(calls[:fold], output.columns, whole=output.verbose)
+    output.table(["", "title", "field", "from", "to"], rows, long="title", most=widths)
     if len(calls) > fold:
         job.app.output.say(f"... and {len(calls) - fold:,} more. All of them: -v, --json or --plan FILE")
     job.app.output.say()
+    return (
+        any(line.endswith(CUT) for row in rows for cell in row[-2:] for line in cell.split("\n")) and not output.verbose
+    )
 
 
 def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
@@ -97,6 +144,7 @@ def report(
     from malsync.render import changes_document
 
     left = plan.left if result is None else result.left
+    titles = title_documents(job.titles)
     document: dict[str, Any] = {
         "run": None if result is None or rehearsal is not None else result.run,
         "plan": plan.counts,
@@ -112,6 +160,8 @@ def report(
         document["rehearsal"] = _by_method(rehearsal)
     if file is not None:
         document["file"] = file
+    if titles:
+        document["titles"] = titles
     job.app.output.document(document)
     _say_result(job, plan, result, document)
     carried_out = result is not None or (job.flags.writes and not plan.calls)

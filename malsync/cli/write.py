@@ -184,7 +184,7 @@ def apply(app: App, file: str, **given: Any) -> int:
                 f"{job.user.name} ({job.user.origin}). Nothing was sent.",
                 "Name the account it is for: --account NAME",
             )
-        return carry_plan(job, flags.intent("apply"), read)
+        return carry_plan(job, flags.intent("apply"), read, file)
 
 
 COMMANDS = (restore, revert, migrate, apply)

@@ -16,9 +16,9 @@ from malsync.entry import Entry, TitleList
 from malsync.errors import ApiError
 from malsync.interchange.anilist_client import MOST, Listed, Lists
 from malsync.interchange.form import Form
-from malsync.medium import MEDIA, Kind, ListStatus, Medium
+from malsync.medium import LARGEST_EXACT, MEDIA, Kind, ListStatus, Medium
 from malsync.moments import timestamp, to_the_millisecond
-from malsync.snapshot import LARGEST_EXACT, PLAIN, Covers, Snapshot, User
+from malsync.snapshot import PLAIN, Covers, Snapshot, User
 
 KEPT = "anilist_"
 """What the name of a member begins with that only AniList has."""

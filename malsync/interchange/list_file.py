@@ -1,14 +1,22 @@
 """A list in a file, whichever form it has: a malsync snapshot or MAL's XML export."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 from malsync import files
+from malsync.entry import same, value
 from malsync.errors import UsageError
 from malsync.interchange import mal_reader
 from malsync.interchange.mal_reader import Reading
+from malsync.medium import MEDIA
+from malsync.plan import unsayable
+from malsync.render import clipped, quoted
+from malsync.snapshot import Snapshot
 
 _SQLITE = b"SQLite format 3\x00"
+_LIST = re.compile(rb'"(anime|manga)": \[')
+_ENTRY = re.compile(rb'\{"node":\{"id":(\d{1,16}),')
 _MIRROR = (slice(68, 72), b"mals")  # the application id in SQLite's header (mirror/database.py)
 
 
@@ -31,6 +39,39 @@ def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
         return Reading(snapshot_file.decode(content, str(path)))
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return mal_reader.decode(content, str(path), origin=origin, written=written, repair=repair)
+
+
+def unsupported(path: Path, snapshot: Snapshot) -> list[str]:
+    """The values of the malsync snapshot at `path` that no request can set, a sentence each, with line and title.
+
+    MAL gave them, so they are kept as they are.
+    """
+    found = [
+        (medium.name, entry, f"{field.name} is {quoted(item)}; {why}")
+        for medium in MEDIA.values()
+        for entry in snapshot.entries(medium).values()
+        for field in medium.writable
+        if not same(item := value(field, entry.list_status), field.kind.blank)
+        if (why := unsayable(medium, field.name, item)) is not None
+    ]
+    lines = _lines(files.read(path)) if found else {}
+    return [
+        f"{path}{f', line {lines[name, entry.id]}' if (name, entry.id) in lines else ''}: {what}: "
+        f"{name} {entry.id} ({clipped(entry.title) or 'no title'})"
+        for name, entry, what in found
+    ]
+
+
+def _lines(content: bytes) -> dict[tuple[str, int], int]:
+    """The line of each entry, by medium and id, in a file as malsync writes it: an entry a line."""
+    found: dict[tuple[str, int], int] = {}
+    medium = ""
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if head := _LIST.match(line):
+            medium = head[1].decode()
+        elif entry := _ENTRY.match(line):
+            found[medium, int(entry[1])] = number
+    return found
 
 
 def refuse_mirror(path: Path, content: bytes) -> None:

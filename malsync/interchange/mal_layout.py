@@ -15,13 +15,16 @@ from typing import Any
 
 import orjson
 
-from malsync.medium import ANIME, MANGA, Json, Medium
+from malsync.medium import ANIME, MANGA, Json, Kind, Medium
 
 KEPT = "xml_"
 """What the name of a member begins with that only XML has."""
 ROOT = "myanimelist"
 INFO = "myinfo"
 UPDATE = "update_on_import"
+STATUS = "my_status"
+RANGED = {Kind.NUMBER, Kind.DATE}
+"""The kinds of field whose values may be ones that MAL does not support, although their text can be understood."""
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """The characters that no XML 1.0 document may hold, however they are written (XML 1.0, production 2)."""
 
@@ -252,7 +255,7 @@ def _status(medium: Medium, other: Medium) -> Element:
     texts: dict[str | int, str] = {status: words[status] for status in medium.statuses}
     pairs = zip(other.statuses, medium.statuses, strict=True)
     others = {words[theirs].lower(): ours for theirs, ours in pairs} | {"on hold": "on_hold"}  # Kitsu's spelling
-    return Element("my_status", "status", Words(texts, others), "")
+    return Element(STATUS, "status", Words(texts, others), "")
 
 
 def _priority(*texts: str) -> Element:

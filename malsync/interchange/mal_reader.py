@@ -10,16 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from xml.parsers.expat import ErrorString
 
 from malsync.entry import Entry, TitleList
 from malsync.errors import UsageError
-from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, ROOT, TYPES, Element, Layout, fact
-from malsync.medium import MEDIA, ListStatus, Medium
+from malsync.interchange.mal_layout import INFO, KEPT, LAYOUTS, RANGED, ROOT, STATUS, TYPES, Element, Layout, fact
+from malsync.medium import LARGEST_EXACT, MEDIA, ListStatus, Medium
 from malsync.moments import has_local_time, parse_timestamp, to_the_millisecond
+from malsync.plan import unsayable
 from malsync.render import clipped, quoted
-from malsync.snapshot import LARGEST_EXACT, PLAIN, Covers, Snapshot, User
+from malsync.snapshot import PLAIN, Covers, Snapshot, User
 
 if TYPE_CHECKING:
     from malsync.interchange.mal_repair import Repair
@@ -33,17 +34,23 @@ _EPOCH = re.compile(r"(?:anime|manga)list_(\d{9,11})_")
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00")
 
 
+TimedBy = Literal["file", "name", "modified"]
+"""Where a list's time stood: in the file, in the name that MAL gave it, or nowhere, so that the file's modification counts."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a file holds, what was mended in it to read it, and what one should know of it.
 
     `facts` are what it says of the titles themselves, by medium and id: columns of the catalogue, no part of a snapshot.
+    `timed_by` is what the snapshot's time was taken from.
     """
 
     snapshot: Snapshot
     repairs: "tuple[Repair, ...]" = ()
     remarks: tuple[str, ...] = ()
     facts: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    timed_by: TimedBy = "file"
 
 
 def decode(content: bytes, name: str, *, origin: str, written: datetime, repair: bool = False) -> Reading:
@@ -51,7 +58,8 @@ def decode(content: bytes, name: str, *, origin: str, written: datetime, repair:
 
     Its time is the one that malsync wrote into it, else the one in the name that MAL gave it, else `written`. With `repair`,
     a file that is not well-formed is mended first. Raises UsageError that names the line for a file that is no such export,
-    and for an entry without an id, an id that stands twice, and a value that cannot be understood.
+    and for an entry without an id, an id that stands twice, and a value that cannot be understood or that MAL does not
+    support. An empty status, which MAL's own exports contain (mal-api.md, 9), is no status.
     """
     try:
         return _read(content, name, origin, written)
@@ -95,7 +103,8 @@ def _read(content: bytes, name: str, origin: str, written: datetime) -> Reading:
         raise export.error("it declares a document type or entities, which no MAL export does", _ANOTHER) from error
     except (ValueError, LookupError) as error:
         raise _Malformed(f"{name} has an encoding that cannot be read: {error}.") from error
-    return export.reading(origin, _moment(export.said, name, written))
+    taken_at, timed_by = _moment(export.said, name, written)
+    return replace(export.reading(origin, taken_at), timed_by=timed_by)
 
 
 _CDATA = re.compile(rb"<!\[CDATA\[.*?\]\]>", re.DOTALL)
@@ -113,14 +122,21 @@ def _with_its_line_ends(content: bytes) -> bytes:
     return _CDATA.sub(lambda match: match[0].replace(b"\r", b"]]>&#13;<![CDATA["), content)
 
 
-def _moment(comment: str, name: str, written: datetime) -> datetime:
-    """When the list was taken, to the millisecond."""
+def _moment(comment: str, name: str, written: datetime) -> tuple[datetime, TimedBy]:
+    """When the list was taken, to the millisecond, and what says so."""
     said, epoch = _WRITTEN.search(comment), _EPOCH.match(Path(name).name)
+    moment = written
+    timed_by: TimedBy = "modified"
     try:
-        moment = parse_timestamp(said[1]) if said else datetime.fromtimestamp(int(epoch[1]), UTC) if epoch else written
+        if said:
+            moment, timed_by = parse_timestamp(said[1]), "file"
+        elif epoch:
+            moment, timed_by = datetime.fromtimestamp(int(epoch[1]), UTC), "name"
     except (ValueError, OverflowError, OSError):
-        moment = written
-    return to_the_millisecond(moment if has_local_time(moment) else written)
+        pass
+    if not has_local_time(moment):
+        moment, timed_by = written, "modified"
+    return to_the_millisecond(moment), timed_by
 
 
 class _Export:
@@ -140,6 +156,7 @@ class _Export:
         self._depth = 0
         self.texts: list[str] = []
         self._told_of: dict[str, dict[tuple[str, str], ListStatus]] = {}
+        self._without_status: dict[str, list[str]] = {}
         # Of the entry that is being read:
         self._of = ""
         self._layout: Layout | None = None
@@ -214,12 +231,18 @@ class _Export:
         if element is None:
             return {KEPT + tag: text}
         try:
-            told = _told(element, text)
+            told = _told(layout.medium, element, text)
         except ValueError as error:
-            raise self.error(f"{tag} is {quoted(text)}; {error}") from error
+            which = self._which(layout, self._found.get(layout.id, "").strip())
+            raise self.error(f"{tag} is {quoted(text)}; {error}: {which}") from error
         if not element.code.cdata or not text:
             self._told[tag, text] = told
         return told
+
+    def _which(self, layout: Layout, id: int | str) -> str:
+        """The entry that is being read, as a message names it."""
+        title = self._found.get(layout.title, "").strip()
+        return f"{layout.medium.name} {id} ({clipped(title) or 'no title'})"
 
     def _finish(self, layout: Layout) -> None:
         medium, title = layout.medium.name, self._found.get(layout.title, "").strip()
@@ -237,6 +260,10 @@ class _Export:
         self._lists.setdefault(medium, {})[id] = Entry(id, title, self._status)
         self._keep_facts(layout, id)
         shape = frozenset(self._found)
+        if STATUS in shape and "status" not in self._status:
+            # MAL's own exports have it so: what the status is, such a row does not say.
+            shape -= {STATUS}
+            self._without_status.setdefault(medium, []).append(f"line {self._line}: {self._which(layout, id)}")
         self._shapes.setdefault(medium, {})[id] = self._seen.setdefault(shape, shape)
 
     def _keep_facts(self, layout: Layout, id: int) -> None:
@@ -266,6 +293,9 @@ class _Export:
                 f"{self._name} says that it is of {said} (user_export_type) and holds {media[0]}: read as {media[0]}. "
                 f"MAL refuses such a file; `malsync export --format xml` writes {kind}."
             )
+        for which in self._without_status.values():
+            more = f", and so have {len(which) - 1:,} more" if len(which) > 1 else ""
+            remarks.append(f"{self._name}, {which[0]} has an empty my_status{more}: read without a status.")
         covers: Covers = {name: self._covered(medium) if name in media else None for name, medium in MEDIA.items()}
         lists = {name: None if names is None else self._with_gaps(name, names) for name, names in covers.items()}
         snapshot = Snapshot(self._user(origin), taken_at, "import", covers, lists, encoded_as=PLAIN)
@@ -294,13 +324,19 @@ class _Export:
         return {id: entry._replace(unknown=unknown[shapes[id]]) for id, entry in titles.items()}
 
 
-def _told(element: Element, text: str) -> ListStatus:
+def _told(medium: Medium, element: Element, text: str) -> ListStatus:
     """The members that the text of `element` fills. Raises ValueError that says what it should have been."""
     code = element.code
+    if element.name == STATUS and not text.strip():
+        return {}
     if element.member.startswith(KEPT):
         text = text if code.cdata else text.strip()
         return {} if text == element.unset else {element.member: text}
     value = code.read(text)
+    if value is not None and medium.by_name[element.member].kind in RANGED:
+        why = unsayable(medium, element.member, value)
+        if why is not None:
+            raise ValueError(why)
     told: ListStatus = {} if value is None else {element.member: value}
     if code.keeps_spelling and not code.says_all(text, value):
         told[KEPT + element.name] = text

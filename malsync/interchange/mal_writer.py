@@ -16,6 +16,7 @@ from malsync.interchange.mal_layout import (
     INFO,
     KEPT,
     LAYOUTS,
+    RANGED,
     ROOT,
     UNKNOWN,
     UPDATE,
@@ -27,6 +28,7 @@ from malsync.interchange.mal_layout import (
 )
 from malsync.medium import Json, Kind, ListStatus, Medium
 from malsync.moments import timestamp
+from malsync.plan import unsayable
 from malsync.snapshot import Snapshot
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -122,7 +124,7 @@ class _Writer:
         status = entry.list_status
         item = status.get(element.member)
         if element.code.keeps_spelling and isinstance(item, str | list | None):
-            spelled = _spelling(element, status)
+            spelled = _spelling(self._medium, element, status)
             if spelled is not None:
                 return _element(element.name, spelled, cdata=element.code.cdata)
         if isinstance(item, list | dict):
@@ -150,16 +152,18 @@ class _Writer:
         field = self._medium.by_name[element.member]
         item = value(field, status)
         if item is None or (field.kind is Kind.TAGS and item == []):
-            lost = "there is none" if element.member == "status" else ""
-            return _element(element.name, element.unset, cdata=code.cdata), lost
+            return _element(element.name, element.unset, cdata=code.cdata), ""  # so MAL writes a blank status too
         text = code.spell(item)
         try:
-            if same(code.read(text), item):
+            read = code.read(text)
+            is_supported = _is_supported(self._medium, element, read)
+            if same(read, item) and is_supported:
                 return _element(element.name, text, cdata=code.cdata), ""
             lost = _why(code)
         except ValueError:
-            # Our own reader would refuse it, and so may others.
-            text, lost = FORBIDDEN.sub("", text) if element.member == "status" else element.unset, _why(code)
+            is_supported, lost = False, _why(code)
+        if not is_supported:
+            text = element.unset  # our own reader would refuse it, and so may others
         return _element(element.name, text, cdata=code.cdata), lost
 
     def _others(self, entry: Entry) -> Iterator[str]:
@@ -180,7 +184,7 @@ class _Writer:
         self._lost.setdefault((member, why), []).append(entry.id)
 
 
-def _spelling(element: Element, status: ListStatus) -> str | None:
+def _spelling(medium: Medium, element: Element, status: ListStatus) -> str | None:
     """The text that an export had, where it says more than the value and the value is still what it says."""
     text = status.get(KEPT + element.name)
     if not isinstance(text, str) or FORBIDDEN.search(text):
@@ -189,7 +193,17 @@ def _spelling(element: Element, status: ListStatus) -> str | None:
         read = element.code.read(text)
     except ValueError:
         return None
-    return text if same(read, status.get(element.member)) else None
+    is_it = same(read, status.get(element.member)) and _is_supported(medium, element, read)
+    return text if is_it else None
+
+
+def _is_supported(medium: Medium, element: Element, item: Json) -> bool:
+    """Whether our own reader takes this value."""
+    return (
+        item is None
+        or medium.by_name[element.member].kind not in RANGED
+        or unsayable(medium, element.member, item) is None
+    )
 
 
 def _why(code: Code) -> str:

@@ -190,6 +190,28 @@ class Catalogue:
         rows = self._file.rows(f"SELECT id, {', '.join(columns)} FROM {medium.name} WHERE {known}")
         return {id: dict(zip(columns, row, strict=True)) for id, *row in rows}
 
+    def names(self, medium: Medium, ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
+        """What MAL calls these titles: its title, then the alternative ones. Not those whose titles only a file has given."""
+        some = orjson.dumps(sorted(ids)).decode()
+        found: dict[int, tuple[str, ...]] = {
+            id: (title,) for id, title in self._file.rows(_FROM_MAL.format(medium.name), some)
+        }
+        sql = f"SELECT media_id, title FROM {medium.name}_alternative_title WHERE media_id IN ({_SOME}) AND title != ''"
+        for id, title in self._file.rows(sql, some):
+            found[id] = (*found.get(id, (title,)), title)
+        return found
+
+    def totals(self, medium: Medium, ids: Iterable[int]) -> dict[int, dict[str, int]]:
+        """How far these titles go, by progress field, where MAL has said so."""
+        columns = ", ".join(medium.totals.values())
+        sql = f"SELECT id, {columns} FROM {medium.name} WHERE id IN ({_SOME}) AND fetched_at IS NOT NULL"
+        return {
+            id: {
+                name: total for name, total in zip(medium.totals, row, strict=True) if isinstance(total, int) and total
+            }
+            for id, *row in self._file.rows(sql, orjson.dumps(sorted(ids)).decode())
+        }
+
     # -- what came
 
     def learn(self, medium: Medium, facts: Mapping[int, Mapping[str, Any]]) -> None:
@@ -302,6 +324,15 @@ def _extra(medium: Medium, title: Title) -> str | None:
     return None if left is None else orjson.dumps(left, option=orjson.OPT_SORT_KEYS).decode()
 
 
+_SOME = "SELECT value FROM json_each(?)"
+# A title that was never fetched is MAL's where it was on a list that was read from MAL (store.py, `_keep_titles`).
+_FROM_MAL = f"""
+    SELECT id, title FROM {{0}} WHERE id IN ({_SOME}) AND title != '' AND (
+        fetched_at IS NOT NULL OR id IN (
+            SELECT media_id FROM {{0}}_version JOIN series ON series.id = {{0}}_version.series WHERE kind != 'import'
+        )
+    )
+"""
 _NEWEST = """
     SELECT snapshot.id, snapshot.series FROM snapshot JOIN series ON series.id = snapshot.series
     WHERE series.user = ? AND snapshot.{0} IS NOT NULL ORDER BY taken_at DESC, snapshot.id DESC LIMIT 1

@@ -192,16 +192,18 @@ STORING: tuple[Mutant, ...] = (
     mutant(
         "`good` may be suspicious",
         "refs.py",
-        "good = [info for info in kept if not info.suspicious]",
-        "good = kept",
+        "good = [info for info in _backups(user, infos) if is_good(info)]",
+        "good = _backups(user, infos)",
         "refs",
         "safety",
     ),
     mutant(
-        "`good` may be a list that a run was to mend",
+        "`good` may be a list from a file, or one that a run was to mend",
         "refs.py",
-        "kept = [info for info in infos if info.source not in AROUND_RUNS]",
-        "kept = infos",
+        """    backups = [info for info in infos if info.source in BACKUPS]
+    if not backups:""",
+        """    backups = infos
+    if not backups:""",
         "refs",
         "restore_safety",
     ),

@@ -208,15 +208,15 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "the undo of a run does the run again",
         "undoing.py",
-        'intent.plan({"good": self.before, "bad": replace(self.before, lists=lists)}, live, written)',
-        'intent.plan({"good": replace(self.before, lists=lists), "bad": self.before}, live, written)',
+        'intent.plan({"good": self.before, "bad": bad}, live, written)',
+        'intent.plan({"good": bad, "bad": self.before}, live, written)',
         "restore_http::test_exact_makes_the_account_hold_what_it_held_and_undo_takes_that_back",
         "cli_runs",
     ),
     mutant(
         "an undo takes back more than its run wrote",
         "undoing.py",
-        'intent.plan({"good": self.before, "bad": replace(self.before, lists=lists)}, live, written)',
+        'intent.plan({"good": self.before, "bad": bad}, live, written)',
         'intent.plan({"good": self.before, "bad": self.after or live}, live)',
         "undoing",
         "cli_runs",
