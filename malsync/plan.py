@@ -5,13 +5,14 @@ removed; none for an equal list. The same lists give the same plan.
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Literal
 
 from malsync.diff import Change, FieldChanges, Op, count, diff
-from malsync.entry import has_status, same
+from malsync.entry import has_status, same, unknown
 from malsync.errors import Refused
 from malsync.medium import MEDIA, Field, Json, Kind, ListStatus, Medium, is_date
 from malsync.snapshot import Snapshot, plain_together
@@ -142,6 +143,33 @@ _OPS: dict[Mode, frozenset[Op]] = {
 
 def _parts(change: Change) -> tuple[Op, Medium, int, str, FieldChanges]:
     return change.op, change.medium, change.id, change.title, change.fields
+
+
+Unwritten = dict[str, dict[str, int] | None]
+"""By medium, what no plan writes: each field or member with the number of entries; None for a list that is not known at all."""
+
+
+def unwritten(wanted: Snapshot, filters: Filters = EVERYTHING) -> Unwritten:
+    """What of the lists a plan for `wanted` leaves alone: fields that an entry does not know, and members that MAL has not."""
+    found: Unwritten = {}
+    for medium in MEDIA.values():
+        if filters.only not in (None, medium.name):
+            continue
+        if wanted.lists.get(medium.name) is None:
+            found[medium.name] = None
+            continue
+        covered = wanted.covers[medium.name] or ()
+        missing = {field.name for field in medium.writable if field.name not in covered}
+        counted = Counter(
+            name
+            for entry in wanted.entries(medium).values()
+            if filters.takes(medium, entry.id, entry.list_status)
+            for name in missing | entry.unknown | set(unknown(medium, entry.list_status))
+            if not filters.fields or name in filters.fields
+        )
+        if counted:
+            found[medium.name] = {name: counted[name] for name in medium.ordered(counted)}
+    return found
 
 
 # -- what a request can say

@@ -197,9 +197,9 @@ def test_yes_writes_and_leaves_no_bar_behind(malsync: Malsync, box: Sandbox) -> 
 
     asked = next(number for number, line in enumerate(lines) if line.endswith("? [y/N]: y"))
     assert lines[asked + 1 :] == [
-        "Run 1: 33 done. Read again, the lists are as wanted.",
+        "Run 1: 33 done. Verified: your lists now match.",
         "  before: snapshot 2, after: snapshot 3",
-        "  to take it back: malsync undo 1",
+        "  To undo: malsync undo 1",
         "",
     ]
     assert (box.counts["PATCH"], box.counts["DELETE"]) == (32, 1)
@@ -247,9 +247,9 @@ def test_a_failing_entry_gets_one_line_while_it_goes_on(malsync: Malsync, box: S
     assert re.search(r"failed: anime \d+ .*: MAL answered 400: invalid status\.", text)
     assert re.search(r"not restorable: anime \d+ [^:]*: MAL has no such title now", text)
     assert max(map(cell_len, lines)) <= COLUMNS
-    assert "Left undone, 2:" in lines
+    assert "Not restored (2):" in lines
     assert "Run 1: 28 done, 1 failed, 1 not restorable. Read again, the lists are not as" in lines
-    assert not any("━" in line for line in lines[lines.index("Left undone, 2:") :])
+    assert not any("━" in line for line in lines[lines.index("Not restored (2):") :])
 
 
 def test_what_is_wrong_with_a_long_text_is_told_in_few_lines(malsync: Malsync, box: Sandbox) -> None:
@@ -359,7 +359,7 @@ def test_hostile_titles_stay_harmless_while_they_fail(hostile: tuple[Malsync, Sa
     harmless(raw)
     assert len([line for line in lines if line.startswith("failed: anime 800")]) == 21
     question = next(number for number, line in enumerate(lines) if "? [y/N]: y" in line)
-    undone = lines.index("Left undone, 21:")
+    undone = lines.index("Not restored (21):")
     assert undone - question < 21 * 5
     assert len(lines) - undone < 21 * 9
     assert lines[-4].startswith("Run 1: 9 done, 21 failed.")

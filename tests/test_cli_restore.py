@@ -139,7 +139,7 @@ def test_the_plan_is_shown_before_and_what_came_of_it_after(malsync: Malsync, bo
     assert said.stdout.count("MAL itself sets updated_at") == 1
     assert f"(anime:{harmed['gone']})" in said.stdout
     assert said.stdout.index("To be deleted from the list:") < said.stdout.index(f"(manga:{harmed['new']})")
-    assert "Run 1: 3 done. Read again, the lists are as wanted." in said.stdout
+    assert "Run 1: 3 done. Verified: your lists now match." in said.stdout
     assert "before: snapshot 2, after: snapshot 3" in said.stdout
     assert "malsync undo 1" in said.stdout
     assert said.stderr.startswith("good is snapshot 1, of ")
@@ -495,7 +495,7 @@ def test_an_empty_plan_needs_no_yes_and_makes_no_run(malsync: Malsync, box: Sand
     said = malsync.ok("restore", "latest", "--mode", "exact")
     document = malsync.json("restore", "latest", "--mode", "exact", "--yes")
 
-    assert "Nothing to do: the lists are as wanted." in said.stdout
+    assert "Nothing to do: your lists already match." in said.stdout
     assert document == {
         "run": None,
         "plan": {"add": 0, "update": 0, "remove": 0},

@@ -193,7 +193,7 @@ def test_it_does_not_ask_and_shows_what_remains(malsync: Malsync, box: Sandbox) 
     said = malsync.ok("resume").stdout
 
     assert "update 3 (3 writes" in said
-    assert "Run 1: 5 done. Read again, the lists are as wanted." in said
+    assert "Run 1: 5 done. Verified: your lists now match." in said
 
 
 def test_what_remains_is_foretold_by_a_dry_run(malsync: Malsync, box: Sandbox) -> None:

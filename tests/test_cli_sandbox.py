@@ -221,7 +221,7 @@ def test_the_demo_tells_its_story_to_the_end_in_the_browser_and_leaves_nothing(
         assert name in names
     assert out.index("$ malsync login") < out.index("Signed in as sandbox_mika") < out.index("$ malsync backup")
     assert "1 added, 2 updated, 1 removed" in out
-    restored = out.index("Run 1: 4 done. Read again, the lists are as wanted.")
+    restored = out.index("Run 1: 4 done. Verified: your lists now match.")
     assert out.index("Rehearsed on a sandbox") < restored < out.index("No difference.") < out.index("$ malsync undo")
     assert "own-token" not in out
     assert "Traceback" not in out

@@ -60,7 +60,7 @@ def test_the_wheel_tells_the_demo_outside_the_checkout(tmp_path: Path) -> None:
     assert Path(where.strip()).is_relative_to(site.resolve()) or Path(where.strip()).is_relative_to(site)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "7 of 7 snapshots are whole." in done.stdout
-    assert "Run 1: 4 done. Read again, the lists are as wanted." in done.stdout
+    assert "Run 1: 4 done. Verified: your lists now match." in done.stdout
     assert "1 added, 2 updated, 1 removed" in done.stdout
 
 

@@ -136,9 +136,8 @@ def test_the_end_is_told_in_words(malsync: Malsync, box: Sandbox) -> None:
 
     said = malsync.ok("restore", "latest", "--mode", "exact", "--rehearse").stdout
 
-    assert (
-        "Rehearsed on a sandbox (5 GET, 2 PATCH, 1 DELETE): 3 done. Read again there, the lists are as wanted."
-        in " ".join(said.split())
+    assert "Rehearsed on a sandbox (5 GET, 2 PATCH, 1 DELETE): 3 done. Verified: your lists now match." in " ".join(
+        said.split()
     )
     assert said.splitlines()[-1] == "Nothing was sent to MAL."
     assert "malsync undo" not in said
@@ -150,7 +149,7 @@ def test_an_empty_plan_is_rehearsed_too(malsync: Malsync, box: Sandbox) -> None:
 
     said = malsync.ok("restore", "latest", "--rehearse").stdout
 
-    assert ": nothing to write. Read again there, the lists are as wanted." in " ".join(said.split())
+    assert ": nothing to write. Verified: your lists now match." in " ".join(said.split())
     assert rehearsed(malsync, box, "restore", "latest")["outcomes"] == outcomes()
 
 

@@ -1182,7 +1182,7 @@ def test_a_deletion_that_finds_nothing_is_done(body: str) -> None:
         result = malsync.ok("restore", "latest", "--mode", "exact", "--yes")
 
         assert "failed" not in result.stderr
-        assert "Run 1: 6 done. Read again, the lists are as wanted." in result.stdout
+        assert "Run 1: 6 done. Verified: your lists now match." in result.stdout
         assert [row["status"] for row in log.writes] == [200, 404, 404, 0, 404, 200, 200]
         assert shown(holds(box_of(malsync))) == shown(wanted)
 

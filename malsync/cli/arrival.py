@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from malsync.interchange.mal_reader import Reading
     from malsync.known import Titles
     from malsync.mirror import Info, Mirror
+    from malsync.plan import Unwritten
     from malsync.snapshot import Snapshot, User
 
 _TOLD = 20
@@ -123,6 +124,7 @@ class _Arrived:
     titles: "Titles"
     good: "Info | None"
     changes: "dict[Op, int]"
+    unwritten: "Unwritten"
 
     def document(self, timed_by: str) -> dict[str, Any]:
         """The members of `import --json` that tell of this."""
@@ -131,12 +133,14 @@ class _Arrived:
 
         good = self.good
         since = good and {"snapshot": good.number, "taken_at": timestamp(good.taken_at), "changes": self.changes}
-        return {"timed_by": timed_by, "since_good": since, "titles": title_documents({"import": self.titles})}
+        titles = title_documents({"import": self.titles})
+        return {"timed_by": timed_by, "since_good": since, "titles": titles, "not_compared": self.unwritten}
 
 
 def _store(app: App, snapshot: "Snapshot", wait: float) -> _Arrived:
     """Store the snapshot, marked where its titles are another site's, and compare it with the last good backup."""
     from malsync.known import Known, by_key
+    from malsync.plan import unwritten
     from malsync.transfer import take_in
 
     with app.at_work(wait), app.mirror(write=True, wait=wait) as mirror:
@@ -151,17 +155,24 @@ def _store(app: App, snapshot: "Snapshot", wait: float) -> _Arrived:
         _learn(app, mirror)
         good = _last_good(app, mirror, snapshot.user)
         changes = diff(mirror.load(good.number), snapshot, unknowns=False) if good else []
-        return _Arrived(info, len(mirror.infos()) > before, titles, good, count(changes))
+        is_new = len(mirror.infos()) > before
+        return _Arrived(info, is_new, titles, good, count(changes), unwritten(snapshot))
 
 
 def _last_good(app: App, mirror: "Mirror", user: "User") -> "Info | None":
     """The last good backup of `user`; of a list that names nobody, of the account that is meant."""
     from malsync.backup import is_good
+    from malsync.moments import is_future
 
     whose = user if user.id is not None or user.name else app.accounts.user(app.account)
     if whose is None:
         return None
-    good = [info for info in mirror.infos() if is_good(info) and same_person(info.user, whose)]
+    now = app.world.clock.now()
+    good = [
+        info
+        for info in mirror.infos()
+        if is_good(info) and same_person(info.user, whose) and not is_future(info.taken_at, now)
+    ]
     return good[-1] if good else None
 
 
@@ -171,7 +182,7 @@ def _learn(app: App, mirror: "Mirror") -> None:
 
 
 def _tell_imported(app: App, arrived: _Arrived, whose: str, timed_by: str) -> None:
-    from malsync.cli.telling import tell_titles
+    from malsync.cli.telling import tell_titles, tell_unwritten
     from malsync.render import counted, summary, visible
 
     info, good, say = arrived.info, arrived.good, app.output.say
@@ -183,6 +194,7 @@ def _tell_imported(app: App, arrived: _Arrived, whose: str, timed_by: str) -> No
     if good is not None:
         differs = summary(arrived.changes) if any(arrived.changes.values()) else "no differences"
         say(f"  {differs}, compared with the last good backup (snapshot {good.number}, {local_time(good.taken_at)})")
+    tell_unwritten(app.output, "the import", arrived.unwritten, info.counts)
     tell_titles(app.output, "The import", arrived.titles)
     if arrived.titles.are_foreign:
         app.output.warn(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from malsync.intent import Intent
     from malsync.known import Known, Titles
     from malsync.mirror import Line, Mirror, Run
-    from malsync.plan import Key, Plan
+    from malsync.plan import Key, Plan, Unwritten
     from malsync.refs import Chosen
     from malsync.restore import Planner, Surroundings
 
@@ -37,6 +37,8 @@ class Job:
         self.lists: dict[str, Chosen] = {}
         self.titles: dict[str, Titles] = {}
         """By the file or the import that they are in: titles compared with MAL's."""
+        self.unwritten: dict[str, Unwritten] = {}
+        """By the list that was named: what no plan for it writes."""
         self.interruption = Interruption(app.world.clock, app.world.unfinished)
         self._stack = ExitStack()
 

@@ -20,7 +20,7 @@ from malsync.cli.again import (
 )
 from malsync.cli.app import local_time
 from malsync.cli.job import Job, Task
-from malsync.cli.telling import progress, report, show, warn_of_titles
+from malsync.cli.telling import progress, report, show, tell_unwritten, warn_of_titles
 from malsync.entry import Entry
 from malsync.errors import Cancelled, Refused, UsageError
 from malsync.snapshot import Snapshot, same_person
@@ -45,6 +45,7 @@ def carry(job: Job, intent: "Intent") -> int:
     lists = {role: one.document for role, one in job.lists.items()}
     known = job.known(live, {key for one in chosen.values() for key in one.keys})
     _compare_titles(job, intent, live, known)
+    _name_unwritten(job, intent)
 
     def planner(now: Snapshot) -> "Plan":
         return known.applied(intent.plan(chosen, now))
@@ -270,6 +271,15 @@ def _compare_titles(job: Job, intent: "Intent", live: Snapshot, known: "Known") 
     for chosen in job.lists.values():
         if is_path(chosen.reference) or chosen.snapshot.source == "import":
             job.titles[chosen.reference] = known.compare(meant(chosen.snapshot, live, intent.filters))
+
+
+def _name_unwritten(job: Job, intent: "Intent") -> None:
+    """Name what the lists that were chosen do not know, and so what "match" does not mean."""
+    from malsync.plan import unwritten
+
+    for chosen in job.lists.values():
+        found = job.unwritten[chosen.reference] = unwritten(chosen.snapshot, intent.filters)
+        tell_unwritten(job.app.output, chosen.reference, found, chosen.snapshot.counts)
 
 
 def _guard_titles(job: Job, intent: "Intent") -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from malsync.errors import Exit
+from malsync.medium import MEDIA
+from malsync.render import visible
 from malsync.wording import many
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from malsync.cli.output import Output
     from malsync.known import Titles
     from malsync.mirror import Line
-    from malsync.plan import Call, Left, Plan
+    from malsync.plan import Call, Left, Plan, Unwritten
     from malsync.restore import Result
 
 _LONGEST_WHY = 300
@@ -21,7 +23,7 @@ _LONGEST_WHY = 300
 
 def show(job: "Job", plan: "Plan") -> None:
     """The plan as a person judges it: numbers and duration first, then a row a title, deletions apart."""
-    from malsync.render import duration, plan_summary, visible
+    from malsync.render import duration, plan_summary
 
     output = job.app.output
     if plan.calls:
@@ -55,7 +57,7 @@ def warn_of_titles(job: "Job", task: "Task") -> None:
 
 def tell_titles(output: "Output", name: str, titles: "Titles") -> None:
     """The titles in the list `name` that are not MAL's for their ids: both titles of each."""
-    from malsync.render import FOLD, clipped, visible
+    from malsync.render import FOLD, clipped
 
     different = titles.different
     if not different:
@@ -70,6 +72,27 @@ def tell_titles(output: "Output", name: str, titles: "Titles") -> None:
         output.warn(f'  {one.medium.name} {one.id}: "{theirs}" there, "{mals}" on MAL', colour=None)
     if len(different) > fold:
         output.warn(f"  ... and {len(different) - fold:,} more. All of them: -v or --json")
+
+
+def tell_unwritten(output: "Output", name: str, found: "Unwritten", counts: Mapping[str, int | None]) -> None:
+    """What is never written to MAL of the list `name`, which has `counts` entries: unknown fields, and members of others."""
+    gaps = {medium: "the whole list" for medium, fields in found.items() if fields is None}
+    others: dict[str, str] = {}
+    for medium, fields in found.items():
+        known = MEDIA[medium].by_name
+        for lines, of_mal in ((gaps, True), (others, False)):
+            words = [
+                visible(one) if number == counts[medium] else f"{visible(one)} ({many(number, 'entry', 'entries')})"
+                for one, number in (fields or {}).items()
+                if (one in known) is of_mal
+            ]
+            if words:
+                lines[medium] = ", ".join(words)
+    for heading, lines in (("Not in {}, so left as it is on MAL:", gaps), ("Kept, but never written to MAL:", others)):
+        if lines:
+            output.note(heading.format(visible(name)))
+        for medium, words_of_it in lines.items():
+            output.note(f"  {medium}: {words_of_it}")
 
 
 def title_documents(found: "Mapping[str, Titles]") -> list[dict[str, Any]]:
@@ -117,7 +140,7 @@ def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
 @contextmanager
 def progress(job: "Job", total: int) -> "Iterator[Callable[[Line, int], None]]":
     """Progress through so many writes, and a line for each that did not come out as wanted."""
-    from malsync.render import clipped, visible
+    from malsync.render import clipped
 
     with job.app.output.counting(total, "writing") as moved:
 
@@ -162,6 +185,8 @@ def report(
         document["file"] = file
     if titles:
         document["titles"] = titles
+    if unwritten := {name: found for name, found in job.unwritten.items() if found}:
+        document["not_compared"] = unwritten
     job.app.output.document(document)
     _say_result(job, plan, result, document)
     carried_out = result is not None or (job.flags.writes and not plan.calls)
@@ -181,26 +206,27 @@ def _by_method(requests: Mapping[str, int]) -> dict[str, int]:
 
 
 def _say_result(job: "Job", plan: "Plan", result: "Result | None", document: dict[str, Any]) -> None:
-    from malsync.render import clipped, visible
+    from malsync.render import clipped
 
     output = job.app.output
+    compared = " in everything that was compared" if any(job.unwritten.values()) else ""
     if result is None:
         if plan.calls:
             output.say("Nothing was sent.")
         elif not plan.left:
-            output.say("Nothing to do: the lists are as wanted.", colour="green")
+            output.say(f"Nothing to do: your lists already match{compared}.", colour="green")
         return
-    _list_left(job, f"Left undone, {len(result.left)}:", result.left)
+    _list_left(job, f"Not restored ({len(result.left)}):", result.left)
     for remark in result.remarks:
         output.warn(clipped(visible(remark), _LONGEST_WHY))
     outcomes = {name.replace("_", " "): number for name, number in document["outcomes"].items() if number}
     counts = ", ".join(f"{number} {name}" for name, number in outcomes.items()) or "nothing to write"
-    now = "the lists are as wanted" if result.equal else "the lists are not as wanted yet"
+    now = f"Verified: your lists now match{compared}." if result.equal else "Checked: some entries still differ."
     if document["run"] is None:
         calls = ", ".join(f"{number} {method}" for method, number in document["rehearsal"].items())
-        output.say(f"Rehearsed on a sandbox ({calls}): {counts}. Read again there, {now}.", colour="green")
+        output.say(f"Rehearsed on a sandbox ({calls}): {counts}. {now}", colour="green")
         output.say("Nothing was sent to MAL.")
         return
-    output.say(f"Run {result.run}: {counts}. Read again, {now}.", colour="green" if result.equal else "yellow")
+    output.say(f"Run {result.run}: {counts}. {now}", colour="green" if result.equal else "yellow")
     output.say(f"  before: snapshot {result.before}, after: snapshot {result.after}")
-    output.say(f"  to take it back: malsync undo {result.run}")
+    output.say(f"  To undo: malsync undo {result.run}")
