@@ -50,6 +50,7 @@ FAULTS: tuple[str, ...] = (
     "unstored",
     "unstored:method=DELETE",
     "stale:on=animelist",
+    "recoded",
     "bad_request",
     "invalid_content",
     "gone",
@@ -74,8 +75,9 @@ LASTING: tuple[str, ...] = (
 WAITS: tuple[str, ...] = ("503", "429:retry_after=20", "cut:at=before,done=no")
 """What makes a command wait, the machine being suspended for two hours in each wait."""
 ROWS = (*FAULTS, *(f"{spec}{FROM_THEN_ON}" for spec in LASTING), *(f"{spec}{SUSPENDED}" for spec in WAITS))
-MOVING = {"edit", "add", "remove", "meanwhile"}
-"""Faults that are somebody else's doing: the lists are not what they were, so there is nothing to be equal to but themselves."""
+MOVING = {"edit", "add", "remove", "meanwhile", "recoded"}
+"""Faults that make the lists others than they were, if only in how they are shown: so there is nothing to be equal to but
+themselves."""
 TAKEN_AT_ITS_WORD = {("backup --user", "forbidden"), ("fetch details", "gone")}
 """What MAL says of a private list, and of a title that it has no more: no error, and nobody can know better."""
 TELLS_LESS = (

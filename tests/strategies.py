@@ -41,6 +41,8 @@ DATES = ("2017", "2017-10", "2017-10-23", "2026-11-01", "1917-00-00")
 UNKNOWN_NAMES = (
     "notes",
     "extra",
+    "unknown",
+    "title",
     "since",
     "media_id",
     "éclair",

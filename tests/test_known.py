@@ -257,10 +257,14 @@ def test_an_import_of_another_site_is_marked_and_refused_by_number(
     malsync.ok("restore", number, "--yes", "--force")
 
 
+@pytest.mark.parametrize("later", ["", "backup"])
 def test_an_import_is_compared_with_the_live_list_when_it_is_restored(
-    malsync: Malsync, box: Sandbox, tmp_path: Path
+    malsync: Malsync, box: Sandbox, tmp_path: Path, later: str
 ) -> None:
+    """It keeps its own titles, whatever MAL is found to call these ids afterwards."""
     malsync.ok("import", foreign(box, tmp_path / "list.json"))
+    if later:
+        malsync.ok(later)
 
     error = malsync.error("restore", "1", "--yes", exit_code=7)
 

@@ -73,3 +73,35 @@ def test_covers_is_the_union_of_what_the_rows_contain(malsync: Malsync) -> None:
         ],
         "manga": None,
     }
+
+
+def test_what_a_file_does_not_say_is_named_at_import_and_in_the_plan(malsync: Malsync, box: Sandbox) -> None:
+    malsync.ok("backup")
+    gaps = {
+        "anime": {
+            "score": 2, "is_rewatching": 3, "finish_date": 2, "start_date": 1, "priority": 3, "rewatch_value": 3,
+            "tags": 2, "comments": 2,
+        },
+        "manga": None,
+    }  # fmt: skip
+
+    imported = malsync.json("import", FILE)
+    said = malsync.ok("migrate", str(imported["snapshot"]), "--to", "default", "--dry-run")
+    document = malsync.json("migrate", FILE, "--to", "default", "--dry-run")
+
+    assert imported["not_compared"] == gaps
+    assert document["not_compared"] == {str(FILE): gaps}
+    assert "left as it is on MAL:" in said.stderr
+    assert "anime: score (2 entries), is_rewatching, start_date (1 entry)" in said.stderr
+    assert "manga: the whole list" in said.stderr
+
+
+def test_lists_match_only_in_what_was_compared(malsync: Malsync) -> None:
+    malsync.ok("migrate", FILE, "--to", "default", "--yes")
+
+    partly = malsync.ok("migrate", FILE, "--to", "default", "--yes").stdout
+    malsync.ok("backup")
+    wholly = malsync.ok("restore", "latest", "--yes").stdout
+
+    assert "Nothing to do: your lists already match in everything that was compared." in partly
+    assert "Nothing to do: your lists already match." in wholly

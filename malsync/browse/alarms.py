@@ -23,7 +23,8 @@ MOST_EARLIER = 4
 """A change is compared with at most so many earlier incidents."""
 
 _HEADER = """
-    SELECT snapshot.id, snapshot.source, snapshot.suspicious, snapshot.anime, snapshot.manga, snapshot.covers, series.user
+    SELECT snapshot.id, snapshot.source, snapshot.suspicious, snapshot.anime, snapshot.manga, snapshot.covers, snapshot.encoded,
+        series.user
     FROM snapshot JOIN series ON series.id = snapshot.series WHERE snapshot.id = :snapshot
 """
 # By number, not by time: the snapshot that was stored last is the newest, whatever a wrong clock said.
@@ -53,10 +54,6 @@ _TOUCHED = """
     WHERE a.id = :before AND NOT EXISTS (SELECT 1 FROM {0}_version AS old WHERE old.series = a.series
         AND old.media_id = new.media_id AND old.since <= a.id AND (old.until IS NULL OR old.until > a.id))
 """
-# Whether a list's texts arrived encoded is judged by the whole list, so whatever can tell comes along.
-_TELLING = {Kind.TEXT: "(version.{0} GLOB '*[&<>\"'']*' OR instr(version.{0}, char(10)))",
-            Kind.TAGS: "version.{0} GLOB '*[&<>'']*'"}  # fmt: skip
-
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 _HOW: dict[Kind, Callable[[Any], Any]] = {
     Kind.FLAG: bool,
@@ -136,25 +133,31 @@ class Alarms:
         """The lists of these snapshots, as far as they are about the titles `keys`."""
         covers: dict[str, tuple[str, ...] | None] = dict.fromkeys(MEDIA)
         lists: dict[str, dict[int, Entry] | None] = dict.fromkeys(MEDIA)
+        encoded: dict[str, tuple[str, ...]] = {}
         for name, number in sources.items():
             header = None if number is None else self._header(number)
             if header is None or header[name] is None:
                 continue
             covers[name] = tuple(json.loads(header["covers"])[name] or ())
+            encoded[name] = tuple(json.loads(header["encoded"]).get(name, ()))
             ids = [id for medium, id in keys if medium == name]
             lists[name] = self._entries(MEDIA[name], header["id"], ids)
-        return Snapshot(User("", None, ""), _NO_TIME, "backup", covers, lists)
+        return Snapshot(User("", None, ""), _NO_TIME, "backup", covers, lists, encoded_as=encoded)
 
     def _entries(self, medium: Medium, number: int, ids: list[int]) -> dict[int, Entry]:
-        telling = [_TELLING[one.kind].format(one.name) for one in medium.writable if one.kind in _TELLING]
-        columns = ", ".join(f"version.{name}" for name in (*medium.names, "extra"))
+        columns = ", ".join(f"version.{name}" for name in (*medium.names, "extra", "unknown"))
         rows = self._ask(
             f"SELECT version.media_id, {columns} FROM {joins(medium)} WHERE snapshot.id = :snapshot"
-            f" AND (version.media_id IN (SELECT value FROM json_each(:ids)) OR {' OR '.join(telling)})",
+            " AND version.media_id IN (SELECT value FROM json_each(:ids))",
             snapshot=number,
             ids=json.dumps(ids),
         )
-        return {row["media_id"]: Entry(row["media_id"], "", _list_status(medium, row)) for row in rows}
+        return {row["media_id"]: _entry(medium, row) for row in rows}
+
+
+def _entry(medium: Medium, row: Row) -> Entry:
+    gaps = frozenset(json.loads(row["unknown"])) if row["unknown"] else frozenset[str]()
+    return Entry(row["media_id"], "", _list_status(medium, row), gaps)
 
 
 def _list_status(medium: Medium, row: Row) -> ListStatus:

@@ -18,25 +18,29 @@ _NO_TAGS = "[]"
 
 
 class RowCodec:
-    """The columns of one medium's versions: a column for each field, `extra` for whatever fits in none, and `unknown`.
+    """The columns of one medium's versions: a column for each field, `extra` for whatever fits in none, `unknown` and `title`.
 
     A column is NULL when the member was absent. A member that malsync does not know, that is null, or of another type than
     its column goes to `extra` as JSON, so that the original rebuilds exactly. `unknown` holds the names of the fields that the
-    entry does not know, as JSON; NULL where it knows all that its list covers.
+    entry does not know, as JSON; NULL where it knows all that its list covers. `title` is the title in a file that was imported:
+    what MAL calls an id later says nothing of what the file meant.
     """
 
     def __init__(self, medium: Medium) -> None:
         self.medium = medium
-        self.columns = (*medium.names, "extra", "unknown")
+        self.columns = (*medium.names, "extra", "unknown", "title")
         types = [_PYTHON_TYPES.get(field.kind, str) for field in medium.fields]
         self._kinds = tuple((_AS_THEY_ARE & {type(None), wanted}, wanted) for wanted in types)
         self._flags = tuple(field.name for field in medium.fields if field.kind is Kind.FLAG)
         self._tags = tuple(field.name for field in medium.fields if field.kind is Kind.TAGS)
 
-    def encode(self, entry: Entry) -> Row:
-        """The row's values, in the order of `columns`."""
+    def encode(self, entry: Entry, *, titled: bool = False) -> Row:
+        """The row's values, in the order of `columns`; with the title where it is to be `titled`."""
         list_status = entry.list_status
-        unknown = orjson.dumps(sorted(entry.unknown)).decode() if entry.unknown else None
+        rest = (
+            orjson.dumps(sorted(entry.unknown)).decode() if entry.unknown else None,
+            entry.title if titled else None,
+        )
         found: Iterator[Any] = map(list_status.get, self.medium.names)
         # A list has a hundred thousand members, and nearly all go into their columns as they are: those take no call.
         values = [
@@ -46,15 +50,16 @@ class RowCodec:
             for item, (as_they_are, wanted) in zip(found, self._kinds, strict=True)
         ]
         if len(list_status) == len(values) - values.count(None):
-            return (*values, None, unknown)
+            return (*values, None, *rest)
         kept = {name for name, column in zip(self.medium.names, values, strict=True) if column is not None}
         misfits = {name: item for name, item in list_status.items() if name not in kept}
-        return (*values, orjson.dumps(misfits, option=orjson.OPT_SORT_KEYS).decode(), unknown)
+        return (*values, orjson.dumps(misfits, option=orjson.OPT_SORT_KEYS).decode(), *rest)
 
     def decode(self, row: Row) -> ListStatus:
         """The `list_status` that `encode` was given. Raises ValueError or TypeError for a row that it did not make."""
         list_status: ListStatus = {name: item for name, item in zip(self.columns, row, strict=True) if item is not None}
-        list_status.pop("unknown", None)
+        for name in ("unknown", "title"):
+            list_status.pop(name, None)
         for name in self._flags:
             if name in list_status:
                 list_status[name] = bool(list_status[name])
@@ -62,7 +67,7 @@ class RowCodec:
             if name in list_status:
                 text = list_status[name]
                 list_status[name] = [] if text == _NO_TAGS else orjson.loads(str(text))
-        extra = row[-2]
+        extra = row[-3]
         if extra is None:
             return list_status
         del list_status["extra"]

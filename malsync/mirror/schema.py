@@ -133,10 +133,11 @@ def catalogue(db: Tables) -> None:
 
 
 def plain_text(db: Tables) -> None:
-    """Which fields of a snapshot are HTML-encoded, and which fields an entry of a file does not know."""
+    """Which fields of a snapshot are HTML-encoded; which fields an entry of a file does not know, and its title there."""
     db.execute("ALTER TABLE snapshot ADD COLUMN encoded TEXT NOT NULL DEFAULT '{}'")
     for medium in MEDIA.values():
-        db.execute(f"ALTER TABLE {medium.name}_version ADD COLUMN unknown TEXT")
+        for column in ("unknown", "title"):
+            db.execute(f"ALTER TABLE {medium.name}_version ADD COLUMN {column} TEXT")
         db.execute(f"DROP VIEW {medium.name}_list")
         db.execute(_list_view(medium, _readable_plain(medium)))
     judge_all(db)

@@ -162,8 +162,8 @@ class Mirror:
         """The same snapshot, if it is here already: its user, its time, its digest and what it covers."""
         same = f"{_HEADERS} WHERE taken_at = ? AND digest = ? ORDER BY snapshot.id"
         rows = self._file.rows(same, timestamp(snapshot.taken_at), snapshot.digest)
-        whose = snapshot.user.key, snapshot.covers
-        return next((info for info in map(_info, rows) if (info.user.key, info.covers) == whose), None)
+        wanted = snapshot.user.key, snapshot.covers
+        return next((info for info in map(_info, rows) if (info.user.key, info.covers) == wanted), None)
 
     def ask(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """What a SELECT gives, each row by its columns' names."""
@@ -392,7 +392,6 @@ class Mirror:
         return _info(rows[0]) if rows else None
 
     def _insert_snapshot(self, series: int, snapshot: Snapshot) -> int:
-        counts = snapshot.counts
         return self._file.insert(
             "INSERT INTO snapshot (series, taken_at, source, digest, covers, anime, manga, added, updated, removed,"
             " suspicious, note, encoded) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?)",
@@ -401,7 +400,7 @@ class Mirror:
             snapshot.source,
             snapshot.digest,
             orjson.dumps(snapshot.covers).decode(),
-            *(counts.get(name) for name in MEDIA),
+            *(snapshot.counts.get(name) for name in MEDIA),
             orjson.dumps(list(snapshot.suspicious)).decode(),
             snapshot.note,
             orjson.dumps({name: list(fields) for name, fields in snapshot.encoded.items() if fields}).decode(),
@@ -418,13 +417,13 @@ class Mirror:
             titles = snapshot.lists.get(name)
             if titles is None:
                 continue
-            was, now = self._write_list(medium, series, number, titles, seen)
+            was, now = self._write_list(medium, series, number, titles, seen, titled=snapshot.source == "import")
             before[name], after[name] = was, now
             self._keep_titles(medium, titles, overwrite=snapshot.source != "import")
         return before, after
 
     def _write_list(
-        self, medium: Medium, series: int, number: int, titles: TitleList, previous: int
+        self, medium: Medium, series: int, number: int, titles: TitleList, previous: int, *, titled: bool
     ) -> tuple[TitleList, TitleList]:
         codec, table = _CODECS[medium.name], f"{medium.name}_version"
         columns = ", ".join(codec.columns)
@@ -436,7 +435,7 @@ class Mirror:
         )
         seen_rows = {row[1]: row[2:] for row in found}
         open_rows = {row[1]: row[2:] for row in found if row[0]}
-        rows = {id: codec.encode(entry) for id, entry in titles.items()}
+        rows = {id: codec.encode(entry, titled=titled) for id, entry in titles.items()}
         ended = [id for id, row in seen_rows.items() if rows.get(id) != row]
         begun = [id for id, row in rows.items() if open_rows.get(id) != row]
         self._file.change_many(

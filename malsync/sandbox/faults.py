@@ -6,6 +6,7 @@ kinds share, what it does by its row in KINDS: a new kind is a row.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from malsync.sandbox.account import Account
 from malsync.sandbox.errorpages import BLOCKED, CLOSED, TIMED_OUT, TOO_MANY, nginx
 from malsync.sandbox.errors import SandboxError
 from malsync.sandbox.exchange import EVERYTHING, NOT_DONE, Answer, Call
+from malsync.sandbox.lists import as_html
 from malsync.sandbox.media import MEDIA, Medium, Status
 from malsync.sandbox.wire import encoded
 from malsync.sandbox.world import World
@@ -223,6 +225,19 @@ def _lag(_world: World, call: Call, _values: Values) -> None:
     call.lags = True
 
 
+def _recoded(answer: Answer, _call: Call, _values: Values) -> Answer:
+    """Comments in the form that the sandbox does not show them in."""
+    if answer.status != 200 or not answer.body.endswith(b"}"):
+        return answer
+    document = json.loads(answer.body)
+    items = document.get("data", [])
+    for status in (document, *(item.get("list_status", {}) for item in items if isinstance(item, dict))):
+        if isinstance(text := status.get("comments"), str):
+            plain = html.unescape(text.replace("<br />", ""))
+            status["comments"] = plain if plain != text else as_html(text)
+    return replace(answer, body=encoded(document))
+
+
 # Writes.
 
 
@@ -281,6 +296,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("add", "a title is added to the list just before the answer", before=_add, strikes=LISTS, keys=_TITLE),
         Kind("remove", "an entry is removed just before the answer", before=_remove, strikes=LISTS, keys=_TITLE),
         Kind("stale", "the list is as it was before the latest writes through the API", before=_lag, strikes=LISTS),
+        Kind("recoded", "comments come in the other form: encoded, or as they were written", _recoded),
         Kind("expire", "all access tokens expire just before the answer", before=_expire),
         Kind("unstored", "the write is answered as if stored, and is not", before=_unstored, strikes=WRITES, keys=_LIE),
         Kind("meanwhile", "the entry changes just before the write", before=_meanwhile, strikes=WRITES, keys=_OTHER),

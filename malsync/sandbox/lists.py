@@ -113,13 +113,13 @@ def told(medium: Medium, status: Status, columns: Columns, settings: Settings) -
     """A list status as every response shows it, entities and all."""
     out = medium.shown(status, columns)
     if settings.comment_entities == "encoded" and isinstance(out.get("comments"), str):
-        out["comments"] = _as_html(out["comments"])
+        out["comments"] = as_html(out["comments"])
     if settings.tag_entities == "encoded" and isinstance(out.get("tags"), list):
-        out["tags"] = [_as_html(tag) if isinstance(tag, str) else tag for tag in out["tags"]]
+        out["tags"] = [as_html(tag) if isinstance(tag, str) else tag for tag in out["tags"]]
     return out
 
 
-def _as_html(text: str) -> str:
+def as_html(text: str) -> str:
     """PHP's `nl2br(htmlspecialchars(text))`, as MAL shows comments (axiel7/MoeList#372, anibridge/anibridge#264)."""
     return re.sub(r"\r\n|\n\r|\n|\r", r"<br />\g<0>", html.escape(text).replace("&#x27;", "&#039;"))
 
