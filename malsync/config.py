@@ -10,6 +10,7 @@ from typing import Any
 
 from malsync import API_URL, __version__, files
 from malsync.errors import UsageError
+from malsync.files import refuse_irregular
 
 AUTH_URL = "https://myanimelist.net/v1/oauth2"
 ANILIST_URL = "https://graphql.anilist.co"
@@ -71,6 +72,7 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
             f"The home folder {home} is a file.", "Choose a folder with --home or MALSYNC_HOME, or move that file away."
         )
     if has_settings:
+        refuse_irregular(home / FILE_NAME)
         _check_private(home)
     values = _from_file(home / FILE_NAME) if has_settings else {}
     for key, name in FROM_ENVIRONMENT.items():

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from types import MappingProxyType
 from typing import Literal
 
 import orjson
@@ -25,7 +24,7 @@ Encoded = Mapping[str, Collection[str]]
 """By medium, the names of the fields whose text is HTML-encoded, as MAL returns comments."""
 Written = Mapping[tuple[str, int], Mapping[str, tuple[Json, Json]]]
 """What malsync last wrote into entries, by medium and id: of each field what was sent and what MAL answered, None if unknown."""
-PLAIN: Encoded = MappingProxyType({})
+PLAIN: Encoded = {}
 """Of a list whose text is as its user wrote it."""
 
 _DEEPEST = 100  # what writes JSON for us stops at 254, and nothing that a list says is nested at all

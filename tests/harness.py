@@ -102,6 +102,11 @@ class Malsync:
         found |= self.environment | dict(extra or {})
         return {name: text for name, text in found.items() if text is not None}
 
+    def environ_of_a_process(self, extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
+        """The same for a process of its own, which goes by this machine's clock: so the far side does then."""
+        self._share(utc_now)
+        return self.environ(extra)
+
     def __call__(self, *arguments: str | Path, stdin: str = "", env: Mapping[str, str | None] | None = None) -> Result:
         """Run a command line in this process, time being the test's. `env`: variables more, None takes one away."""
         self._share(self.time.look)

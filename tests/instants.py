@@ -234,7 +234,7 @@ class Forge:
         is done, and it is killed. With `full`, it goes on from there with a full disk."""
         ask = {
             "arguments": list(map(str, arguments)),
-            "environment": malsync.environ(),
+            "environment": malsync.environ_of_a_process(),
             "at": at,
             "full": full,
             "out": str(self._out),

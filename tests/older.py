@@ -293,6 +293,10 @@ def run(path: Path, malsync: Malsync) -> None:
     with vandalised(mended=True) as (box, goal):
         with closing(sqlite3.connect(mirror, isolation_level=None)) as connection:
             connection.execute("UPDATE mal_user SET origin = ?", [_origin(box)])
+            # When this far side has stamped its entries: the run had another one, later in the year.
+            connection.execute(
+                "UPDATE run_call SET answer = json_set(answer, '$.updated_at', ?)", ["2026-11-01T12:00:00+00:00"]
+            )
         beside = Malsync(malsync.home, box)
 
         document = beside.json("resume", exit_code=5)

@@ -58,7 +58,7 @@ def on_terminal(
     env: dict[str, str | None] | None = None,
 ) -> tuple[int, str]:
     """Run a command line on a terminal of so many columns: its exit code, and all that appeared there."""
-    given = {**clean_environment(), "TERM": "xterm-256color", **malsync.environ(env)}
+    given = {**clean_environment(), "TERM": "xterm-256color", **malsync.environ_of_a_process(env)}
     for name in ("COLUMNS", "LINES", "NO_COLOR"):
         if name not in (env or {}):
             given.pop(name, None)

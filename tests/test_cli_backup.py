@@ -53,7 +53,8 @@ def test_a_second_backup_says_what_changed(malsync: Malsync, box: Sandbox) -> No
     assert [row["snapshot"] for row in malsync.json("snapshots")] == [1, 2]
 
 
-def test_what_the_api_gave_is_what_show_gives(malsync: Malsync, box: Sandbox) -> None:
+def test_what_the_api_gave_is_what_is_exported(malsync: Malsync, box: Sandbox) -> None:
+    """Comments as MAL shows them included, which `show` decodes."""
     import requests
 
     malsync.ok("backup")
@@ -65,9 +66,10 @@ def test_what_the_api_gave_is_what_show_gives(malsync: Malsync, box: Sandbox) ->
         timeout=30,
     ).json()
 
+    exported = json.loads(malsync.ok("export", "latest").stdout)["anime"]
     shown = malsync.json("show", "latest", "--only", "anime")["entries"]
 
-    assert {entry["id"]: entry["list_status"] for entry in shown} == {
+    assert {entry["node"]["id"]: entry["list_status"] for entry in exported} == {
         item["node"]["id"]: item["list_status"] for item in page["data"]
     }
     assert len(shown) > 250

@@ -132,7 +132,8 @@ def test_an_answer_needs_no_heavy_library(stored: Malsync) -> None:
         "print([name for name in ('requests', 'rich', 'sqlite_utils', 'datasette', 'jsonschema_rs') if name in sys.modules])"
     )
     environment = {
-        **clean_environment(), **stored.environ(), "_MALSYNC_COMPLETE": "bash_complete", "COMP_LINE": "malsync show ",
+        **clean_environment(), **stored.environ_of_a_process(), "_MALSYNC_COMPLETE": "bash_complete",
+        "COMP_LINE": "malsync show ",
         "COMP_WORDBREAKS": BREAKS,
     }  # fmt: skip
 
@@ -154,7 +155,7 @@ def _shell(name: str) -> str:
 
 def _environment(malsync: Malsync) -> dict[str, str]:
     return {
-        **clean_environment(), **malsync.environ(), "PS1": "ready> ", "TERM": "dumb",
+        **clean_environment(), **malsync.environ_of_a_process(), "PS1": "ready> ", "TERM": "dumb",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip
 

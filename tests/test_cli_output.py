@@ -212,7 +212,7 @@ def test_progress_is_not_for_pipes(home: Path, world: World) -> None:
 
 def shell(malsync: Malsync, script: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
     """A line of shell in which `malsync` is this one."""
-    given = {**clean_environment(), **malsync.environ(), "PYTHONIOENCODING": encoding}
+    given = {**clean_environment(), **malsync.environ_of_a_process(), "PYTHONIOENCODING": encoding}
     command = f'malsync() {{ "{sys.executable}" -m malsync "$@"; }}; {script}'
     done = subprocess.run(
         ["bash", "-c", command],

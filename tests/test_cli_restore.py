@@ -288,7 +288,7 @@ def test_a_title_that_is_on_no_list_ends_with_2(malsync: Malsync, box: Sandbox, 
 
     error = malsync.error("restore", "1", "--id", title, "--yes", exit_code=2)
 
-    assert title.replace(":", " ") in error["message"]
+    assert title in error["message"].replace("anime ", "anime:").replace("manga ", "manga:")
     assert writes(box) == {}
 
 
@@ -396,7 +396,7 @@ def test_a_reference_that_names_no_list_ends_with_2(malsync: Malsync, box: Sandb
 
 
 def test_before_the_oldest_the_oldest_is_named(malsync: Malsync, three: int) -> None:
-    assert "snapshot 1 of 2026-11-01T" in malsync.error("restore", "2026-10", exit_code=2)["hint"]
+    assert "snapshot 1 of 2026-11-01 " in malsync.error("restore", "2026-10", exit_code=2)["hint"]
 
 
 def test_the_live_list_is_as_wanted_beside_itself(malsync: Malsync, box: Sandbox) -> None:

@@ -169,7 +169,7 @@ def test_a_workflow_commits_the_lists_and_a_suspicious_one_beside_them(
 
     def day(number: int) -> list[int]:
         environment = {
-            **clean_environment(), **Malsync(tmp_path / f"home{number}", box, MALSYNC_ACCESS_TOKEN="").environ(),
+            **clean_environment(), **Malsync(tmp_path / f"home{number}", box, MALSYNC_ACCESS_TOKEN="").environ_of_a_process(),
             "MAL_USER": box.user, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }  # fmt: skip
         return [
@@ -204,7 +204,9 @@ def test_what_is_printed_runs_this_installation(malsync: Malsync) -> None:
 
     assert document["at"] == "03:05"
     assert document["files"][0]["text"].startswith("5 3 * * * ")
-    done = subprocess.run(document["command"], env={**clean_environment(), **malsync.environ()}, check=True, cwd="/")
+    done = subprocess.run(
+        document["command"], env={**clean_environment(), **malsync.environ_of_a_process()}, check=True, cwd="/"
+    )
     assert done.returncode == 0
     assert [row["source"] for row in malsync.json("snapshots")] == ["backup"]
 

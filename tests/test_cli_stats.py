@@ -164,7 +164,7 @@ def test_bars_are_as_long_as_their_numbers(kept_home: Path) -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_where_blocks_cannot_be_printed_bars_are_of_ascii(kept_home: Path, encoding: str) -> None:
     malsync = beside(kept_home)
-    environment = {**clean_environment(), **malsync.environ(), "PYTHONIOENCODING": encoding}
+    environment = {**clean_environment(), **malsync.environ_of_a_process(), "PYTHONIOENCODING": encoding}
 
     said = subprocess.check_output([sys.executable, "-m", "malsync", "stats"], env=environment).decode(encoding)
 

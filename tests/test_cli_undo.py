@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from malsync.sandbox import Sandbox, World
+from malsync.sandbox import World
+from tests.farside import Sandbox
 from tests.harness import Malsync
 from tests.writing import absent, harm, ids, interrupt, keys, lists, outcomes, small, writes
+
+pytestmark = pytest.mark.writes
 
 
 @pytest.fixture

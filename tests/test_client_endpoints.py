@@ -102,7 +102,7 @@ def plain(box: Sandbox, path: str, query: dict[str, str]) -> Any:
 def in_plain(answer: Any) -> Any:
     """What a method gave, in the form of the JSON that it came from."""
     if isinstance(answer, list) and answer and isinstance(answer[0], tuple):
-        return [({"id": id, "title": title}, list_status) for id, title, list_status in answer]
+        return [({"id": id, "title": title}, list_status) for id, title, list_status, _ in answer]
     return answer
 
 

@@ -265,6 +265,16 @@ def test_a_file_of_another_tool_covers_what_it_says() -> None:
     }
 
 
+def test_what_a_row_lacks_is_unknown_to_that_entry_alone() -> None:
+    """Kitsu writes an element only where there is a value, and On Hold with a blank (hummingbird-me/kitsu-server, row.rb)."""
+    snapshot = read("sparse-rows.xml").snapshot
+
+    assert snapshot.entries(ANIME)[1].unknown == {"tags"}
+    assert snapshot.entries(ANIME)[20].unknown == {"score", "finish_date", "tags", "comments"}
+    assert statuses("sparse-rows.xml", ANIME)[20]["status"] == "on_hold"
+    assert statuses("sparse-rows.xml", ANIME)[1]["comments"] == 'better than <most> & "fine"'
+
+
 def test_what_a_later_layout_adds_is_kept_or_named() -> None:
     reading = read("elements-of-tomorrow.xml")
 

@@ -349,7 +349,7 @@ def test_a_suspicious_snapshot_takes_no_place_from_a_good_one(tmp_path: Path) ->
         for day, suspicious in enumerate([(), (), (), ("anime: empty",)], start=1):
             made = snapshot({1: watched(day)}, {}, at=f"2026-11-0{day}T12:00:00Z")
             mirror.add(replace(made, suspicious=suspicious))
-        reasons = kept(mirror.infos(), [], Policy(last=2))
+        reasons = kept(mirror.infos(), [], Policy(last=2), LATER)
 
     assert list(reasons) == [2, 3, 4]
     assert ["last" in reasons[number] for number in (2, 3, 4)] == [True, True, False]

@@ -250,6 +250,7 @@ def test_a_newer_import_is_not_good(offline: Malsync, tmp_path: Path) -> None:
     """A file of yesterday's is dated after last week's backup, and must not become what is restored."""
     backup = snapshot({1: {"score": 1}}, {}, at="2026-11-01T12:00:00Z")
     offline.ok("mirror", "rebuild", write(tmp_path / "one.json", backup))
+    offline.time.moment = moment("2026-11-21T12:00:00Z")
     offline.ok("import", write(tmp_path / "two.json", snapshot({1: {"score": 2}}, {}, at="2026-11-20T12:00:00Z")))
 
     assert (chosen(offline, "good"), chosen(offline, "latest"), chosen(offline, "2026-11")) == (1, 1, 2)

@@ -420,7 +420,7 @@ def hanging(malsync: Malsync, step: str, when: str, nth: int, *command: str) -> 
     module, _, path = step.partition(":")
     with subprocess.Popen(
         [sys.executable, "-c", HANGING, module, path, when, str(nth), *command],
-        env={**clean_environment(), **malsync.environ()},
+        env={**clean_environment(), **malsync.environ_of_a_process()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

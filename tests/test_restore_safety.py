@@ -124,7 +124,7 @@ def test_an_undo_that_waited_while_its_run_went_on_sends_nothing(
     before = box.counts["GET"]
     with subprocess.Popen(
         terminal,
-        env={**clean_environment(), **malsync.environ()},
+        env={**clean_environment(), **malsync.environ_of_a_process()},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

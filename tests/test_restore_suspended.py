@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from malsync.sandbox import Sandbox
 from tests.catalogue import rows
+from tests.farside import Sandbox
 from tests.harness import Malsync, Result, TestTime
 from tests.signing import sign_in
 from tests.writing import harm, ids, small, writes
+
+pytestmark = pytest.mark.writes
 
 EXACT = ("restore", "1", "--mode", "exact", "--yes")
 

@@ -132,7 +132,7 @@ WRITES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
         "PATCH",
         "/anime/5114/my_list_status?fields=comments,finish_date,num_watched_episodes,status",
         "num_watched_episodes=4&status=on_hold&score=7&start_date=2020-01-02&comments=a%20%26%20b",
-        {"num_episodes_watched": 4, "status": "on_hold", "score": 7, "start_date": "2020-01-02", "comments": "a & b"},
+        {"num_episodes_watched": 4, "status": "on_hold", "score": 7, "start_date": "2020-01-02", "comments": "a &amp; b"},
     ),
     "Trackma": (
         "PATCH",

@@ -42,8 +42,9 @@ def test_patch_and_put_are_the_same_partial_update(send, method):
 
 def test_text_comes_back_as_it_was_sent(send):
     text = 'a & b = 100 %; "c"\r\n🏴‍☠️ ‮ עברית + <i>'
+    shown = "a &amp; b = 100 %; &quot;c&quot;<br />\r\n🏴‍☠️ ‮ עברית + &lt;i&gt;"
 
-    assert send("PATCH", "/anime/25835/my_list_status", {"comments": text}).json()["comments"] == text
+    assert send("PATCH", "/anime/25835/my_list_status", {"comments": text}).json()["comments"] == shown
 
 
 def test_fields_beside_a_patch_are_tolerated(send):

@@ -4,6 +4,7 @@ import gzip
 import resource
 import signal
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -285,6 +286,7 @@ def test_a_place_where_no_file_can_be_is_refused(offline: Malsync, tmp_path: Pat
 
 
 def test_an_exported_list_is_the_file_that_came_in(offline: Malsync, tmp_path: Path) -> None:
+    offline.time.moment += timedelta(days=1)
     offline.ok("mirror", "rebuild", GOLDEN)
     offline.ok("export", "latest", "--output", tmp_path / "out.json")
     offline.ok("export", "latest", "--output", tmp_path / "out.json.gz")

@@ -91,7 +91,7 @@ def test_what_a_file_does_not_say_is_named_at_import_and_in_the_plan(malsync: Ma
 
     assert imported["not_compared"] == gaps
     assert document["not_compared"] == {str(FILE): gaps}
-    assert "left as it is on MAL:" in said.stderr
+    assert "so left as it is:" in said.stderr
     assert "anime: score (2 entries), is_rewatching, start_date (1 entry)" in said.stderr
     assert "manga: the whole list" in said.stderr
 

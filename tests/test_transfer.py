@@ -1,6 +1,7 @@
 """Lists from files into the mirror: as one snapshot, or each as it was."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,7 @@ def test_a_rebuild_keeps_why_a_list_was_suspicious(offline: Malsync, tmp_path: P
         replace(snapshot({}, {}, at="2026-11-04T12:00:00Z"), suspicious=reasons),
     ]
 
+    offline.time.moment += timedelta(days=7)
     offline.ok("mirror", "rebuild", *files_of(tmp_path, *made))
 
     assert [row["suspicious"] for row in offline.json("snapshots")] == [[], list(reasons), [], list(reasons)]

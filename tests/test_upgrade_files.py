@@ -72,7 +72,8 @@ WRITERS = {
     "sandbox/statefile.py": {"sandbox-state"},
     "schedule/systemd.py": {"timer"},
     "cli/main.py": set[str](),  # last-error.txt: for people, and the next one replaces it
-    "cli/browse.py": set[str](),  # a page that leads a browser in, gone when browse ends
+    "cli/opening.py": set[str](),  # a page that leads a browser to an address, gone when it has been read
+    "drift.py": set[str](),  # how far the clock is off: the next backup finds out anew
     "browse/instance.py": set[str](),  # opens the mirror to read
     "files.py": set[str](),  # writes for the others
 }

@@ -88,7 +88,7 @@ def tell_unwritten(output: "Output", name: str, found: "Unwritten", counts: Mapp
             ]
             if words:
                 lines[medium] = ", ".join(words)
-    for heading, lines in (("Not in {}, so left as it is on MAL:", gaps), ("Kept, but never written to MAL:", others)):
+    for heading, lines in (("Not in {}, so left as it is:", gaps), ("Kept, but never written to MAL:", others)):
         if lines:
             output.note(heading.format(visible(name)))
         for medium, words_of_it in lines.items():

@@ -18,17 +18,18 @@ _NO_TAGS = "[]"
 
 
 class RowCodec:
-    """The columns of one medium's versions: a column for each field, `extra` for whatever fits in none, `unknown` and `title`.
+    """The columns of one medium's versions: one for each field, `extra` for whatever fits in none, `unknown` and `file_title`.
 
     A column is NULL when the member was absent. A member that malsync does not know, that is null, or of another type than
     its column goes to `extra` as JSON, so that the original rebuilds exactly. `unknown` holds the names of the fields that the
-    entry does not know, as JSON; NULL where it knows all that its list covers. `title` is the title in a file that was imported:
+    entry does not know, as JSON; NULL where it knows all that its list covers. `file_title` is the title in a file that was
+    imported:
     what MAL calls an id later says nothing of what the file meant.
     """
 
     def __init__(self, medium: Medium) -> None:
         self.medium = medium
-        self.columns = (*medium.names, "extra", "unknown", "title")
+        self.columns = (*medium.names, "extra", "unknown", "file_title")
         types = [_PYTHON_TYPES.get(field.kind, str) for field in medium.fields]
         self._kinds = tuple((_AS_THEY_ARE & {type(None), wanted}, wanted) for wanted in types)
         self._flags = tuple(field.name for field in medium.fields if field.kind is Kind.FLAG)
@@ -57,9 +58,9 @@ class RowCodec:
 
     def decode(self, row: Row) -> ListStatus:
         """The `list_status` that `encode` was given. Raises ValueError or TypeError for a row that it did not make."""
-        list_status: ListStatus = {name: item for name, item in zip(self.columns, row, strict=True) if item is not None}
-        for name in ("unknown", "title"):
-            list_status.pop(name, None)
+        list_status: ListStatus = {
+            name: item for name, item in zip(self.medium.names, row, strict=False) if item is not None
+        }
         for name in self._flags:
             if name in list_status:
                 list_status[name] = bool(list_status[name])
@@ -70,16 +71,15 @@ class RowCodec:
         extra = row[-3]
         if extra is None:
             return list_status
-        del list_status["extra"]
         list_status.update(orjson.loads(str(extra)))
         return list_status
 
     def entry(self, id: int, title: str, row: Row) -> Entry:
-        """The entry that `encode` was given, under a title. Raises ValueError or TypeError for a row that it did not make."""
-        names = (
-            frozenset(typed(str, name) for name in typed(list, orjson.loads(row[-1]))) if row[-1] else frozenset[str]()
-        )
-        return Entry(id, title, self.decode(row), names)
+        """The entry that `encode` was given, under its own title or else this one. Raises ValueError or TypeError for a row that
+        it did not make."""
+        unknown, own_title = row[-2:]
+        names = typed(list, orjson.loads(unknown)) if unknown else []
+        return Entry(id, own_title or title, self.decode(row), frozenset(typed(str, name) for name in names))
 
 
 def _text_of(tags: list[Json]) -> str | None:

@@ -136,7 +136,7 @@ def plain_text(db: Tables) -> None:
     """Which fields of a snapshot are HTML-encoded; which fields an entry of a file does not know, and its title there."""
     db.execute("ALTER TABLE snapshot ADD COLUMN encoded TEXT NOT NULL DEFAULT '{}'")
     for medium in MEDIA.values():
-        for column in ("unknown", "title"):
+        for column in ("unknown", "file_title"):
             db.execute(f"ALTER TABLE {medium.name}_version ADD COLUMN {column} TEXT")
         db.execute(f"DROP VIEW {medium.name}_list")
         db.execute(_list_view(medium, _readable_plain(medium)))

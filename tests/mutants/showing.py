@@ -58,11 +58,12 @@ SHOWING: tuple[Mutant, ...] = (
         "mal_reader",
     ),
     mutant(
-        "an XML file covers what some of its entries do not say",
+        "an entry of an XML file is said to know what its row does not say",
         "interchange/mal_reader.py",
-        "common = frozenset(layout.by_name).intersection(*shapes)",
-        "common = frozenset(layout.by_name)",
+        "        if not any(unknown.values()):\n",
+        "        if unknown:\n",
         "mal_reader",
+        "sparse_files",
     ),
     mutant(
         "broken XML is mended without being asked to",
