@@ -160,7 +160,12 @@ def is_stale(live: Snapshot, clock: Clock) -> bool:
 
     By the wall clock: others stand still while a machine is suspended.
     """
-    return not timedelta(0) <= clock.now() - (live.read_at or live.taken_at) <= STALE
+    return not timedelta(0) <= age_of(live, clock) <= STALE
+
+
+def age_of(live: Snapshot, clock: Clock) -> timedelta:
+    """How long ago a reading began, by this machine's time of day; negative where that was set back since."""
+    return clock.now() - (live.read_at or live.taken_at)
 
 
 def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner) -> Result:
@@ -251,16 +256,19 @@ class _Writer:
 
         Raises Stale if its entry is not as `attempt` goes by.
         """
-        for _ in range(READINGS_PER_WRITE):
-            if not is_stale(self._live, self._around.clock):
+        for readings in range(READINGS_PER_WRITE + 1):
+            age = age_of(self._live, self._around.clock)
+            # Of a reading made just now, a negative age says that the clock was set back meanwhile: it is as new as can be.
+            if timedelta(0) <= age <= STALE or (readings and age < timedelta(0)):
                 return
+            if readings == READINGS_PER_WRITE:
+                break
             self._live = self._around.read_live().judged_like(self._live)
             rest = [one.call for one in self._journal.lines(self._number) if one.is_open]
             self._around.guard(rest, self._live, "The rest was not sent.")
             if attempt is not None and attempt.moved(self._live.plain.list_status(line.call.medium, line.call.id)):
                 raise Stale
-        if is_stale(self._live, self._around.clock):
-            raise _never_fresh(line.call)
+        raise _never_fresh(line.call)
 
     def _one(self, line: "Line") -> "Line":
         """Judge one line by the last reading, and write it. Raises Stale where a later reading shows that it has moved."""

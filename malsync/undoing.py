@@ -126,8 +126,8 @@ class Trace:
             elif line.answer is None:
                 continue
             elif is_now is not None:
-                stands = is_now == was and _differ(line, is_now)
-                if _is_older(is_now, line.answer) or (stands and (is_recent or (seen and seen.list_status != was))):
+                stands = is_now == was and (is_recent or (seen is not None and seen.list_status != was))
+                if _differ(line, is_now) and (stands or _is_older(is_now, line.answer)):
                     yield key, _OLDER
             elif seen is None and (stranger := next((one for one in strangers if _may_be(*one, line)), None)):
                 medium, entry = stranger

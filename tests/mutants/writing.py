@@ -139,15 +139,15 @@ WRITING: tuple[Mutant, ...] = (
     mutant(
         "what was read long ago is written upon",
         "restore.py",
-        "            if not is_stale(self._live, self._around.clock):\n                return\n",
-        "            if self._live:\n                return\n",
+        "            if timedelta(0) <= age <= STALE or (readings and age < timedelta(0)):\n                return\n",
+        "            return\n",
         "restore_http::test_lists_that_were_read_long_ago_are_read_again_before_another_write",
     ),
     mutant(
         "a reading from the future is fresh",
         "restore.py",
-        "return not timedelta(0) <= clock.now() - (live.read_at or live.taken_at) <= STALE",
-        "return not clock.now() - (live.read_at or live.taken_at) <= STALE",
+        "return not timedelta(0) <= age_of(live, clock) <= STALE",
+        "return not age_of(live, clock) <= STALE",
         "promises::test_a_reading_is_no_ground_to_write_on_after_five_minutes_nor_before_it_was_made",
     ),
     mutant(
