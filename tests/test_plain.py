@@ -111,6 +111,17 @@ def test_line_endings_are_no_difference(ends: str) -> None:
     assert plan(other, one, "exact").calls == ()
 
 
+def test_lists_of_texts_are_compared_part_by_part() -> None:
+    assert same_text(["a\n", "b"], ["a\r\n", "b"])
+    assert not same_text(["a", "b"], ["a", "c"])
+    assert not same_text(["a", "b"], ["b", "a"])
+    assert not same_text(["a", "b"], ["a"])
+    for other in ("ab", {"a": 1, "b": 2}, None):
+        assert not same_text(["a", "b"], other)
+        assert not same_text(other, ["a", "b"])
+    assert not same_text(5, 5)  # neither is a text
+
+
 @pytest.mark.parametrize("comments", [("a & b", "<i>", "x"), ("&amp; typed", "it's"), ("tags", "two\nlines")])
 def test_a_list_of_which_only_the_encoding_changed_shows_no_change(comments: tuple[str, ...]) -> None:
     raw, encoded = with_comments(*comments), with_comments(*map(encode, comments))
