@@ -383,6 +383,10 @@ def test_each_rule_names_what_it_keeps_and_the_oldest_one() -> None:
     assert by_policy(taken, Policy(monthly=2)) == {5: ["monthly"], 1: ["oldest monthly"]}
     assert by_policy(taken, Policy(daily=4)) == {5: ["daily"], 3: ["daily"], 2: ["daily"], 1: ["daily"]}
     assert by_policy(taken, Policy(weekly=1, yearly=1)) == {5: ["weekly", "yearly"]}
+    assert by_policy({one.number: one.taken_at for one in days(13, 20, 21)}, Policy(weekly=3)) == {
+        3: ["weekly"],
+        1: ["weekly"],
+    }
     assert by_policy({}, Policy(last=1, daily=1)) == {}
 
 
