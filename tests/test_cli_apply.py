@@ -203,6 +203,20 @@ def test_a_call_that_was_taken_out_is_not_made(
     assert harmed["new"] in box.entries(box.user, "manga")
 
 
+def test_a_call_that_was_taken_out_is_not_made_by_resuming_either(
+    malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int]
+) -> None:
+    """The list that was wanted is still there, but it is the file that says what is written."""
+    edited(file, lambda document: document["calls"].remove(call(document, "update")))
+    interrupt(malsync, box, 0, "apply", file)
+
+    document = malsync.json("resume")
+
+    assert keys(document) == {("add", "anime", harmed["gone"]), ("remove", "manga", harmed["new"])}
+    assert (document["outcomes"], document["equal"]) == (outcomes(done=2), True)
+    assert box.entries(box.user, "anime")[harmed["edited"]]["score"] == 1
+
+
 def test_another_value_is_the_one_that_is_written(
     malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int]
 ) -> None:

@@ -465,7 +465,10 @@ def test_what_was_done_since_is_kept(malsync: Malsync, box: Sandbox) -> None:
     assert (after[some[0]]["score"], after[other]["comments"], after[new]["status"]) == (10, "mine", "watching")
 
 
-def test_what_somebody_else_did_while_the_run_was_under_way_is_kept(malsync: Malsync, box: Sandbox) -> None:
+@pytest.mark.parametrize("resumed", [False, True])
+def test_what_somebody_else_did_while_the_run_was_under_way_is_kept(
+    malsync: Malsync, box: Sandbox, resumed: bool
+) -> None:
     """It stands between the two readings of the run as well, and is none of its writes."""
     some = vandalize(malsync, box, 4)
     other = ids(box)[10]
@@ -475,7 +478,12 @@ def test_what_somebody_else_did_while_the_run_was_under_way_is_kept(malsync: Mal
     box.clear_faults()
     theirs = box.entries(box.user, "anime")[other]
 
-    assert keys(malsync.json("undo", "--yes")) == {("update", "anime", id) for id in some}
+    if resumed:
+        interrupt(malsync, box, 2, "undo")
+    document = malsync.json("resume") if resumed else malsync.json("undo", "--yes")
+
+    assert keys(document) == {("update", "anime", id) for id in some}
+    assert document["equal"] is True
 
     assert comments(box, some) == ["vandal"] * 4
     assert box.entries(box.user, "anime")[other] == theirs

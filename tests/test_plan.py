@@ -9,7 +9,22 @@ import pytest
 from malsync.errors import Refused
 from malsync.judging import judge
 from malsync.medium import ANIME, MANGA, MEDIA, Json, Kind, Medium
-from malsync.plan import MODES, Call, Filters, Mode, Plan, Prefer, guard_deletes, guard_wanted, is_partial, plan
+from malsync.plan import (
+    LONGEST_TEXT,
+    MODES,
+    Call,
+    Filters,
+    Mode,
+    Plan,
+    Prefer,
+    guard_deletes,
+    guard_wanted,
+    is_partial,
+    plan,
+    unsayable,
+    unwritten,
+    updated_at,
+)
 from malsync.snapshot import Covers, Snapshot
 from tests.lists import many, snapshot, watched
 
@@ -495,6 +510,20 @@ def test_a_date_that_names_no_day_is_partial(text: str | None, partial: bool) ->
     assert not is_partial(ANIME.by_name["comments"], text)
 
 
+@pytest.mark.parametrize(("text", "partial"), [("20211231", True), (2021, False), ([], False)])
+def test_a_day_without_dashes_counts_as_partial_and_what_is_no_text_does_not(text: Json, partial: bool) -> None:
+    assert is_partial(ANIME.by_name["start_date"], text) == partial
+
+
+@pytest.mark.parametrize(
+    "text", [None, 2026, ["2026-11-01T12:00:00Z"], "", "soon", "2026-11-01", "2026-11-01T12:00:00", "2026-13-01T12:00Z"]
+)
+def test_what_names_no_moment_is_no_time_of_an_update(text: Json) -> None:
+    assert updated_at({"updated_at": text}) is None
+    assert updated_at({}) is None
+    assert updated_at(None) is None
+
+
 # -- what no request can say
 
 
@@ -553,6 +582,44 @@ def test_what_no_request_can_say_is_left_and_the_rest_goes_on(name: str, cannot:
     assert (left.key, left.title, left.fields) == (("anime", 1), "Named", {name: {"from": None, "to": cannot}})
     assert left.why.startswith(f"{name}: ")
     assert why in left.why
+
+
+@pytest.mark.parametrize(
+    ("name", "to"),
+    [
+        ("score", 0),
+        ("score", 10),
+        ("score", 7.0),
+        ("num_times_rewatched", 2**53 - 1),
+        ("is_rewatching", False),
+        ("start_date", None),
+        ("comments", ""),
+        ("comments", "x" * LONGEST_TEXT),
+        ("tags", []),
+        ("tags", ["x" * (LONGEST_TEXT // 2 - 1)] * 2),
+        ("tags", ["", "one"]),
+        ("status", "completed"),
+    ],
+)
+def test_what_a_request_can_say_at_the_edge_of_each_kind(name: str, to: Json) -> None:
+    assert unsayable(ANIME, name, to) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "why"),
+    [
+        ("comments", "x" * (LONGEST_TEXT + 1), "it is too long"),
+        ("tags", ["x" * (LONGEST_TEXT // 2 - 1), "x" * (LONGEST_TEXT // 2)], "they are too long"),
+        ("score", None, "there is no value to set"),
+        ("comments", None, "there is no value to set"),
+        ("tags", None, "there is no value to set"),
+        ("status", "reading", "a status is one of watching, completed, on_hold, dropped, plan_to_watch"),
+        ("status", ["completed"], "it is no text"),
+        ("tags", ["", ""], "MAL has no empty tag"),
+    ],
+)
+def test_what_is_just_beyond_what_a_request_can_say(name: str, to: Json, why: str) -> None:
+    assert unsayable(ANIME, name, to) == why
 
 
 def test_an_entry_with_nothing_else_to_write_takes_no_call() -> None:
@@ -617,6 +684,57 @@ def test_what_the_filters_leave_out_is_not_said_to_be_left() -> None:
     assert updates(wanted, live, prefer="target").left == ()
 
 
+# -- what no plan writes
+
+FEW: Covers = {"anime": ("status", "score", "updated_at"), "manga": None}
+
+
+def left_alone(*names: str, entries: int = 2) -> dict[str, int]:
+    """Those fields of so many entries each, and every field that FEW does not cover."""
+    return dict.fromkeys((*(name for name in ANIME.names if name not in FEW["anime"]), *names), entries)  # type: ignore[operator]
+
+
+def test_a_whole_list_leaves_nothing_alone() -> None:
+    assert unwritten(FULL) == {}
+    assert unwritten(snapshot({}, {}, covers={"anime": ("status",), "manga": ("status",)})) == {}
+
+
+def test_fields_that_a_list_does_not_cover_are_counted_with_every_entry() -> None:
+    found = unwritten(snapshot(many(2), None, covers=FEW))
+
+    assert found == {"anime": left_alone(), "manga": None}
+    assert list(found["anime"] or ()) == [name for name in ANIME.names if name not in ("status", "score", "updated_at")]
+
+
+def test_fields_that_an_entry_does_not_know_and_members_that_mal_has_not_are_counted_by_entry() -> None:
+    made = snapshot(many(3) | {2: watched(1, mood="glad", zest=1), 3: watched(1, mood="")}, {})
+    anime = made.entries(ANIME)
+    gaps = {
+        1: anime[1]._replace(unknown=frozenset({"tags", "score"})),
+        3: anime[3]._replace(unknown=frozenset({"tags"})),
+    }
+    made = replace(made, lists={**made.lists, "anime": anime | gaps})
+
+    found = unwritten(made)
+
+    assert found == {"anime": {"score": 1, "tags": 2, "mood": 2, "zest": 1}}
+    assert list(found["anime"] or ()) == ["score", "tags", "mood", "zest"]
+
+
+def test_what_the_filters_leave_out_is_not_counted_as_left_alone() -> None:
+    made = snapshot(many(2) | {3: watched(status="dropped", mood="glad")}, None, covers=FEW)
+
+    def counted(**chosen: Any) -> Any:
+        return unwritten(made, Filters(**chosen))
+
+    assert counted(only="anime") == {"anime": left_alone(entries=3) | {"mood": 1}}
+    assert counted(only="manga") == {"manga": None}
+    assert counted(fields=frozenset({"tags", "score", "mood"}))["anime"] == {"tags": 3, "mood": 1}
+    assert counted(fields=frozenset({"score"})) == {"manga": None}
+    assert counted(ids=frozenset({("anime", 1), ("manga", 2)}))["anime"] == left_alone(entries=1)
+    assert counted(statuses=frozenset({"dropped"}))["anime"] == left_alone("mood", entries=1)
+
+
 # -- guards
 
 
@@ -630,6 +748,22 @@ def deleting(number: int, of: int = 100) -> tuple[Plan, Snapshot]:
 def test_ten_deletes_are_free() -> None:
     guard_deletes(*deleting(0), None)
     guard_deletes(*deleting(10), None)
+
+
+def test_the_refusal_of_deletes_says_what_was_sent_and_what_allows_them() -> None:
+    both = snapshot({1: watched(1)}, {1: read(1)})
+
+    with pytest.raises(Refused) as one:
+        guard_deletes(*deleting(12), None)
+    with pytest.raises(Refused) as other:
+        guard_deletes(plan(EMPTY, both, "exact"), both, None, "Nothing was written to the file.")
+
+    assert one.value.message == "This would delete 12 entries. Nothing was sent."
+    assert one.value.hint.endswith("--max-deletes 12")
+    assert other.value.message == (
+        "This would delete every entry of the anime and the manga list. Nothing was written to the file."
+    )
+    assert other.value.hint.endswith("--max-deletes 2")
 
 
 @pytest.mark.parametrize("allowed", [None, 0, 1, 10])
@@ -735,6 +869,13 @@ def test_an_empty_wanted_list_is_refused_with_exact() -> None:
 def test_one_empty_list_is_refused_with_exact_where_the_live_one_has_entries() -> None:
     with pytest.raises(Refused, match="Snapshot 3 holds no manga at all"):
         guarded(NO_MANGA, FULL)
+
+
+def test_the_refusal_names_the_lists_that_would_be_lost_alone() -> None:
+    with pytest.raises(Refused) as refused:
+        guarded(EMPTY, snapshot({}, {1: read()}))
+
+    assert refused.value.message == "Snapshot 3 holds no manga at all. Nothing was sent."
 
 
 def test_who_has_no_manga_at_all_may_restore_exactly() -> None:

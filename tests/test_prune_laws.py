@@ -20,10 +20,10 @@ from malsync.diff import OPS, count, diff
 from malsync.medium import MEDIA
 from malsync.mirror import FILE_NAME, Info, Mirror, Run
 from malsync.mirror.journal import RUN_STATES
-from malsync.prune import Policy, kept
+from malsync.prune import Policy, always, by_policy, kept
 from malsync.render import diff_document, list_document
 from malsync.snapshot import Covers, Snapshot, Source, User
-from tests.lists import MIKA, ORIGIN, THEO, snapshot, titles, watched
+from tests.lists import MIKA, ORIGIN, THEO, moment, snapshot, titles, watched
 
 PUBLIC = User(ORIGIN, None, "yuki")
 MONTH = datetime(2026, 10, 28, 12, tzinfo=UTC)
@@ -353,3 +353,183 @@ def test_a_suspicious_snapshot_takes_no_place_from_a_good_one(tmp_path: Path) ->
 
     assert list(reasons) == [2, 3, 4]
     assert ["last" in reasons[number] for number in (2, 3, 4)] == [True, True, False]
+
+
+# -- the reasons, by example
+
+
+def info(number: int, at: str, user: User = MIKA, source: Source = "backup", **more: Any) -> Info:
+    """What the mirror says of a snapshot of both lists; `anime` and `manga` may be left out of them by name."""
+    covers: Covers = {name: medium.names if more.pop(name, True) else None for name, medium in MEDIA.items()}
+    given: dict[str, Any] = {"suspicious": (), "note": "", "digest": f"sha256:{number}", "encoded": {}} | more
+    return Info(number, 1, user, moment(at), source, covers=covers, counts={}, changes={}, **given)
+
+
+def run(number: int, before: int | None, after: int | None, user: User = MIKA, **more: Any) -> Run:
+    """A finished run."""
+    given: dict[str, Any] = {"head": {}, "undoes": None, "state": "finished"} | more
+    return Run(number, user, "default", "restore", before=before, after=after, started_at=MONTH, ended_at=None, **given)
+
+
+def days(*numbers: int, first: int = 1) -> list[Info]:
+    """A backup of each of these days of October, numbered from `first`."""
+    return [info(number, f"2026-10-{day:02}T12:00:00Z") for number, day in enumerate(numbers, first)]
+
+
+def test_each_rule_names_what_it_keeps_and_the_oldest_one() -> None:
+    taken = {one.number: one.taken_at for one in days(1, 2, 20, 21, 21)}
+
+    assert by_policy(taken, Policy(last=1, daily=2)) == {5: ["last", "daily"], 3: ["daily"]}
+    assert by_policy(taken, Policy(monthly=2)) == {5: ["monthly"], 1: ["oldest monthly"]}
+    assert by_policy(taken, Policy(daily=4)) == {5: ["daily"], 3: ["daily"], 2: ["daily"], 1: ["daily"]}
+    assert by_policy(taken, Policy(weekly=1, yearly=1)) == {5: ["weekly", "yearly"]}
+    assert by_policy({one.number: one.taken_at for one in days(13, 20, 21)}, Policy(weekly=3)) == {
+        3: ["weekly"],
+        1: ["weekly"],
+    }
+    assert by_policy({}, Policy(last=1, daily=1)) == {}
+
+
+def test_of_two_of_one_time_the_one_stored_last_is_the_newer() -> None:
+    taken = dict.fromkeys((2, 1, 3), MONTH)
+
+    assert by_policy(taken, Policy(last=2)) == {3: ["last"], 2: ["last"]}
+
+
+def test_a_note_is_a_reason_only_where_that_was_asked_for() -> None:
+    infos = [info(1, "2026-10-01T12:00:00Z", note="mine"), *days(2, 3, first=2)]
+
+    assert kept(infos, [], Policy(last=1, noted=True), LATER)[1] == ["note"]
+    assert list(kept(infos, [], Policy(last=1), LATER)) == [3]
+
+
+def test_the_newest_of_a_user_is_kept_with_every_reason() -> None:
+    infos = [*days(1, 2), info(3, "2026-10-03T12:00:00Z", source="import"), *days(4, first=4)]
+
+    reasons = kept(infos, [], Policy(last=1), LATER)
+
+    assert reasons == {
+        3: ["last"],  # imports are thinned out for themselves
+        4: ["last", "newest good", "newest backup"],
+    }
+
+
+def test_where_nothing_good_is_there_the_newest_is_kept() -> None:
+    infos = [info(number, f"2026-10-0{number}T12:00:00Z", source="import") for number in (1, 2, 3)]
+
+    assert always(infos, []) == {3: ["newest", "the next backup is judged by it"]}
+
+
+def test_what_the_next_backup_is_judged_by_is_kept_list_by_list() -> None:
+    infos = [
+        *days(1),
+        info(2, "2026-10-02T12:00:00Z", anime=False),
+        info(3, "2026-10-03T12:00:00Z", manga=False),
+        info(4, "2026-10-04T12:00:00Z", anime=False, manga=False),
+    ]
+
+    assert always(infos, []) == {
+        4: ["newest good", "newest backup"],
+        3: ["the next backup is judged by it"],
+        2: ["the next backup is judged by it"],
+    }
+
+
+def test_a_suspicious_one_is_kept_with_those_that_it_was_judged_by() -> None:
+    infos = [
+        *days(1, 2),
+        info(3, "2026-10-03T12:00:00Z", anime=False),
+        info(4, "2026-10-04T12:00:00Z", suspicious=("anime: empty",)),
+        *days(5, 6, first=5),
+    ]
+
+    assert always(infos, []) == {
+        2: ["good before a suspicious one"],
+        3: ["good before a suspicious one"],
+        4: ["suspicious"],
+        6: ["newest good", "newest backup"],
+    }
+
+
+def test_what_was_stored_before_a_suspicious_one_is_its_measure_whatever_its_time() -> None:
+    """A clock was wrong once: number 2 was judged by number 1, and is older than it by its time."""
+    infos = [
+        info(1, "2026-10-09T12:00:00Z"),
+        info(2, "2026-10-02T12:00:00Z", suspicious=("anime: empty",)),
+        info(3, "2026-10-01T12:00:00Z"),
+        info(4, "2026-10-10T12:00:00Z"),
+    ]
+
+    reasons = always(infos, [])
+
+    assert reasons[1] == ["good before a suspicious one"]
+    assert reasons[3] == ["good before a suspicious one"]
+
+
+def test_what_is_dated_in_the_future_is_kept_and_takes_no_place() -> None:
+    infos = [*days(1, 2), info(3, "2030-01-01T12:00:00Z", note="mine")]
+
+    reasons = kept(infos, [], Policy(last=1, noted=True), MONTH)
+
+    assert reasons == {2: ["last", "newest good", "newest backup"], 3: ["dated in the future"]}
+
+
+def test_the_lists_around_the_newest_run_of_each_user_are_kept() -> None:
+    infos = [*days(1, 2, 3, 4), *(replace(one, user=THEO) for one in days(1, 2, 3, first=5))]
+    runs = [run(3, 5, 6, THEO), run(2, 2, 3), run(1, 1, 2)]
+
+    assert always(infos, runs) == {
+        2: ["run 2, the newest"],
+        3: ["run 2, the newest"],
+        4: ["newest good", "newest backup"],
+        5: ["run 3, the newest"],
+        6: ["run 3, the newest"],
+        7: ["newest good", "newest backup"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("head", "needed"),
+    [
+        ({"lists": {"wanted": {"snapshot": 2}}}, {2, 5}),
+        ({"lists": {"good": {"snapshot": 1}, "bad": {"snapshot": 3}}}, {1, 3, 5}),
+        ({"lists": {"wanted": {"reference": "a.json"}}}, {5}),
+        ({"lists": {"wanted": {"snapshot": "2"}}}, {5}),
+        ({"lists": {"wanted": "2", "good": {"snapshot": 3}}}, {3, 5}),
+        ({"lists": ["wanted"]}, {5}),
+        ({}, {5}),
+    ],
+)
+def test_an_unfinished_run_keeps_the_lists_that_it_was_planned_from(head: dict[str, Any], needed: set[int]) -> None:
+    reasons = always(days(*range(1, 8)), [run(1, 5, None, head=head, state="unfinished")])
+
+    assert {number for number, words in reasons.items() if "run 1 is unfinished" in words} == needed
+
+
+def test_an_unfinished_undo_keeps_the_lists_around_the_run_that_it_undoes() -> None:
+    runs = [run(1, 1, 2), run(2, 3, 4), run(3, 5, None, undoes=1, state="unfinished")]
+
+    reasons = always(days(*range(1, 8)), runs)
+
+    assert reasons == {number: ["run 3 is unfinished"] for number in (1, 2, 5)} | {7: ["newest good", "newest backup"]}
+    assert always(days(1, 2), [run(3, 1, None, undoes=9, state="unfinished")])[1] == ["run 3 is unfinished"]
+
+
+def test_both_lists_around_a_run_stay_where_one_does() -> None:
+    """Runs hang together: the list after one is the list before the next."""
+    infos = [info(number, f"2026-10-0{number}T12:00:00Z", source="after-run") for number in range(1, 7)]
+    runs = [run(1, 1, 2), run(2, 2, 3), run(3, 3, 4), run(4, 6, None), run(5, None, 9)]
+
+    reasons = kept([*infos, *days(8, first=8)], runs, Policy(yearly=1), LATER)
+
+    assert reasons == {
+        6: ["yearly"],
+        8: ["yearly", "newest good", "newest backup"],
+    }
+    noted = [replace(one, note="mine") if one.number == 4 else one for one in infos]
+    assert kept([*noted, *days(8, first=8)], runs, Policy(yearly=1, noted=True), LATER) == reasons | {
+        1: ["to undo run 1"],
+        2: ["to undo run 2"],
+        3: ["to undo run 3"],
+        4: ["note"],
+    }

@@ -1,21 +1,25 @@
 """The guard of backups, at the edge of every threshold."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 
-from malsync.backup import measure
+from malsync.backup import is_good, measure, store
+from malsync.errors import UsageError
 from malsync.interchange import snapshot_file
+from malsync.interchange.shelf import Latest
 from malsync.medium import ANIME, MEDIA
 from malsync.mirror import Mirror
 from malsync.sandbox import Sandbox
 from malsync.snapshot import Snapshot, Source
 from malsync.suspicion import suspicious
 from tests.harness import Malsync
-from tests.lists import MIKA, many, snapshot, watched, write
+from tests.lists import MIKA, THEO, many, snapshot, watched, write
 from tests.strategies import snapshots
 
 
@@ -168,6 +172,103 @@ def test_an_import_of_one_list_does_not_blind_the_guard_to_the_other(
 
     assert document["suspicious"] == ["manga: the list is empty, and had 90 entries"]
     assert malsync.json("show", "good")["from"]["counts"]["manga"] == 90
+
+
+# -- what is stored, with its doubts
+
+
+def stored(mirror: Mirror, shelf: Latest, made: Snapshot, *, accept: bool = False) -> tuple[str, ...]:
+    """Why the snapshot is suspicious, once the mirror has it."""
+    backup = store(mirror, shelf, made, accept=accept)
+    assert backup.info.suspicious == backup.snapshot.suspicious == mirror.load(backup.info.number).suspicious
+    assert backup.info.suspicious or shelf.last(made.user) is not None
+    return backup.info.suspicious
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Latest:
+    return Latest(tmp_path / "latest")
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[Mirror]:
+    with Mirror.open(tmp_path / "mirror.db", write=True) as opened:
+        yield opened
+
+
+GONE = ("anime: the list is empty, and had 9 entries",)
+
+
+def test_what_was_found_when_it_was_read_is_told_before_what_the_last_list_shows(mirror: Mirror, shelf: Latest) -> None:
+    stored(mirror, shelf, snapshot(many(9), {}))
+
+    assert stored(mirror, shelf, replace(snapshot({}, {}, at=LATER[0]), suspicious=("odd",))) == ("odd", *GONE)
+
+
+def test_what_is_accepted_has_no_doubts_and_is_the_next_measure(mirror: Mirror, shelf: Latest) -> None:
+    stored(mirror, shelf, snapshot(many(9), {}))
+
+    assert stored(mirror, shelf, replace(snapshot({}, {}, at=LATER[0]), suspicious=("odd",)), accept=True) == ()
+    assert stored(mirror, shelf, snapshot({}, {1: {"status": "reading"}}, at=LATER[1])) == ()
+
+
+def test_each_list_is_judged_beside_its_own_measure(mirror: Mirror, shelf: Latest) -> None:
+    reading = {id: {"status": "reading"} for id in range(1, 7)}
+    for made in (snapshot(many(9), None), snapshot(None, reading, at=LATER[0])):
+        stored(mirror, shelf, made)
+
+    assert stored(mirror, shelf, snapshot({}, {}, at=LATER[1])) == (
+        *GONE,
+        "manga: the list is empty, and had 6 entries",
+    )
+
+
+def test_where_the_mirror_knows_no_list_the_file_beside_it_is_the_measure(mirror: Mirror, shelf: Latest) -> None:
+    shelf.put(snapshot(many(9), {}))
+
+    assert stored(mirror, shelf, snapshot({}, {}, at=LATER[0])) == GONE
+
+
+def test_a_first_list_of_a_user_is_not_suspicious(mirror: Mirror, shelf: Latest) -> None:
+    stored(mirror, shelf, snapshot(many(9), {}, user=THEO))
+
+    assert stored(mirror, shelf, snapshot({}, {})) == ()
+
+
+def test_a_list_that_went_back_to_what_was_good_is_not_suspicious(mirror: Mirror, shelf: Latest) -> None:
+    stored(mirror, shelf, snapshot(many(9), {}))
+    assert stored(mirror, shelf, snapshot({}, {}, at=LATER[0])) == GONE
+    assert stored(mirror, shelf, snapshot(many(9), {}, at=LATER[1])) == ()
+
+
+def test_a_file_that_cannot_be_written_costs_no_snapshot(mirror: Mirror, shelf: Latest) -> None:
+    stored(mirror, shelf, snapshot(many(9), {}))
+    shelf.folder.rename(shelf.folder.with_name("elsewhere"))
+    shelf.folder.write_text("a file in place of the folder")
+
+    with pytest.raises(UsageError, match="Snapshot 2 is stored in the mirror, but "):
+        store(mirror, shelf, snapshot(many(8), {}, at=LATER[0]), accept=False)
+
+    assert mirror.load(2).counts == {"anime": 8, "manga": 0}
+
+
+@pytest.mark.parametrize("private", MEDIA)
+def test_a_private_list_is_named_as_left_out(mirror: Mirror, shelf: Latest, private: str) -> None:
+    lists = {"anime": many(2), "manga": {1: {"status": "reading"}}} | {private: None}
+
+    assert store(mirror, shelf, snapshot(**lists), accept=False).warnings == [
+        f"The {private} list of mika is private: left out."
+    ]
+    assert store(mirror, shelf, snapshot({}, {}, user=THEO), accept=False).warnings == []
+
+
+@pytest.mark.parametrize("source", get_args(Source))
+def test_good_is_a_backup_that_is_not_suspicious(mirror: Mirror, source: Source) -> None:
+    info = mirror.add(snapshot(many(2), {}, source=source))
+    doubted = mirror.add(replace(snapshot(many(3), {}, source=source, at=LATER[0]), suspicious=GONE))
+
+    assert is_good(info) == (source in ("backup", "public"))
+    assert not is_good(doubted)
 
 
 # -- what a list is judged by
