@@ -35,7 +35,7 @@ def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -
 
     It may have been found suspicious when it was read; here it is judged beside the last good one.
     """
-    snapshot = mirror.journal.informed(snapshot)
+    snapshot = judged(mirror, snapshot)
     reasons = () if accept else (*snapshot.suspicious, *doubts(mirror, shelf, snapshot))
     snapshot = replace(snapshot, suspicious=reasons)
     info = mirror.add(snapshot)
@@ -52,6 +52,17 @@ def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -
 def stored_all_the_same(info: "Info", error: UsageError) -> UsageError:
     """The error for a file beside the mirror that could not be written."""
     return UsageError(f"Snapshot {info.number} is stored in the mirror, but {error.message}", error.hint)
+
+
+def judged(mirror: "Mirror", live: Snapshot) -> Snapshot:
+    """`live`, which was read from MAL, with its texts judged by what malsync wrote into it and like the newest stored list."""
+    live = mirror.journal.informed(live)
+    if any(live.encoded.values()):
+        stored = [info for info in mirror.infos(live.user) if info.source != "import"]
+        newest = max(stored, key=lambda info: info.number, default=None)
+        if newest and any(set(fields) - set(newest.encoded.get(name, ())) for name, fields in live.encoded.items()):
+            return live.judged_like(mirror.load(newest.number))
+    return live
 
 
 def doubts(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot) -> list[str]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from malsync.attempt import Attempt, Stale, is_gone, why_kept
-from malsync.backup import Shelf, doubts
+from malsync.backup import Shelf, doubts, judged
 from malsync.clock import Clock
 from malsync.errors import (
     ApiError,
@@ -82,7 +82,7 @@ class Surroundings:
 
     def read_live(self) -> Snapshot:
         """Both live lists, judged with what malsync wrote into them before."""
-        return self.mirror.journal.informed(self.read())
+        return judged(self.mirror, self.read())
 
     def rounded(self, call: Call) -> Call:
         """The call with its dates rounded, where that was said only when the run was gone on with."""
@@ -112,7 +112,7 @@ def keep(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "Inf
 
     It is judged like any backup: a list that somebody has emptied must not become what `good` means because it was read.
     """
-    snapshot = replace(mirror.journal.informed(live).known_as(source), suspicious=())
+    snapshot = replace(judged(mirror, live).known_as(source), suspicious=())
     return mirror.add(replace(snapshot, suspicious=tuple(doubts(mirror, shelf, snapshot))))
 
 

@@ -90,8 +90,8 @@ class Trace:
         """The entry as the run left it; where its answer and the list after it differ, whichever of them is there now."""
         call = line.call
         was, seen, is_now = (_entry(one, call) for one in (self.before, self.after, live))
-        if line.answer is None and line.http is not None and 400 <= line.http < 500:
-            return was  # it was refused
+        if _is_refused(line) and (is_now is None or not _shows(is_now.list_status, call)):
+            return was
         if call.op == "remove":
             is_gone = is_now is None or (self.after is not None and seen is None)
             return None if line.http == 200 or is_gone else was
@@ -126,8 +126,8 @@ class Trace:
             elif line.answer is None:
                 continue
             elif is_now is not None:
-                stands = is_now == was and (is_recent or (seen is not None and seen.list_status != was))
-                if _differ(line, is_now) and (stands or _is_older(is_now, line.answer)):
+                is_doubtful = is_recent or (seen is not None and seen.list_status != was)
+                if is_doubtful and _differ(line, is_now) and (is_now == was or _is_older(is_now, line.answer)):
                     yield key, _OLDER
             elif seen is None and (stranger := next((one for one in strangers if _may_be(*one, line)), None)):
                 medium, entry = stranger
@@ -161,6 +161,11 @@ def _place(line: "Line") -> tuple[Any, int]:
 
 def _entry(lists: Snapshot | None, call: Call) -> Entry | None:
     return None if lists is None else lists.entries(call.medium).get(call.id)
+
+
+def _is_refused(line: "Line") -> bool:
+    """Whether MAL refused the write, as far as its last answer says: one that was lost before may have been another."""
+    return line.answer is None and line.http is not None and 400 <= line.http < 500 and line.state != "done"
 
 
 def _options(field: Field, answer: ListStatus, sent: Entry, seen: Entry | None) -> list[Json]:

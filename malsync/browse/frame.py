@@ -32,7 +32,8 @@ _USERS = """
 _NEWEST = """
     SELECT snapshot.* FROM series JOIN snapshot ON snapshot.series = series.id
     WHERE series.user = :user AND snapshot.{0} IS NOT NULL
-    ORDER BY series.kind = 'import', taken_at DESC, snapshot.id DESC LIMIT 1
+    ORDER BY series.kind = 'import', taken_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 minute'), taken_at DESC,
+        snapshot.id DESC LIMIT 1
 """
 _THEIRS = """
     SELECT snapshot.* FROM snapshot JOIN series ON series.id = snapshot.series

@@ -182,7 +182,8 @@ WHERE snapshot.source IN ('backup', 'before-run')
         AND (snapshot.updated + snapshot.removed) * 10 > coalesce(before.anime, 0) + coalesce(before.manga, 0)))"""
 
 HERE = """snapshot.id = coalesce(nullif(:snapshot, ''),
-    (SELECT id FROM snapshot WHERE {medium} IS NOT NULL ORDER BY taken_at DESC, id DESC LIMIT 1))"""
+    (SELECT id FROM snapshot WHERE {medium} IS NOT NULL ORDER BY taken_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 minute'),
+        taken_at DESC, id DESC LIMIT 1))"""
 
 
 def joins(medium: Medium) -> str:

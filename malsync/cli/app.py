@@ -402,6 +402,7 @@ class App:
             )
 
     def _live(self, who: str | None, mirror: "Mirror") -> "Snapshot":
+        from malsync.backup import judged
         from malsync.reading import read_snapshot
 
         account = self._account_of_live(who, mirror)
@@ -414,7 +415,7 @@ class App:
             self._check_live(account, user)
         with self.output.reading() as progress:
             live = read_snapshot(client, user, "public" if public else "backup", self.world.clock, progress)
-        return mirror.journal.informed(live)
+        return judged(mirror, live)
 
     def _account_of_live(self, who: str | None, mirror: "Mirror") -> str | None:
         if who is None or who in self.accounts.all():

@@ -36,7 +36,9 @@ class Job:
         self.flags = flags
         self.lists: dict[str, Chosen] = {}
         self.titles: dict[str, Titles] = {}
-        """By the file or the import that they are in: titles compared with MAL's."""
+        """By the file or the import that they are in: titles compared with MAL's, as far as the filters let them pass."""
+        self.all_titles: dict[str, Titles] = {}
+        """The same, of the whole list."""
         self.unwritten: dict[str, Unwritten] = {}
         """By the list that was named: what no plan for it writes."""
         self.interruption = Interruption(app.world.clock, app.world.unfinished)
@@ -100,7 +102,9 @@ class Job:
 
     def live(self) -> Snapshot:
         """Both live lists, read now, with what the journal knows of their texts."""
-        return self.mirror.journal.informed(self.read())
+        from malsync.backup import judged
+
+        return judged(self.mirror, self.read())
 
     def known(self, live: Snapshot, keys: "Collection[Key]") -> "Known":
         """What the live list and the catalogue know of these titles."""

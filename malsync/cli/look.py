@@ -126,8 +126,12 @@ def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], ex
     for change in changes:
         app.output.changes(change_lines(change))
     _uncovered(app, before, after, only)
+    is_whole = not _gaps(app, (before, after), only, fields)
     # MAL sets updated_at itself, so it differs after any write and is no difference of the list.
-    app.output.say(summary(count(changes)) if changes else "No difference.", even_if_quiet=bool(changes))
+    app.output.say(
+        summary(count(changes)) if changes else f"No difference{'' if is_whole else ' in what was compared'}.",
+        even_if_quiet=bool(changes),
+    )
     return Exit.DIFFERENT if exit_code and changes else Exit.OK
 
 
@@ -151,6 +155,20 @@ def _check_comparable(before: "Chosen", after: "Chosen", only: str | None) -> No
         f"{before.reference} and {after.reference} have no {what} to compare.",
         "Name snapshots that hold the same list.",
     )
+
+
+def _gaps(app: App, lists: "Iterable[Chosen]", only: str | None, fields: Iterable[str]) -> bool:
+    """Name the fields that were not compared, because one of the lists does not know them. Whether there are any."""
+    from malsync.cli.telling import unknown_fields
+    from malsync.plan import Filters, unwritten
+
+    found = False
+    for one in lists:
+        gaps = unwritten(one.snapshot, Filters(only, fields=frozenset(fields)))
+        for medium, words in unknown_fields(gaps, one.snapshot.counts).items():
+            found = True
+            app.output.note(f"Not compared, because {one.reference} does not know it: {medium}: {words}")
+    return found
 
 
 def _uncovered(app: App, before: "Chosen", after: "Chosen", only: str | None) -> None:

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from types import FrameType
 
 import click
@@ -21,7 +22,7 @@ from malsync.cli.app import App
 from malsync.cli.options import LazyGroup, home_named
 from malsync.cli.output import Output, has_colour, writing
 from malsync.cli.world import SECRET_VARIABLES, World
-from malsync.errors import Cancelled, Exit, MalsyncError
+from malsync.errors import Cancelled, Exit, MalsyncError, UsageError
 
 _SECRETS = re.compile(
     r"(?i)(bearer\s+|(?:access_token|refresh_token|client_secret|code_verifier|code|state)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,}]+"
@@ -115,6 +116,7 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
         return answer(cli, instruction, world)
     output = Output(json="--json" in arguments, quiet=True, verbose=False, colour=has_colour(world))
     try:
+        _check_time_zone()
         with world.unfinished:
             code = cli.main(list(arguments), prog_name="malsync", standalone_mode=False, obj=world)
         with writing():
@@ -245,6 +247,17 @@ def _unforeseen(output: Output, world: World, arguments: Sequence[str], error: E
     if what := _exhausted(error):
         return _failed(output, Exit.USAGE, f"malsync ran out of {what}.", _LIMITS)
     return _bug(output, world, arguments, error)
+
+
+def _check_time_zone() -> None:
+    """Raise UsageError where this machine's time zone is none that a time can be shown in."""
+    try:
+        datetime.now(UTC).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            "The time zone of this machine is more than 24 hours from UTC.",
+            "Set TZ to a real one, such as TZ=Europe/Berlin.",
+        ) from error
 
 
 def _exhausted(error: BaseException) -> str:

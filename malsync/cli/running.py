@@ -41,6 +41,8 @@ def carry(job: Job, intent: "Intent") -> int:
     """Plan by the lists that were chosen, then all the rest."""
     live = job.live()
     chosen = {role: job.lists[role].snapshot for role in intent.needs}
+    for one in chosen.values():
+        live = live.judged_like(one)
     _check_ids(intent, [*chosen.values(), live])
     lists = {role: one.document for role, one in job.lists.items()}
     known = job.known(live, {key for one in chosen.values() for key in one.keys})
@@ -271,6 +273,7 @@ def _compare_titles(job: Job, intent: "Intent", live: Snapshot, known: "Known") 
     for chosen in job.lists.values():
         if is_path(chosen.reference) or chosen.snapshot.source == "import":
             job.titles[chosen.reference] = known.compare(meant(chosen.snapshot, live, intent.filters))
+            job.all_titles[chosen.reference] = known.compare(meant(chosen.snapshot, live))
 
 
 def _name_unwritten(job: Job, intent: "Intent") -> None:
@@ -286,7 +289,8 @@ def _guard_titles(job: Job, intent: "Intent") -> None:
     from malsync.known import guard_titles
 
     marks = {chosen.reference: chosen.snapshot.suspicious for chosen in job.lists.values()}
-    for name, titles in job.titles.items():
+    # The ids of a whole file are another site's or not, whichever of them are meant.
+    for name, titles in (job.titles | job.all_titles).items():
         guard_titles(name, titles, marked=marks.get(name, ()), force=intent.force)
 
 

@@ -77,22 +77,30 @@ def tell_titles(output: "Output", name: str, titles: "Titles") -> None:
 def tell_unwritten(output: "Output", name: str, found: "Unwritten", counts: Mapping[str, int | None]) -> None:
     """What is never written to MAL of the list `name`, which has `counts` entries: unknown fields, and members of others."""
     gaps = {medium: "the whole list" for medium, fields in found.items() if fields is None}
-    others: dict[str, str] = {}
-    for medium, fields in found.items():
-        known = MEDIA[medium].by_name
-        for lines, of_mal in ((gaps, True), (others, False)):
-            words = [
-                visible(one) if number == counts[medium] else f"{visible(one)} ({many(number, 'entry', 'entries')})"
-                for one, number in (fields or {}).items()
-                if (one in known) is of_mal
-            ]
-            if words:
-                lines[medium] = ", ".join(words)
-    for heading, lines in (("Not in {}, so left as it is:", gaps), ("Kept, but never written to MAL:", others)):
+    gaps |= unknown_fields(found, counts)
+    others = unknown_fields(found, counts, of_mal=False)
+    for heading, lines in (
+        ("Not in {}, so left as it is: {}", gaps),
+        ("Kept from {}, but never written to MAL: {}", others),
+    ):
         if lines:
-            output.note(heading.format(visible(name)))
-        for medium, words_of_it in lines.items():
-            output.note(f"  {medium}: {words_of_it}")
+            output.note(
+                heading.format(visible(name), "; ".join(f"{medium}: {words}" for medium, words in lines.items()))
+            )
+
+
+def unknown_fields(found: "Unwritten", counts: Mapping[str, int | None], *, of_mal: bool = True) -> dict[str, str]:
+    """By medium, the fields of `found` that MAL has, or the members that it has not, each with the number of entries."""
+    lines = {}
+    for medium, fields in found.items():
+        words = [
+            visible(one) if number == counts[medium] else f"{visible(one)} ({many(number, 'entry', 'entries')})"
+            for one, number in (fields or {}).items()
+            if (one in MEDIA[medium].by_name) is of_mal
+        ]
+        if words:
+            lines[medium] = ", ".join(words)
+    return lines
 
 
 def title_documents(found: "Mapping[str, Titles]") -> list[dict[str, Any]]:
