@@ -317,6 +317,7 @@ def test_a_restore_puts_right_too(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("restore", "1", "--yes")
 
     assert recommended(malsync, 1, 2) == set()
+    assert recommended(malsync, 3, 4) == set()  # the run itself
 
 
 def test_each_users_changes_are_measured_by_their_own_lists(malsync: Malsync, box: Sandbox) -> None:

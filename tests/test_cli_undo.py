@@ -245,3 +245,36 @@ def test_what_mal_took_of_an_entry_before_it_refused_the_rest_is_undone(malsync:
     document = malsync.json("undo", "--yes")
 
     assert (lists(box), document["equal"]) == (found, True)
+
+
+@pytest.mark.parametrize("op", ["add", "update"])
+@pytest.mark.parametrize("second", ["gone", "bad_request", "invalid_content"])
+def test_a_write_that_was_lost_and_then_refused_is_undone(malsync: Malsync, box: Sandbox, op: str, second: str) -> None:
+    """MAL took the first request, its answer did not come, and it refused the second one."""
+    malsync.ok("backup")
+    one = ids(box)[0]
+    if op == "add":
+        box.remove(box.user, "anime", one)
+    else:
+        box.edit(box.user, "anime", one, score=1)
+    before = lists(box)
+    box.add_faults(f"504:method=PATCH,done=yes,nth=1;{second}:method=PATCH,nth=2")
+    malsync.ok("restore", "1", "--yes")
+    box.clear_faults()
+
+    assert lists(box) != before
+    assert malsync.json("undo", "--yes")["equal"] is True
+    assert lists(box) == before
+
+
+def test_a_write_that_mal_answered_and_never_stored_is_nothing_to_undo_later(malsync: Malsync, box: Sandbox) -> None:
+    malsync.ok("backup")
+    box.edit(box.user, "anime", ids(box)[0], score=1)
+    before = lists(box)
+    box.add_faults("unstored:method=PATCH")
+    malsync.ok("restore", "1", "--yes", exit_code=5)
+    box.clear_faults()
+    malsync.time.moment += timedelta(days=3)
+
+    assert malsync.json("undo", "--yes")["equal"] is True
+    assert lists(box) == before

@@ -208,3 +208,14 @@ def test_a_limit_on_memory_is_named_as_one(offline: Malsync) -> None:
     assert code == 2, err
     assert "malsync ran out of memory" in err
     assert "ulimit -a" in err
+
+
+@pytest.mark.parametrize("zone", ["XXX+24", "XXX-25", "XXX+30"])
+@pytest.mark.parametrize("command", [("backup",), ("snapshots",), ("show", "yesterday"), ("doctor",)])
+def test_a_time_zone_beyond_a_day_is_an_error_in_words(malsync: Malsync, command: tuple[str, ...], zone: str) -> None:
+    process = malsync.process(*command, env={"TZ": zone})
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 2
+    assert "more than 24 hours from UTC" in err
+    assert malsync.json("snapshots") == []

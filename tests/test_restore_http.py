@@ -1215,3 +1215,32 @@ def test_an_entry_that_is_removed_under_an_update_is_not_made_of_a_few_fields_un
         assert not document["equal"]
         assert run(malsync, "restore", "latest", "--yes")["equal"]
         assert shown(holds(box_of(malsync))) == shown(wanted)
+
+
+@pytest.mark.parametrize(("field", "stays"), [("tags", ["R&amp;B"]), ("comments", "&lt;3")])
+@pytest.mark.parametrize("way", ["restore", "apply", "revert"])
+def test_a_list_that_lost_its_only_bare_text_is_read_alike_by_plan_and_writer(field: str, stays: Any, way: str) -> None:
+    """Nothing is encoded, which one text alone showed; somebody has put an entity into it since."""
+    keys, bare = [("anime", 1), ("anime", 2)], "x<y" if field == "comments" else ["x<y"]
+    wanted = {key: as_status(key, {field: text}) for key, text in zip(keys, (bare, stays), strict=True)}
+    live = wanted | {keys[0]: as_status(keys[0], {field: "x&lt;y" if field == "comments" else ["x&lt;y"]})}
+    with beside(wanted, SITE_TITLES, settings={"comment_entities": "raw"}) as malsync:
+        box = box_of(malsync)
+        malsync.ok("backup")
+        put(box.world, live)
+        file = malsync.home.parent / "plan.json"
+        if way == "apply":
+            malsync.ok("restore", "1", "--plan", file)
+        if way == "revert":
+            malsync.ok("backup")
+        words = {
+            "restore": ["restore", "1", "--yes"],
+            "apply": ["apply", str(file)],
+            "revert": ["revert", "1", "2", "--yes"],
+        }
+        log = Log(box)
+
+        document = run(malsync, *words[way])
+
+        assert (document["equal"], len(log.writes)) == (True, 1)
+        assert shown(holds(box)) == shown(wanted)

@@ -105,3 +105,14 @@ def test_lists_match_only_in_what_was_compared(malsync: Malsync) -> None:
 
     assert "Nothing to do: your lists already match in everything that was compared." in partly
     assert "Nothing to do: your lists already match." in wholly
+
+
+def test_diff_says_what_it_did_not_compare(malsync: Malsync) -> None:
+    malsync.ok("migrate", FILE, "--to", "default", "--yes")
+
+    said = malsync.ok("diff", FILE, "live", "--only", "anime")
+    scores = malsync.ok("diff", FILE, "live", "--only", "anime", "--field", "status")
+
+    assert said.stdout == "No difference in what was compared.\n"
+    assert "does not know it: anime: score (2 entries), is_rewatching" in said.stderr
+    assert scores.stdout == "No difference.\n"

@@ -43,6 +43,7 @@ def run(malsync: Malsync, *command: str) -> tuple[int, str]:
     ("name", "kind", "command", "exit_code"),
     [
         ("config.toml", "pipe", ("backup",), 2),
+        ("clock.json", "pipe", ("snapshots",), 2),
         ("config.toml", "socket", ("show", "latest"), 2),
         ("config.toml", "device", ("accounts",), 2),
         ("tokens.json", "pipe", ("backup",), 2),
