@@ -127,7 +127,8 @@ def _is_ours(line: "Line", name: str, now: ListStatus) -> bool:
         return False
     item = value(field, now)
     sent = call.fields[name][1] if name in call.fields else field.kind.blank
-    options = [sent] if line.answer is None else [sent, value(field, line.answer)]
+    # In a field that was not sent, the answer may show what somebody else did.
+    options = [sent, value(field, line.answer)] if line.answer and name in call.fields else [sent]
     return any(same_value(field, item, option) for option in options)
 
 

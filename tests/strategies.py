@@ -42,7 +42,7 @@ UNKNOWN_NAMES = (
     "notes",
     "extra",
     "unknown",
-    "title",
+    "file_title",
     "since",
     "media_id",
     "éclair",

@@ -37,7 +37,7 @@ BODY = (
 # What SQLite itself, or malsync when it opens a mirror, holds to words or forms of our own.
 OURS = {
     "series.kind", "run.kind", "run.state", "run_call.op", "run_call.medium", "run_call.state", "snapshot.taken_at",
-    "snapshot.covers", "snapshot.source",
+    "snapshot.covers", "snapshot.source", "snapshot.encoded",
 }  # fmt: skip
 # Columns that refer to each other by a text.
 SAME = {
@@ -50,6 +50,7 @@ AS_JSON = {
     "suspicious": lambda text: [text],
     "fields": lambda text: {text: [text, [text]], "comments": [text, text + "2"], "score": [1, 9]},
     "extra": lambda text: {text: text},
+    "unknown": lambda text: [text],
     "expect": lambda text: {text: text},
     "answer": lambda text: {text: text},
     "plan": lambda text: {text: text},

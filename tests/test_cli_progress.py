@@ -248,7 +248,7 @@ def test_a_failing_entry_gets_one_line_while_it_goes_on(malsync: Malsync, box: S
     assert re.search(r"not restorable: anime \d+ [^:]*: MAL has no such title now", text)
     assert max(map(cell_len, lines)) <= COLUMNS
     assert "Not restored (2):" in lines
-    assert "Run 1: 28 done, 1 failed, 1 not restorable. Read again, the lists are not as" in lines
+    assert "Run 1: 28 done, 1 failed, 1 not restorable. Checked: some entries still differ." in lines
     assert not any("━" in line for line in lines[lines.index("Not restored (2):") :])
 
 

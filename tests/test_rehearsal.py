@@ -127,7 +127,7 @@ def test_it_says_what_would_be_left(malsync: Malsync, box: Sandbox) -> None:
     assert document["rehearsal"]["PATCH"] == 2
     assert f"! anime {id} " in said.stderr
     assert f"wanted {progress}, live {total}" in said.stderr
-    assert "the lists are not as wanted yet" in said.stdout
+    assert "Checked: some entries still differ." in said.stdout
 
 
 def test_the_end_is_told_in_words(malsync: Malsync, box: Sandbox) -> None:

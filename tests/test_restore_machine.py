@@ -204,7 +204,9 @@ class RestoreMachine(RuleBasedStateMachine):
         found = self.found.get(self.runs()[-1].number) if self.is_well else None
         result = self.command("undo", *SURE)
         if found is not None:
-            assert result.exit_code == 0, str(result)
+            # An answered write that no list shows yet, as where MAL lied, cannot be told from one that shows later.
+            left = result.json["left"] if result.exit_code == 5 else []
+            assert result.exit_code == 0 or all("older than the run's write" in one["why"] for one in left), str(result)
             assert shown(holds(self.box)) == found
 
     @precondition(lambda self: self.runs())

@@ -43,7 +43,6 @@ def run(malsync: Malsync, *command: str) -> tuple[int, str]:
     ("name", "kind", "command", "exit_code"),
     [
         ("config.toml", "pipe", ("backup",), 2),
-        ("clock.json", "pipe", ("snapshots",), 2),
         ("config.toml", "socket", ("show", "latest"), 2),
         ("config.toml", "device", ("accounts",), 2),
         ("tokens.json", "pipe", ("backup",), 2),
@@ -74,6 +73,18 @@ def test_a_special_file_in_place_of_ours_is_an_error(
 
     assert code == exit_code, err
     assert f"{malsync.home / name} is a {kind}, not a file." in err
+
+
+def test_a_pipe_in_place_of_what_is_known_of_the_clock_is_an_error(
+    malsync: Malsync, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(malsync, box)
+    malsync.ok("backup")
+    make("pipe", malsync.home / "clock.json", monkeypatch)
+
+    code, err = run(malsync, "snapshots")
+
+    assert (code, "clock.json is a pipe, not a file." in err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,9 @@ def _tell_imported(app: App, arrived: _Arrived, whose: str, timed_by: str) -> No
     if good is not None:
         differs = summary(arrived.changes) if any(arrived.changes.values()) else "no differences"
         say(f"  {differs}, compared with the last good backup (snapshot {good.number}, {local_time(good.taken_at)})")
-    tell_unwritten(app.output, "the import", arrived.unwritten, info.counts)
+    # That a file has one list is no news to whoever imports it.
+    known: Unwritten = {name: fields for name, fields in arrived.unwritten.items() if fields is not None}
+    tell_unwritten(app.output, "the import", known, info.counts)
     tell_titles(app.output, "The import", arrived.titles)
     if arrived.titles.are_foreign:
         app.output.warn(

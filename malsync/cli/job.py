@@ -37,8 +37,6 @@ class Job:
         self.lists: dict[str, Chosen] = {}
         self.titles: dict[str, Titles] = {}
         """By the file or the import that they are in: titles compared with MAL's, as far as the filters let them pass."""
-        self.all_titles: dict[str, Titles] = {}
-        """The same, of the whole list."""
         self.unwritten: dict[str, Unwritten] = {}
         """By the list that was named: what no plan for it writes."""
         self.interruption = Interruption(app.world.clock, app.world.unfinished)

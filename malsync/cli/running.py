@@ -273,7 +273,6 @@ def _compare_titles(job: Job, intent: "Intent", live: Snapshot, known: "Known") 
     for chosen in job.lists.values():
         if is_path(chosen.reference) or chosen.snapshot.source == "import":
             job.titles[chosen.reference] = known.compare(meant(chosen.snapshot, live, intent.filters))
-            job.all_titles[chosen.reference] = known.compare(meant(chosen.snapshot, live))
 
 
 def _name_unwritten(job: Job, intent: "Intent") -> None:
@@ -289,8 +288,7 @@ def _guard_titles(job: Job, intent: "Intent") -> None:
     from malsync.known import guard_titles
 
     marks = {chosen.reference: chosen.snapshot.suspicious for chosen in job.lists.values()}
-    # The ids of a whole file are another site's or not, whichever of them are meant.
-    for name, titles in (job.titles | job.all_titles).items():
+    for name, titles in job.titles.items():
         guard_titles(name, titles, marked=marks.get(name, ()), force=intent.force)
 
 

@@ -308,7 +308,9 @@ class _Export:
         """The fields that any entry says something of; in a file without entries, all that the layout has."""
         by_name = LAYOUTS[medium.name].by_name
         shapes = self._shapes.get(medium.name)
-        said = frozenset[str]().union(*set(shapes.values())) if shapes else by_name.keys()
+        said = frozenset[str]().union(*set(shapes.values())) if shapes else frozenset(by_name)
+        if medium.name in self._without_status:
+            said |= {STATUS}
         members = {by_name[name].member for name in said & by_name.keys()}
         return tuple(name for name in medium.names if name in members)
 

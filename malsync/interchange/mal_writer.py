@@ -98,7 +98,12 @@ class _Writer:
             f"\t<{name}>\n\t\t<{self._layout.id}>{entry.id}</{self._layout.id}>\n",
             self._title(entry),
             *(f"\t\t<{tag}>{_fact(column, facts.get(column))}</{tag}>\n" for tag, column in self._layout.facts.items()),
-            *(self._line(element, entry) for element in self._elements if element.member not in entry.unknown),
+            # MAL's own exports write an empty status, and no importer expects a row without one.
+            *(
+                self._line(element, entry)
+                for element in self._elements
+                if element.member == "status" or element.member not in entry.unknown
+            ),
         ]
         if not self._known >= entry.list_status.keys():
             lines += self._others(entry)
