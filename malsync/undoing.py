@@ -90,7 +90,8 @@ class Trace:
         """The entry as the run left it; where its answer and the list after it differ, whichever of them is there now."""
         call = line.call
         was, seen, is_now = (_entry(one, call) for one in (self.before, self.after, live))
-        if _is_refused(line) and (is_now is None or not _shows(is_now.list_status, call)):
+        arrived = line.tries > 1 and is_now is not None and _shows(is_now.list_status, call)
+        if _is_refused(line) and not arrived:
             return was
         if call.op == "remove":
             is_gone = is_now is None or (self.after is not None and seen is None)
