@@ -20,7 +20,7 @@ Ask = Callable[..., list[Row]]
 Lists = dict[str, int | None]
 """By medium, the snapshot that a list is taken from; None where no snapshot has one."""
 MOST_EARLIER = 4
-"""A change is compared with at most so many earlier incidents."""
+"""How many earlier incidents a change is compared with at most."""
 
 _HEADER = """
     SELECT snapshot.id, snapshot.source, snapshot.suspicious, snapshot.anime, snapshot.manga, snapshot.covers, snapshot.encoded,

@@ -22,7 +22,7 @@ _SUSPECTS = f"""
 PAGE = 100
 _DAYS, _BARS = 400, 60
 _TRIED = 10
-"""So many of the newest snapshots that differ from the one before are looked into for changes."""
+"""How many of the newest snapshots that differ from their predecessor are searched for changes."""
 _ALL = "SELECT count(*) AS entries FROM snapshot JOIN series ON series.id = snapshot.series WHERE series.user = :user"
 _TAKEN_BACK = """
     SELECT id, state, started_at, json_extract(plan, '$.lists.bad.snapshot') AS bad FROM run
