@@ -164,9 +164,15 @@ def test_a_second_ctrl_c_ends_a_refresh_within_a_write_at_once(story: Story, hom
 def test_a_failure_of_one_list_does_not_tear_the_others_refresh(malsync: Malsync, box: Sandbox) -> None:
     """Without any Ctrl-C: a command that ends with an error waits for a refresh as well."""
     old = sign_in(malsync, box)
-    box.add_faults("gone:on=mangalist")
-    with refreshing(malsync, box, "backup", expire="expire:on=animelist,nth=1") as process:
-        until(lambda: any(row["status"] == 404 for row in box.requests) or process.poll() is not None)
+    for fault in ("gone:on=mangalist", "expire:on=animelist,nth=1", "stall:on=list", "stall:on=token"):
+        box.add_faults(fault)
+    with started(malsync, "backup") as process:
+        until(lambda: box.stalled == 2 or process.poll() is not None)
+        box.release(
+            "animelist"
+        )  # the refresh begins once both lists were asked for: one that waits for it asks nothing
+        until(lambda: (box.stalled == 2 and grants(box)) or process.poll() is not None)
+        box.release("mangalist")
         assert process.poll() is None
         answer(box)
         _, err = process.communicate(timeout=30)

@@ -77,6 +77,17 @@ def test_only_what_is_held_is_let_go(box, behind):
     assert (unharmed.status_code, statuses, later.done()) == (200, [200, 200, 200], False)
 
 
+def test_answers_of_one_path_can_be_let_go(box, behind):
+    box.add_faults("stall")
+
+    first, second = (behind("PATCH", id, {"score": "1"}) for id in (LISTED, OTHER))
+    until(lambda: box.stalled == 2)
+    box.release(f"anime/{LISTED}/")
+
+    assert first.result(30).status_code == 200
+    assert (box.stalled, second.done()) == (1, False)
+
+
 def test_a_stalled_answer_comes_when_its_seconds_are_over(box):
     box.add_faults("stall:seconds=0")
 

@@ -36,40 +36,40 @@ class Stalls:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._held: set[asyncio.Future[bool]] = set()
+        self._held: dict[asyncio.Future[bool], str] = {}
         self._ended = False
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def release(self) -> None:
-        """Let those that are held now be sent. None of them counts any more when this returns."""
-        self._settle(sent=True)
+    def release(self, on: str = "") -> None:
+        """Let those that are held now be sent whose path contains `on`. None of them counts any more when this returns."""
+        self._settle(on, sent=True)
 
     def end(self) -> None:
         """Break off those that are held, and from now on every one that would be."""
         self._ended = True
-        self._settle(sent=False)
+        self._settle("", sent=False)
 
-    async def hold(self, seconds: float, gone: asyncio.Future[None]) -> bool:
+    async def hold(self, path: str, seconds: float, gone: asyncio.Future[None]) -> bool:
         """Wait for one of: so many seconds, `release`, `end`, the client is `gone`. Whether the answer is to be sent."""
         verdict = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._ended:
                 return False
-            self._held.add(verdict)
+            self._held[verdict] = path
         try:
             await asyncio.wait((verdict, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             with self._lock:
-                self._held.discard(verdict)
+                self._held.pop(verdict, None)
         return bool(verdict.result()) if verdict.done() else not gone.done()
 
-    def _settle(self, *, sent: bool) -> None:
+    def _settle(self, on: str, *, sent: bool) -> None:
         with self._lock:  # while it is held no answer leaves `hold`, so the loop of each one still runs
-            for verdict in self._held:
+            for verdict in [verdict for verdict, path in self._held.items() if on in path]:
                 verdict.get_loop().call_soon_threadsafe(_decide, verdict, sent)
-            self._held.clear()
+                del self._held[verdict]
 
 
 class Held(Response):
@@ -84,7 +84,7 @@ class Held(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gone = asyncio.ensure_future(_gone(receive))
         try:
-            sent = await self._stalls.hold(self._seconds, gone)
+            sent = await self._stalls.hold(scope["path"], self._seconds, gone)
         finally:
             gone.cancel()
         if sent:

@@ -163,9 +163,9 @@ class Sandbox:
 
     # What happens behind the client's back.
 
-    def release(self) -> None:
-        """Answer the requests that `stall` is holding now. The fault stays: later ones are held again."""
-        self._site.stalls.release()
+    def release(self, on: str = "") -> None:
+        """Answer the requests that `stall` is holding now, whose path contains `on`. The fault stays: later ones are held."""
+        self._site.stalls.release(on)
 
     def add_faults(self, spec: str) -> None:
         self._site.add_faults(spec)
