@@ -7,10 +7,7 @@ As a library it is a client of MyAnimeList's API (docs/library.md). Its names ar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from malsync.api import Client
     from malsync.clock import Clock
-    from malsync.credentials import Credentials
-    from malsync.entry import Entry
     from malsync.errors import (
         ApiError,
         AuthError,
@@ -22,10 +19,13 @@ if TYPE_CHECKING:
         Transient,
         UsageError,
     )
-    from malsync.medium import ANIME, MANGA, SEASONS, Medium
-    from malsync.pace import Pace
-    from malsync.pages import Pages, Thread
-    from malsync.snapshot import User
+    from malsync.mal.client import Client
+    from malsync.mal.pagination import Pages, Thread
+    from malsync.model.entry import Entry
+    from malsync.model.medium import ANIME, MANGA, SEASONS, Medium
+    from malsync.model.snapshot import User
+    from malsync.throttle import Pace
+    from malsync.transport import Credentials
 
 __all__ = [
     "ANIME",
@@ -57,27 +57,21 @@ __version__ = "0.1.0"
 API_URL = "https://api.myanimelist.net/v2"
 """Where MyAnimeList serves its API."""
 
-_HOMES = {
-    "api": ("Client",),
+_MODULES = {
+    "mal.client": ("Client",),
+    "mal.pagination": ("Pages", "Thread"),
+    "model.entry": ("Entry",),
+    "model.medium": ("ANIME", "MANGA", "SEASONS", "Medium"),
+    "model.snapshot": ("User",),
     "clock": ("Clock",),
-    "credentials": ("Credentials",),
-    "entry": ("Entry",),
     "errors": (
-        "ApiError",
-        "AuthError",
-        "Later",
-        "MalsyncError",
-        "NotFound",
-        "PrivateList",
-        "Rejected",
-        "Transient",
-        "UsageError",
+        *(name for name in __all__ if name.endswith("Error")),
+        *("Later", "NotFound", "PrivateList", "Rejected", "Transient"),
     ),
-    "medium": ("ANIME", "MANGA", "SEASONS", "Medium"),
-    "pace": ("Pace",),
-    "pages": ("Pages", "Thread"),
-    "snapshot": ("User",),
+    "throttle": ("Pace",),
+    "transport": ("Credentials",),
 }
+"""Where each public name is defined."""
 
 
 if not TYPE_CHECKING:  # to a type checker, a module with a __getattr__ has every name
@@ -85,9 +79,9 @@ if not TYPE_CHECKING:  # to a type checker, a module with a __getattr__ has ever
     def __getattr__(name: str) -> object:
         from importlib import import_module
 
-        for home, names in _HOMES.items():
+        for module, names in _MODULES.items():
             if name in names:
-                return getattr(import_module(f"malsync.{home}"), name)
+                return getattr(import_module(f"malsync.{module}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 

@@ -1,17 +1,13 @@
-"""HTTP to the MAL API: how often a request is sent again, and what an answer means.
-
-How MAL tells its failures apart is stated where it is used; the sources are public clients' recorded replies, named there.
-"""
+"""HTTP to a paced API: retries, time limits, size limits. What an answer means is each service's own: see `understood`."""
 
 import json
 import random
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 import orjson
@@ -19,12 +15,10 @@ import requests
 import urllib3
 
 from malsync import __version__
-from malsync.address import is_loopback, origin_of
-from malsync.clock import Clock
-from malsync.credentials import Credentials
-from malsync.errors import ApiError, AuthError, Later, NotFound, PrivateList, Rejected, Transient, UsageError
-from malsync.moments import http_date
-from malsync.pace import Pace
+from malsync.clock import Clock, http_date
+from malsync.errors import ApiError, AuthError, Later, Transient, UsageError
+from malsync.throttle import Pace
+from malsync.urls import is_loopback
 
 TRIES = 5
 BUDGET_SECONDS = 300.0
@@ -33,9 +27,6 @@ LONGEST_RETRY_AFTER = 300.0
 _TIMEOUT = (10.0, 60.0)
 _MAX_ANSWER = 64 * 2**20
 _PIECE = 2**20
-_DELETED = (b"", b"null")  # what stands in the place of `[]` in the reference's sample, and where bodies get lost
-_ANOTHERS_LIST = re.compile(r"GET /users/(?!@me/)")
-_CHECK_URL = "Check that MALSYNC_API_URL is the address of the MAL API v2."
 REACH = "Check the network, and whether MyAnimeList is up; then run the same command again."
 
 
@@ -55,6 +46,20 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+class Credentials(Protocol):
+    """Who asks. `headers` may be called at any time; `renew` after MAL refused what it gave."""
+
+    def headers(self) -> dict[str, str]:
+        """The headers that prove it, fresh ones where the old are about to expire."""
+
+    def renew(self, refused: dict[str, str]) -> bool:
+        """Replace the refused headers. False when there is nothing to replace them with."""
+
+
+class TokenRefused(AuthError):
+    """401: the token expired or was revoked."""
+
+
 class Transport:
     """Requests to the API at `api_url`, retried. Safe for two threads at once. `requests` counts what was sent, by method.
 
@@ -62,10 +67,10 @@ class Transport:
     back-off that is waited for; `log` is told of each request, `waiting` of each wait, neither of any secret.
     """
 
-    service = "MAL"
-    """Who answers, as messages call it."""
-    setting = "MALSYNC_API_URL"
-    """The variable that holds its address."""
+    service: ClassVar[str]
+    """The service's name, as messages call it."""
+    setting: ClassVar[str]
+    """The environment variable that holds its address."""
     headers: ClassVar[dict[str, str]] = {}
     """What every request carries besides."""
 
@@ -161,7 +166,7 @@ class Transport:
         headers = self._credentials.headers()
         try:
             return self._once(method, endpoint, address, content, headers, before)
-        except _TokenRefused:
+        except TokenRefused:
             if not self._credentials.renew(headers):
                 raise
         return self._once(method, endpoint, address, content, self._credentials.headers(), before)
@@ -209,8 +214,8 @@ class Transport:
         return document
 
     def understood(self, call: str, response: requests.Response, body: bytes) -> Any:
-        """The answer's JSON. Raises the error that it is."""
-        return _understood(call, response, body)
+        """The JSON of an answer to `call` (method and endpoint). Raises the error that the answer is."""
+        raise NotImplementedError
 
     def _read(self, response: requests.Response, call: str, until: float) -> bytes:
         """The whole body. Piece by piece as it comes: an answer that drips would otherwise never run out of time."""
@@ -234,68 +239,6 @@ class Transport:
             if is_loopback(self.api_url):
                 session.headers["Accept-Encoding"] = "identity"  # packing costs more there than it saves
         return session
-
-
-class _TokenRefused(AuthError):
-    """401: the token expired or was revoked."""
-
-
-def _understood(call: str, response: requests.Response, body: bytes) -> Any:
-    """The answer's JSON, or the error that it is."""
-    status = response.status_code
-    document = json_of(body)
-    if status == 200 and (document is not None or (call.startswith("DELETE ") and body.strip() in _DELETED)):
-        return document
-    told = document if isinstance(document, dict) else {}
-    said = str(told.get("message") or told.get("error") or "")[:200]
-    if status == 200 and call.startswith("GET "):
-        refuse_half_characters(call, body)
-    if status == 200:
-        form = "is empty" if not body.strip() else f"is not JSON but {content_type(response)}"
-        raise Transient(f"{call}: the answer {form}.", _CHECK_URL)
-    if 300 <= status < 400:
-        to = response.headers.get("Location", "")
-        raise ApiError(
-            f"{call}: the API redirects to {origin_of(to) if '//' in to else 'another page'}; malsync does not follow.",
-            "Check MALSYNC_API_URL.",
-        )
-    if status == 401:
-        raise _TokenRefused(
-            f"{call}: MAL refused the token ({said or 'invalid_token'}).", "Log in again: malsync login"
-        )
-    if status == 403:
-        raise _forbidden(call, told, said)
-    if status == 404 and document is None and body.strip() not in _DELETED:
-        # A page of the site's, or of a box between: it says nothing of a title or an entry.
-        raise ApiError(
-            f"{call}: MAL answered 404 with {content_type(response)}, which is no answer of its API.",
-            _CHECK_URL,
-        )
-    if status == 404:
-        # Nobody gave a name or an id for what is one's own.
-        hint = _CHECK_URL if "/users/@me" in call else "Check the name or id."
-        raise NotFound(f"{call}: MAL answers that there is no such thing (404).", hint)
-    if status == 429 or status >= 500:
-        raise Transient(f"{call}: MAL answered {status}.", REACH, retry_after(response), status=status)
-    if "client id" in said.lower():
-        raise AuthError(f"{call}: {said}.", "Check MALSYNC_CLIENT_ID against the one shown in MAL's API settings.")
-    raise Rejected(
-        f"{call}: MAL answered {status}{': ' if said else ''}{said.rstrip('.')}.",
-        "MAL would refuse the same again; a newer malsync may ask for it in another way.",
-        status=status,
-        code=str(told.get("error") or ""),
-    )
-
-
-def _forbidden(call: str, told: dict[str, Any], said: str) -> ApiError | AuthError:
-    # Three meanings (MALSync helper.ts, taiga myanimelist.cpp): no JSON is a block page and passes; "forbidden" is
-    # missing credentials; the rest is a list that its owner does not show, in words that nobody has recorded.
-    if not told:
-        message = f"{call}: MAL blocks this address or program for now (403)."
-        return Transient(message, "Wait some minutes; try again.", status=403)
-    if not call.startswith("GET ") or (told.get("error") == "forbidden" and not _ANOTHERS_LIST.match(call)):
-        return AuthError(f"{call}: MAL says forbidden.", "Log in (malsync login), or set MALSYNC_CLIENT_ID.")
-    return PrivateList(f"{call}: MAL does not show this ({said}).", "Its owner can: malsync login, malsync backup")
 
 
 def json_of(body: bytes) -> Any:

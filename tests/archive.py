@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from malsync.entry import Entry
-from malsync.medium import ANIME, MEDIA, Medium
 from malsync.mirror import Mirror
-from malsync.plan import Call
-from malsync.plan import plan as planned
+from malsync.model.entry import Entry
+from malsync.model.medium import ANIME, MEDIA, Medium
+from malsync.model.snapshot import Snapshot, Source, User, whole
+from malsync.planning.guards import suspicious
+from malsync.planning.restore_plan import Call
+from malsync.planning.restore_plan import plan as planned
 from malsync.sandbox import World
 from malsync.sandbox.api import Api
 from malsync.sandbox.exchange import Call as Request
 from malsync.sandbox.settings import Settings
-from malsync.snapshot import Snapshot, Source, User, whole
-from malsync.suspicion import suspicious
 
 ORIGIN = "https://api.myanimelist.net"
 PICTURES = "https://cdn.myanimelist.net"

@@ -20,12 +20,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from malsync.diff import diff
-from malsync.entry import Entry
 from malsync.mirror import FILE_NAME, Mirror
-from malsync.plan import plan
+from malsync.model.diff import diff
+from malsync.model.entry import Entry
+from malsync.model.snapshot import Snapshot, User, whole
+from malsync.planning.restore_plan import plan
 from malsync.sandbox import Sandbox, World
-from malsync.snapshot import Snapshot, User, whole
 from tests.harness import clean_environment
 
 PYTHON = sys.executable

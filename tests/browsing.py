@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from malsync.browse import queries
-from malsync.browse.instance import Browse
-from malsync.snapshot import User
+from malsync.browse.app import Browse
+from malsync.mirror import queries
+from malsync.model.snapshot import User
 from tests.archive import SEASONS, Archive
 
 _LOADS = {("img", "src"), ("img", "srcset"), ("script", "src"), ("link", "href"), ("iframe", "src"), ("source", "src"),

@@ -15,28 +15,30 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from malsync import config, probe
-from malsync.address import check_url, origin_of
-from malsync.auth import KeyringStore
+from malsync.anilist.client import AniList
 from malsync.cli.again import intent_of
-from malsync.cli.health.kept import agent_words
-from malsync.disk import filesystem_of
+from malsync.doctor import probe
+from malsync.doctor.disk import filesystem_of
+from malsync.doctor.storage import agent_words
 from malsync.errors import MalsyncError, UsageError
-from malsync.intent import Intent
-from malsync.interchange import anilist, snapshot_file
-from malsync.interchange.anilist_client import AniList
-from malsync.interchange.mal_layout import LAYOUTS
-from malsync.medium import ANIME, MEDIA
+from malsync.formats import left_out, snapshot_file
+from malsync.formats.mal_xml.layout import LAYOUTS
+from malsync.mal.oauth import KeyringStore
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.mirror.database import in_memory
-from malsync.mirror.looking import looked_at
-from malsync.plan import Call
+from malsync.mirror.read_only import looked_at
+from malsync.model import anilist
+from malsync.model.medium import ANIME, MEDIA
+from malsync.model.snapshot import Snapshot
+from malsync.operations import config
+from malsync.operations.imports import take_in
+from malsync.planning.request import Intent
+from malsync.planning.restore_plan import Call
 from malsync.sandbox import SandboxError, World
 from malsync.sandbox.catalogue import Catalogue
 from malsync.sandbox.statefile import StateFile
-from malsync.snapshot import Snapshot
-from malsync.transfer import take_in
-from malsync.validation import problem
+from malsync.schemas import problem
+from malsync.urls import check_url, origin_of
 from tests.fuzz_ground import API, TIME, Canned, Reader, file, folder, split
 from tests.harness import ROOT
 from tests.lists import MIKA, snapshot, watched
@@ -66,7 +68,7 @@ def anilist_list(content: bytes) -> object:
     origin = f"http://127.0.0.1:9/{found.user.lower()}"
     for as_tags in (False, True):
         taken = anilist.convert(found, origin=origin, taken_at=TIME.now(), custom_lists_as_tags=as_tags)
-        assert problem("left-out-1", json.loads(anilist.report(taken))) is None
+        assert problem("left-out-1", json.loads(left_out.report(taken))) is None
         _is_kept(taken.snapshot)
     if len(_nobodys().numbers()) > 50:
         problems, database = _nobodys().verify()

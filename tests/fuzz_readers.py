@@ -13,24 +13,25 @@ from typing import Any
 
 import requests
 
-from malsync import config
-from malsync.accounts import Accounts
-from malsync.api import Client
-from malsync.auth import FileStore, Request, TokenEndpoint, code_from
-from malsync.browse.show import harmless
-from malsync.callback import _Awaited, _Handler
-from malsync.credentials import FixedToken
+from malsync.browse.filters import harmless
 from malsync.errors import MalsyncError
-from malsync.interchange import list_file, mal_reader, plan_file, snapshot_file
-from malsync.interchange.shelf import Latest
-from malsync.medium import ANIME, MANGA
+from malsync.formats import list_file, plan_file, snapshot_file
+from malsync.formats.latest_copy import Latest
+from malsync.formats.mal_xml import reader
+from malsync.mal.client import Client
+from malsync.mal.credentials import FixedToken
+from malsync.mal.list_reader import read_list
+from malsync.mal.oauth import FileStore, Request, TokenEndpoint, code_from
+from malsync.mal.redirect_listener import _Awaited, _Handler
 from malsync.mirror import Mirror
 from malsync.mirror.database import in_memory
 from malsync.mirror.paths import plain
-from malsync.reading import read_list
-from malsync.refs import Sources, end_of, parse, resolve, start_of
+from malsync.model.medium import ANIME, MANGA
+from malsync.model.snapshot import Snapshot, User, whole
+from malsync.operations import config
+from malsync.operations.accounts import Accounts
+from malsync.operations.references import Sources, end_of, parse, resolve, start_of
 from malsync.sandbox import Sandbox, World
-from malsync.snapshot import Snapshot, User, whole
 from tests import fuzz_elsewhere
 from tests.fuzz_ground import API, STATUSES, TIME, Canned, Read, Reader, file, folder, split
 from tests.harness import ROOT
@@ -191,7 +192,7 @@ def head(content: bytes) -> object:
 
 def xml(content: bytes, *, repair: bool = False) -> object:
     written = datetime(2026, 11, 1, tzinfo=UTC)
-    return mal_reader.decode(content, "list.xml", origin="https://api.example.org", written=written, repair=repair)
+    return reader.decode(content, "list.xml", origin="https://api.example.org", written=written, repair=repair)
 
 
 def _fixtures(*patterns: str, before: bytes = b"") -> Callable[[], list[bytes]]:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from malsync.cli import run
-from malsync.cli.world import World
+from malsync.cli.environment import World
 from malsync.clock import Clock
 from malsync.sandbox import Sandbox
 from malsync.sandbox.world import utc_now
-from malsync.validation import problem
+from malsync.schemas import problem
 
 ROOT = Path(__file__).parent.parent
 # Commands whose documents have one form together; every other's is named for it.

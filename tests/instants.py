@@ -135,12 +135,11 @@ def found_vfs() -> Any:
 # -- in the process that forks
 
 _LATE = (
-    *(
-        f"malsync.{name}"
-        for name in ("accounts", "api", "auth", "config", "mirror", "prune", "reading", "refs", "restore")
-    ),
+    *(f"malsync.operations.{name}" for name in ("accounts", "config", "retention", "references", "run")),
+    *(f"malsync.mal.{name}" for name in ("client", "list_reader", "oauth")),
     *(f"malsync.cli.{name}" for name in ("again", "hook", "job", "running", "telling")),
-    *(f"malsync.interchange.{name}" for name in ("list_file", "shelf")),
+    *(f"malsync.formats.{name}" for name in ("list_file", "latest_copy")),
+    "malsync.mirror",
     *("filelock", "jsonschema_rs", "requests", "rich.console", "rich.progress", "rich.table", "sqlite_utils"),
 )
 """What commands import when they need it: no child is to do that again."""
@@ -173,7 +172,7 @@ def serve() -> None:
 def _live(told: Mapping[str, Any], report: int) -> None:
     """Be the command line, and never come back."""
     from malsync.cli import run
-    from malsync.cli.world import World
+    from malsync.cli.environment import World
 
     code = 99
     signal.alarm(120)  # whatever hangs, the test ends

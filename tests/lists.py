@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from malsync.entry import Entry, TitleList
-from malsync.interchange import snapshot_file
-from malsync.snapshot import Covers, Snapshot, Source, User, whole
+from malsync.formats import snapshot_file
+from malsync.model.entry import Entry, TitleList
+from malsync.model.snapshot import Covers, Snapshot, Source, User, whole
 
 ORIGIN = "https://api.example.org"
 MIKA = User(ORIGIN, 11, "mika")

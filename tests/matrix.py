@@ -22,12 +22,12 @@ from typing import Any
 
 import orjson
 
-from malsync.address import origin_of
-from malsync.auth import FILE_NAME as FILE_OF_TOKENS
-from malsync.auth import Tokens
+from malsync.mal.oauth import FILE_NAME as FILE_OF_TOKENS
+from malsync.mal.oauth import Tokens
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox, World
 from malsync.sandbox.browser import answer_consent
+from malsync.urls import origin_of
 from tests.harness import ROOT, Malsync, Result, TestTime
 from tests.matrix_rows import (
     COMMANDS,

@@ -21,20 +21,21 @@ from typing import Any
 import orjson
 import pytest
 
-from malsync import __version__, config
-from malsync.accounts import Accounts
-from malsync.auth import FileStore, KeyringStore, Tokens
-from malsync.interchange import anilist, plan_file, snapshot_file
-from malsync.interchange.anilist import LeftOut, Taken
-from malsync.interchange.shelf import Latest
-from malsync.medium import MEDIA
+from malsync import __version__
+from malsync.formats import left_out, plan_file, snapshot_file
+from malsync.formats.latest_copy import Latest
+from malsync.mal.oauth import FileStore, KeyringStore, Tokens
 from malsync.mirror import FILE_NAME
+from malsync.model.anilist import LeftOut, Taken
+from malsync.model.medium import MEDIA
+from malsync.model.snapshot import User
+from malsync.operations import config
+from malsync.operations.accounts import Accounts
 from malsync.sandbox import Sandbox, World
 from malsync.sandbox.catalogue import Catalogue
 from malsync.sandbox.statefile import StateFile
 from malsync.schedule import KINDS, Wanted, printed
-from malsync.snapshot import User
-from malsync.validation import problem
+from malsync.schemas import problem
 from tests.file_keyring import FileKeyring
 from tests.harness import ROOT, Malsync
 
@@ -387,7 +388,7 @@ def left_out_again(path: Path, malsync: Malsync) -> bytes:
         LeftOut(MEDIA[one["medium"]], one["anilist_id"], one["title"], one["why"], one["list_status"])
         for one in orjson.loads(path.read_bytes())["left_out"]
     )
-    return anilist.report(Taken(snapshot_file.read(FOLDER / "snapshot-4.json"), left, ()))
+    return left_out.report(Taken(snapshot_file.read(FOLDER / "snapshot-4.json"), left, ()))
 
 
 # -- what others run

@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
-from malsync.address import origin_of
-from malsync.auth import FileStore, Tokens
+from malsync.mal.oauth import FileStore, Tokens
 from malsync.sandbox import Sandbox
+from malsync.urls import origin_of
 from tests.harness import Malsync
 
 MONTH = 31 * 86400

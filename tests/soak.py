@@ -23,8 +23,8 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-from malsync.medium import MEDIA
 from malsync.mirror import FILE_NAME, Mirror
+from malsync.model.medium import MEDIA
 from malsync.sandbox import Sandbox, World
 from tests.catalogue import rows
 from tests.harness import Malsync, Result, TestTime

@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 from hypothesis import strategies as st
 
-from malsync.entry import Entry, TitleList
-from malsync.medium import MEDIA, Field, Json, Kind, ListStatus, Medium
-from malsync.snapshot import Covers, Snapshot, Source, User
+from malsync.model.entry import Entry, TitleList
+from malsync.model.medium import MEDIA, Field, Json, Kind, ListStatus, Medium
+from malsync.model.snapshot import Covers, Snapshot, Source, User
 
 SAFE = 2**53 - 1
 HOSTILE_TEXTS = (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from malsync.sandbox import Sandbox
-from malsync.validation import problem
+from malsync.schemas import problem
 from tests.anilist import DISABLED, AniListServer, Member, entry, fuzzy, refused, said, too_many
 from tests.harness import Malsync
 from tests.servers import Reply

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from malsync import __version__
-from malsync.pace import Pace
 from malsync.sandbox import Sandbox
+from malsync.throttle import Pace
 from tests.harness import Malsync, TestTime
 from tests.servers import FarSide, Heard, Reply, entry, mal, page, rest_of, told
 
@@ -86,9 +86,9 @@ def test_a_failure_says_what_was_wrong(malsync: Malsync, box: Sandbox, fault: st
 
 
 def test_the_waits_are_a_share_of_the_back_off_that_chance_picks(offline: Malsync) -> None:
-    from malsync.api import Client
-    from malsync.credentials import FixedToken
     from malsync.errors import Transient
+    from malsync.mal.client import Client
+    from malsync.mal.credentials import FixedToken
 
     time = TestTime()
     with FarSide(lambda heard: Reply(status=503)) as far:

@@ -402,7 +402,7 @@ def test_nobody_is_signed_in_at_first(malsync: Malsync, box: Sandbox) -> None:
 
 
 def _keep(malsync: Malsync, far: FarSide, lives: float = 3600, client_id: str = "far-side-client") -> None:
-    from malsync.auth import FileStore, Tokens
+    from malsync.mal.oauth import FileStore, Tokens
 
     now = malsync.time.moment.timestamp()
     FileStore(malsync.home).save(

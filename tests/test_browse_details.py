@@ -10,9 +10,9 @@ import pytest
 
 from malsync.browse import charts
 from malsync.browse.charts import Bar, Point
-from malsync.browse.show import named
-from malsync.medium import ANIME
+from malsync.browse.filters import named
 from malsync.mirror import FILE_NAME, Mirror
+from malsync.model.medium import ANIME
 from malsync.sandbox import Sandbox
 from tests.archive import Archive
 from tests.browsing import Page, Visitor, own_pages, visiting

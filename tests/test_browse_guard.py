@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from malsync.browse.instance import Browse
+from malsync.browse.app import Browse
 from malsync.browse.server import Site
 from malsync.errors import UsageError
 from tests.archive import Archive

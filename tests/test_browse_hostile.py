@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from malsync.browse.show import allowed, harmless
+from malsync.browse.filters import allowed, harmless
 from tests.archive import Archive
 from tests.browsing import Element, Page, Visitor, data_pages, own_pages, query_pages, visiting
 from tests.browsing import page as read

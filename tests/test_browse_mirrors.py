@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from malsync.browse.filters import day, moment
 from malsync.browse.pages.title import shown
-from malsync.browse.show import day, moment
-from malsync.medium import ANIME, MEDIA
 from malsync.mirror import Mirror
-from malsync.snapshot import Snapshot, User
+from malsync.model.medium import ANIME, MEDIA
+from malsync.model.snapshot import Snapshot, User
 from tests.browsing import Page, Visitor, visiting
 from tests.harness import ROOT
 from tests.lists import MIKA, THEO, many, snapshot, watched

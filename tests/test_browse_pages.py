@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from malsync.browse import queries
-from malsync.diff import diff
-from malsync.entry import Entry
-from malsync.medium import MEDIA
-from malsync.mirror import Mirror
-from malsync.snapshot import Snapshot
+from malsync.mirror import Mirror, queries
+from malsync.model.diff import diff
+from malsync.model.entry import Entry
+from malsync.model.medium import MEDIA
+from malsync.model.snapshot import Snapshot
 from tests.archive import SEASONS, THEO, Archive
 from tests.browsing import Page, Visitor, data_pages, own_pages, query_pages, visiting
 from tests.catalogue import rows as sql

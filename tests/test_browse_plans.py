@@ -9,7 +9,7 @@ import pytest
 from datasette import hookimpl
 from datasette.plugins import pm
 
-from malsync.browse import queries
+from malsync.mirror import queries
 from tests.archive import Archive
 from tests.browsing import own_pages, query_pages, visiting
 

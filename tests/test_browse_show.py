@@ -6,8 +6,9 @@ import pytest
 from defusedxml import ElementTree
 from markupsafe import Markup
 
-from malsync.browse import charts, queries, show
+from malsync.browse import charts, filters
 from malsync.browse.charts import Bar, Point
+from malsync.mirror import queries
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -98,19 +99,19 @@ def test_what_stands_in_a_chart_is_text() -> None:
     ],
 )
 def test_fields_have_the_names_that_people_use(name: str, said: str) -> None:
-    assert show.field(name) == said
+    assert filters.field(name) == said
 
 
 def test_a_cell_of_a_table_leads_to_its_title_and_shows_a_status_in_its_colour() -> None:
     row = {"id": 5, "title": "A <Title>", "status": "on_hold"}
 
-    assert show.cell(row, "title", row["title"], "anime") == '<a href="/anime/5">A &lt;Title&gt;</a>'
-    assert show.cell({**row, "medium": "manga"}, "title", "", "") == '<a href="/manga/5">#5</a>'
-    assert show.cell(row, "status", "on_hold", "anime") == '<span class="status held">on hold</span>'
+    assert filters.cell(row, "title", row["title"], "anime") == '<a href="/anime/5">A &lt;Title&gt;</a>'
+    assert filters.cell({**row, "medium": "manga"}, "title", "", "") == '<a href="/manga/5">#5</a>'
+    assert filters.cell(row, "status", "on_hold", "anime") == '<span class="status held">on hold</span>'
     for column, value, medium in [("title", "x", ""), ("status", "finished_airing", "anime"), ("id", 5, "anime")]:
-        assert show.cell(row, column, value, medium) is None
-    assert show.cell({"title": "x"}, "title", "x", "anime") is None
-    assert show.cell({"media_id": HOSTILE, "title": "x"}, "title", "x", "anime") is None
+        assert filters.cell(row, column, value, medium) is None
+    assert filters.cell({"title": "x"}, "title", "x", "anime") is None
+    assert filters.cell({"media_id": HOSTILE, "title": "x"}, "title", "x", "anime") is None
 
 
 # -- queries

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from malsync.auth import Request, authorization_request, code_from
-from malsync.callback import CONNECTION_SECONDS, MOST_CONNECTIONS, Listener
 from malsync.errors import AuthError, MalsyncError, UsageError
+from malsync.mal.oauth import Request, authorization_request, code_from
+from malsync.mal.redirect_listener import CONNECTION_SECONDS, MOST_CONNECTIONS, Listener
 from tests.harness import TestTime, until
 from tests.servers import free_port
 

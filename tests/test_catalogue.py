@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.answers import Title
-from malsync.medium import ANIME, MANGA, MEDIA
+from malsync.mal.types import Title
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.mirror.catalogue import LISTS, TITLES, Catalogue
 from malsync.mirror.paths import columns, plain
+from malsync.model.medium import ANIME, MANGA, MEDIA
 from tests.catalogue import assert_sound, found, record, rows
 from tests.lists import MIKA, THEO, moment, snapshot, watched
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from malsync.files import LIMIT
 from malsync.sandbox import World
-from malsync.validation import problem
+from malsync.schemas import problem
 from tests.farside import Sandbox
 from tests.harness import Malsync
 from tests.lists import write

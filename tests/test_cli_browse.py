@@ -18,7 +18,7 @@ import requests
 
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox
-from malsync.validation import problem
+from malsync.schemas import problem
 from tests.harness import ROOT, Malsync, until
 from tests.lists import THEO, many, snapshot
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from malsync.cli.doctor import age_of
-from malsync.cli.health.place import distance, room
-from malsync.disk import filesystem_of, is_network
+from malsync.doctor.disk import filesystem_of, is_network
+from malsync.doctor.machine import distance, room
 from malsync.errors import UsageError
 from malsync.sandbox import Sandbox
 from tests.harness import ROOT, Malsync
@@ -477,7 +477,7 @@ def test_a_check_that_falls_ill_itself_is_one_of_the_lines(signed_in: Malsync) -
         raise RuntimeError("a-secret in the words of a bug")
 
     from malsync.cli import run
-    from malsync.cli.world import World
+    from malsync.cli.environment import World
     from malsync.clock import Clock
 
     assert run(["doctor", "-q"], World(signed_in.environ(), Clock(now=broken))) == 2

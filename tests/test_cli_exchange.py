@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from malsync.interchange import snapshot_file
-from malsync.medium import ANIME
+from malsync.formats import snapshot_file
+from malsync.model.medium import ANIME
 from malsync.sandbox import Sandbox
 from tests.harness import ROOT, Malsync, clean_environment
 from tests.lists import MIKA, snapshot, watched, write

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from malsync.sandbox import Sandbox
-from malsync.validation import problem
+from malsync.schemas import problem
 from tests.harness import Malsync
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from malsync.api import Client
-from malsync.credentials import FixedToken
 from malsync.errors import Refused
-from malsync.interchange.shelf import Latest
+from malsync.formats.latest_copy import Latest
+from malsync.mal.client import Client
+from malsync.mal.credentials import FixedToken
 from malsync.mirror import FILE_NAME, Mirror
-from malsync.plan import plan
-from malsync.restore import Surroundings, begin
+from malsync.operations.run import Surroundings, begin
+from malsync.planning.restore_plan import plan
 from malsync.sandbox import World
 from tests.farside import Sandbox
 from tests.harness import Malsync, TestTime

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from malsync.sandbox import Sandbox
-from malsync.validation import problem
+from malsync.schemas import problem
 from tests.harness import Malsync
 from tests.signing import kept, sign_in
 

@@ -16,7 +16,7 @@ import requests
 
 from malsync.sandbox import Sandbox, World
 from malsync.sandbox.browser import answer_consent
-from malsync.validation import problem
+from malsync.schemas import problem
 from tests.harness import Malsync
 from tests.servers import FarSide, Heard, Reply, free_port, told
 from tests.signing import grants, kept, sign_in
@@ -460,7 +460,7 @@ def test_accounts_says_who_until_when_and_how_old_the_last_backup_is(malsync: Ma
 
     assert row["user"] == {"id": box.world.first.id, "name": box.user}
     assert row["origin"] == box.api_url.removesuffix("/v2")
-    from malsync.moments import parse_timestamp
+    from malsync.model.timestamps import parse_timestamp
 
     until = parse_timestamp(row["refresh_token_expires_at"]).timestamp()
     assert until - tokens.issued_at == 30 * 86400

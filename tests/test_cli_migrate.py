@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from malsync.model.snapshot import User
 from malsync.sandbox import World
-from malsync.snapshot import User
 from tests.farside import Sandbox
 from tests.harness import Malsync
 from tests.lists import write

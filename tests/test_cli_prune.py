@@ -13,12 +13,12 @@ import pytest
 from filelock import FileLock
 
 from malsync.errors import UsageError
-from malsync.interchange import snapshot_file
-from malsync.medium import ANIME
+from malsync.formats import snapshot_file
 from malsync.mirror import FILE_NAME, Mirror
-from malsync.refs import Sources, resolve
+from malsync.model.medium import ANIME
+from malsync.model.snapshot import Source
+from malsync.operations.references import Sources, resolve
 from malsync.sandbox import Sandbox, World
-from malsync.snapshot import Source
 from tests.harness import Malsync
 from tests.lists import MIKA, THEO, many, moment, snapshot, titles, watched
 from tests.test_mirror_file import in_a_process, small_files_only

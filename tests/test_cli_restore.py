@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from malsync.interchange import snapshot_file
+from malsync.formats import snapshot_file
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import World
 from tests import harness
@@ -677,7 +677,7 @@ def test_another_users_snapshot_is_refused_and_migrate_is_named(malsync: Malsync
 
 
 def test_the_same_number_at_another_address_is_another_user(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
-    from malsync.snapshot import User
+    from malsync.model.snapshot import User
 
     elsewhere = replace(mine(box, lists(box)), user=User("https://api.myanimelist.net", box.world.first.id, box.user))
     file = write(tmp_path / "elsewhere.json", elsewhere)

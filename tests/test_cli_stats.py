@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from malsync.figures import GENRES, every_month, every_year, kept, mean_score
-from malsync.medium import MEDIA
+from malsync.mirror.statistics import GENRES, every_month, every_year, kept, mean_score
+from malsync.model.medium import MEDIA
 from malsync.sandbox import Sandbox, World
 from tests.catalogue import FEW, change, few_titles
 from tests.harness import Malsync, clean_environment
@@ -75,7 +75,7 @@ def test_the_figures_are_those_of_the_list(kept_home: Path) -> None:
 
 
 def _charts(kept_home: Path) -> str:
-    from malsync.browse.instance import Browse
+    from malsync.browse.app import Browse
 
     async def got() -> str:
         browse = Browse(kept_home / "mirror.db")

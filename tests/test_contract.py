@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from malsync import ANIME, MANGA, Client, MalsyncError
-from malsync.medium import MEDIA
+from malsync.model.medium import MEDIA
 from malsync.sandbox import Sandbox
 from malsync.sandbox.settings import SETTINGS
 from tests.harness import Malsync

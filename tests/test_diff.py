@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.diff import Change, count, diff, entry_changes
-from malsync.medium import ANIME, MEDIA, Kind, Medium
-from malsync.snapshot import Snapshot
+from malsync.model.diff import Change, count, diff, entry_changes
+from malsync.model.medium import ANIME, MEDIA, Kind, Medium
+from malsync.model.snapshot import Snapshot
 from tests.lists import snapshot, watched
 from tests.strategies import entries, evolved, json_values, list_statuses, means, snapshots, title_lists
 

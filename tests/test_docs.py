@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 import pytest
 
-from malsync import config
 from malsync.cli.main import cli
 from malsync.errors import Exit
-from malsync.validation import folder
+from malsync.operations import config
+from malsync.schemas import folder
 from tests.harness import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -197,7 +197,7 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 def test_the_example_in_the_snapshot_document_is_a_valid_head() -> None:
     import json
 
-    from malsync.validation import problem
+    from malsync.schemas import problem
 
     text = (ROOT / "docs" / "snapshots.md").read_text(encoding="utf-8").split("```json")[1].split("```")[0]
 
@@ -205,7 +205,7 @@ def test_the_example_in_the_snapshot_document_is_a_valid_head() -> None:
 
 
 def test_the_example_of_a_plan_in_the_document_of_formats_can_be_applied() -> None:
-    from malsync.interchange import plan_file
+    from malsync.formats import plan_file
 
     text = (ROOT / "docs" / "snapshots.md").read_text(encoding="utf-8").split("```json")[2].split("```")[0]
     made = plan_file.decode(text.encode(), "the example")
@@ -224,9 +224,9 @@ def test_the_recipe_in_the_snapshot_document_recomputes_a_digest() -> None:
     from datetime import UTC, datetime
     from pathlib import Path
 
-    from malsync.entry import Entry
-    from malsync.interchange import snapshot_file
-    from malsync.snapshot import Snapshot, User, whole
+    from malsync.formats import snapshot_file
+    from malsync.model.entry import Entry
+    from malsync.model.snapshot import Snapshot, User, whole
 
     lists = {
         "anime": {5: Entry(5, "Five", {"status": "completed", "score": 8}), 40: Entry(40, "Forty", {})},

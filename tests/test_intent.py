@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.intent import Intent, Kind, left_document, left_of
-from malsync.medium import MEDIA
-from malsync.plan import MODES, PREFERENCES, Filters, Left, plan
-from malsync.revert import Window, revert
-from malsync.snapshot import Snapshot
+from malsync.model.medium import MEDIA
+from malsync.model.snapshot import Snapshot
+from malsync.planning.request import Intent, Kind, left_document, left_of
+from malsync.planning.restore_plan import MODES, PREFERENCES, Filters, Left, plan
+from malsync.planning.revert_plan import Window, revert
 from tests import strategies
 from tests.lists import snapshot, watched
 

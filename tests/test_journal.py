@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from malsync.errors import Busy, Damaged, MirrorError, Refused
-from malsync.intent import Kind
-from malsync.medium import ANIME, MANGA, MEDIA
 from malsync.mirror import FILE_NAME, Journal, Line, Mirror, Run
 from malsync.mirror.journal import CALL_STATES, KINDS, OUTCOMES, RUN_STATES
-from malsync.moments import local_time
-from malsync.plan import Call
-from malsync.snapshot import User
+from malsync.model.medium import ANIME, MANGA, MEDIA
+from malsync.model.snapshot import User
+from malsync.model.timestamps import local_time
+from malsync.planning.request import Kind
+from malsync.planning.restore_plan import Call
 from tests.harness import ROOT, clean_environment
 from tests.lists import MIKA, THEO, moment, snapshot, watched
 from tests.strategies import exact, ids, json_values, list_statuses, texts

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from malsync.judging import judge, remaining, to_send
-from malsync.medium import ANIME
-from malsync.plan import Call, Op
+from malsync.model.medium import ANIME
+from malsync.planning.preconditions import judge, remaining, to_send
+from malsync.planning.restore_plan import Call, Op
 from tests.lists import snapshot, watched
 
 Status = dict[str, Any] | None

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from malsync.diff import FieldChanges
-from malsync.entry import Entry
-from malsync.known import FEWEST_FOREIGN, Known, Titles, folded
-from malsync.medium import ANIME, MEDIA, Medium
-from malsync.plan import Call, Plan
-from malsync.render import places
+from malsync.model.diff import FieldChanges
+from malsync.model.entry import Entry
+from malsync.model.medium import ANIME, MEDIA, Medium
+from malsync.planning.known_titles import FEWEST_FOREIGN, Known, Titles, folded
+from malsync.planning.restore_plan import Call, Plan
 from malsync.sandbox import Sandbox, World
+from malsync.text import places
 from tests import strategies
 from tests.harness import Malsync
 from tests.lists import write

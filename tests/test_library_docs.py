@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import malsync
-from malsync.api import Client
+from malsync.mal.client import Client
 from tests.harness import ROOT, clean_environment
 
 DOCUMENT = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
@@ -46,8 +46,8 @@ def test_every_method_is_in_the_table_and_in_an_example() -> None:
 
 
 def test_every_error_and_every_option_of_the_table_can_be_imported_or_given() -> None:
-    from malsync.api import Options
     from malsync.errors import MalsyncError
+    from malsync.mal.client import Options
 
     section = DOCUMENT.split("## Errors")[1]
     for name in re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE):
@@ -72,7 +72,7 @@ def test_importing_malsync_imports_nothing_else_until_something_is_used() -> Non
         "import sys, malsync\n"
         "print([name for name in sys.modules if name.startswith('malsync.')], 'requests' in sys.modules)\n"
         "malsync.ANIME\n"
-        "print('malsync.medium' in sys.modules, 'requests' in sys.modules)\n"
+        "print('malsync.model.medium' in sys.modules, 'requests' in sys.modules)\n"
         "malsync.Client\n"
         "print('requests' in sys.modules)\n"
     )

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from malsync.errors import UsageError
-from malsync.interchange.shelf import safe_name
+from malsync.formats.latest_copy import safe_name
 from malsync.mirror import FILE_NAME, Mirror
-from malsync.refs import end_of, start_of
+from malsync.operations.references import end_of, start_of
 from malsync.sandbox import Sandbox
 from tests.harness import Malsync, TestTime
 from tests.servers import FarSide, Heard, Reply, entry, mal, page, told

@@ -12,10 +12,11 @@ import pytest
 
 from malsync.errors import UsageError
 from malsync.files import LIMIT
-from malsync.interchange import list_file, mal_reader
-from malsync.interchange.mal_reader import Reading
-from malsync.medium import ANIME, MANGA, MEDIA, Medium
-from malsync.snapshot import User
+from malsync.formats import list_file
+from malsync.formats.mal_xml import reader
+from malsync.formats.mal_xml.reader import Reading
+from malsync.model.medium import ANIME, MANGA, MEDIA, Medium
+from malsync.model.snapshot import User
 from tests.harness import ROOT, Malsync
 from tests.lists import ORIGIN
 
@@ -327,7 +328,7 @@ def test_several_empty_statuses_are_one_remark() -> None:
     text = (VALID / "anime-1.1.0.xml").read_text("utf-8")
     blank = re.sub("<my_status>.*?</my_status>", "<my_status> </my_status>", text).encode()
 
-    reading = mal_reader.decode(blank, "a file", origin=ORIGIN, written=datetime.now(UTC))
+    reading = reader.decode(blank, "a file", origin=ORIGIN, written=datetime.now(UTC))
 
     entries = reading.snapshot.entries(ANIME)
     (remark,) = reading.remarks
@@ -356,7 +357,7 @@ def test_a_value_that_mal_does_not_support_is_named_with_line_and_title(element:
     line = odd[: odd.index(f"<{element}>")].count("\n") + 1
 
     with pytest.raises(UsageError) as caught:
-        mal_reader.decode(odd.encode(), "a file", origin=ORIGIN, written=datetime.now(UTC))
+        reader.decode(odd.encode(), "a file", origin=ORIGIN, written=datetime.now(UTC))
 
     assert caught.value.message == f"a file, line {line}: {element} is '{text}'; {why}: anime 21 (One Piece)."
 
@@ -410,11 +411,9 @@ def test_elements_within_elements_without_end_are_refused_at_once() -> None:
 
 def decode(content: bytes, *, repair: bool = False) -> Reading:
     """The list in `content`."""
-    from malsync.interchange import mal_reader
+    from malsync.formats.mal_xml import reader
 
-    return mal_reader.decode(
-        content, "the file", origin=ORIGIN, written=datetime(2026, 11, 1, tzinfo=UTC), repair=repair
-    )
+    return reader.decode(content, "the file", origin=ORIGIN, written=datetime(2026, 11, 1, tzinfo=UTC), repair=repair)
 
 
 @pytest.mark.parametrize("repair", [False, True])

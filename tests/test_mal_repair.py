@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.interchange.mal_repair import Repair, mend
-from malsync.medium import ANIME
+from malsync.formats.mal_xml.repair import Repair, mend
+from malsync.model.medium import ANIME
 from tests.harness import ROOT, Malsync
 from tests.test_mal_reader import decode
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.entry import Entry, same, value
 from malsync.errors import UsageError
-from malsync.interchange import list_file, mal_reader, mal_writer
-from malsync.interchange.mal_layout import KEPT, LAYOUTS
-from malsync.interchange.mal_reader import Reading
-from malsync.medium import ANIME, MANGA, MEDIA, Field, Kind, Medium
-from malsync.snapshot import Snapshot, User, whole
+from malsync.formats import list_file
+from malsync.formats.mal_xml import reader, writer
+from malsync.formats.mal_xml.layout import KEPT, LAYOUTS
+from malsync.formats.mal_xml.reader import Reading
+from malsync.model.entry import Entry, same, value
+from malsync.model.medium import ANIME, MANGA, MEDIA, Field, Kind, Medium
+from malsync.model.snapshot import Snapshot, User, whole
 from tests.harness import ROOT
 from tests.lists import MIKA, ORIGIN, snapshot, watched
 from tests.strategies import texts, title_lists, users
@@ -38,7 +39,7 @@ MANGA_ELEMENTS = [
 
 def written(made: Snapshot, medium: Medium, facts: dict[int, dict[str, Any]] | None = None) -> str:
     """The export of a list of which all can be said."""
-    pieces, losses = mal_writer.encode(made, medium, facts or {})
+    pieces, losses = writer.encode(made, medium, facts or {})
     assert losses == []
     return b"".join(pieces).decode()
 
@@ -46,7 +47,7 @@ def written(made: Snapshot, medium: Medium, facts: dict[int, dict[str, Any]] | N
 def read(content: str | bytes) -> Reading:
     """The list in an export."""
     content = content.encode() if isinstance(content, str) else content
-    return mal_reader.decode(content, "the file", origin=ORIGIN, written=datetime(2026, 11, 1, tzinfo=UTC))
+    return reader.decode(content, "the file", origin=ORIGIN, written=datetime(2026, 11, 1, tzinfo=UTC))
 
 
 def elements(content: str, medium: Medium) -> dict[str, list[tuple[str, str]]]:
@@ -168,7 +169,7 @@ def test_a_list_that_knows_no_status_is_refused() -> None:
     made = snapshot({1: {"score": 7}}, covers={"anime": ("score",), "manga": None})
 
     with pytest.raises(UsageError, match="does not know the status of its anime"):
-        mal_writer.encode(made, ANIME, {})
+        writer.encode(made, ANIME, {})
 
 
 def test_an_empty_list_is_an_export_too() -> None:
@@ -186,7 +187,7 @@ def test_what_xml_cannot_say_is_named_and_the_rest_is_said() -> None:
         }
     )
 
-    pieces, losses = mal_writer.encode(made, ANIME, {})
+    pieces, losses = writer.encode(made, ANIME, {})
 
     assert losses == [
         "score of anime 1: MAL's XML cannot say it as it is",
@@ -249,7 +250,7 @@ def test_every_file_that_is_read_comes_back_as_the_same_list(path: Any) -> None:
 
 def _ordinary(field: Field, medium: Medium) -> st.SearchStrategy[Any]:
     """What MAL says in a field. Tags as MAL keeps them: no commas, no blanks around them, none empty."""
-    sayable = texts.filter(lambda text: not mal_writer.FORBIDDEN.search(text))
+    sayable = texts.filter(lambda text: not writer.FORBIDDEN.search(text))
     by_kind: dict[Kind, st.SearchStrategy[Any]] = {
         Kind.WORD: st.sampled_from(medium.statuses),
         Kind.NUMBER: st.integers(0, 5000),
@@ -265,7 +266,7 @@ def _ordinary(field: Field, medium: Medium) -> st.SearchStrategy[Any]:
 def _ordinary_lists(medium: Medium) -> st.SearchStrategy[dict[int, Entry]]:
     members = {field.name: _ordinary(field, medium) for field in medium.fields}
     status = st.fixed_dictionaries({"status": members.pop("status")}, optional=members)
-    titles = texts.map(lambda text: mal_writer.FORBIDDEN.sub("", text).strip())
+    titles = texts.map(lambda text: writer.FORBIDDEN.sub("", text).strip())
     return st.dictionaries(st.integers(1, 2**53 - 1), st.tuples(titles, status), max_size=4).map(
         lambda found: {id: Entry(id, title, status) for id, (title, status) in found.items()}
     )
@@ -305,7 +306,7 @@ def test_whatever_a_list_holds_its_export_can_be_read(data: st.DataObject, mediu
     lists = {name: found if name == medium.name else None for name in MEDIA}
     made = Snapshot(user, datetime(2026, 11, 1, tzinfo=UTC), "backup", whole(lists), lists)
 
-    pieces, losses = mal_writer.encode(made, medium, {})
+    pieces, losses = writer.encode(made, medium, {})
 
     again = read(b"".join(pieces)).snapshot.entries(medium)
     lost = {sentence.rpartition(f" of {medium.name} ")[0] for sentence in losses}
@@ -337,7 +338,7 @@ def test_whatever_a_list_holds_what_is_not_named_as_lost_comes_back(data: st.Dat
     lists = {name: data.draw(title_lists(medium, misfits=True)) if name == medium.name else None for name in MEDIA}
     made = Snapshot(MIKA, datetime(2026, 11, 1, tzinfo=UTC), "backup", whole(lists), lists)
 
-    pieces, losses = mal_writer.encode(made, medium, {})
+    pieces, losses = writer.encode(made, medium, {})
 
     lost = {sentence.rpartition(f" of {medium.name} ")[0] for sentence in losses}
     ET.fromstring(b"".join(pieces))

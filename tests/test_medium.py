@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from malsync.medium import ANIME, MANGA, MEDIA, Kind, Medium
+from malsync.model.medium import ANIME, MANGA, MEDIA, Kind, Medium
 from malsync.sandbox import Account, Catalogue, Settings
-from malsync.validation import folder
+from malsync.schemas import folder
 
 # GET /users/{user}/animelist and /mangalist, PATCH /{medium}/{id}/my_list_status: what each is called when it is read and
 # when it is written, and its type in JSON.

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.diff import count, diff
-from malsync.medium import ANIME, MANGA, MEDIA
 from malsync.mirror import FILE_NAME, Info, Mirror
-from malsync.snapshot import Snapshot, User
+from malsync.model.diff import count, diff
+from malsync.model.medium import ANIME, MANGA, MEDIA
+from malsync.model.snapshot import Snapshot, User
 from tests.lists import MIKA, ORIGIN, THEO, many, moment, snapshot, watched
 from tests.strategies import SAFE, exact, histories, snapshots, users
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from malsync.answers import Title
 from malsync.errors import Busy, Damaged, MirrorError, UsageError
-from malsync.interchange import snapshot_file
-from malsync.medium import ANIME
+from malsync.formats import snapshot_file
+from malsync.mal.types import Title
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.mirror.database import SCHEMA, digest_of, in_memory, objects_of, translated
-from malsync.mirror.looking import looked_at
+from malsync.mirror.read_only import looked_at
+from malsync.model.medium import ANIME
 from tests.harness import ROOT, Malsync
 from tests.lists import many, snapshot, watched
 

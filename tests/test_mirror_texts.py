@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.entry import Entry
-from malsync.interchange import snapshot_file
-from malsync.medium import ANIME, MANGA
+from malsync.formats import snapshot_file
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.mirror.encodings import judge_all
-from malsync.plain import encode
-from malsync.snapshot import PLAIN, Snapshot
+from malsync.model.entry import Entry
+from malsync.model.medium import ANIME, MANGA
+from malsync.model.plain_text import encode
+from malsync.model.snapshot import PLAIN, Snapshot
 from tests.lists import MIKA, moment, snapshot, watched
 from tests.strategies import snapshots
 from tests.test_mirror import fresh, store

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from malsync.errors import Damaged, MirrorError
-from malsync.interchange import snapshot_file
-from malsync.medium import ANIME
+from malsync.formats import snapshot_file
 from malsync.mirror import FILE_NAME, Mirror
-from malsync.snapshot import Snapshot
+from malsync.model.medium import ANIME
+from malsync.model.snapshot import Snapshot
 from tests.harness import Malsync
 from tests.lists import MIKA, many, snapshot, watched
 

@@ -8,14 +8,14 @@ import orjson
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from malsync import answers
-from malsync.medium import ANIME, MANGA, MEDIA, SEASONS, Json, Medium
+from malsync.mal import types
+from malsync.model.medium import ANIME, MANGA, MEDIA, SEASONS, Json, Medium
 from malsync.sandbox.endpoints import ENDPOINTS, USER, Endpoint
 from malsync.sandbox.media import MEDIA as SANDBOX_MEDIA
 from malsync.sandbox.paging import LONGEST_Q
 from malsync.sandbox.settings import DEFAULTS
 from malsync.sandbox.titles import RANKINGS, SEASON_SORTS
-from malsync.validation import folder, problem
+from malsync.schemas import folder, problem
 
 DOCUMENT: dict[str, Any] = orjson.loads((folder() / "openapi.json").read_bytes())
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -149,7 +149,7 @@ def test_an_operation_answers_as_every_endpoint_may(key: tuple[str, str]) -> Non
     """401 with its header, 403 in JSON or as a page, a page where something in front of the API is down."""
     answers = {status: resolved(answer) for status, answer in operations()[key]["responses"].items()}
 
-    assert answers.keys() >= {"200", "400", "401", "403", "429", "5XX"}
+    assert types.keys() >= {"200", "400", "401", "403", "429", "5XX"}
     assert answers["401"]["headers"]["WWW-Authenticate"]["required"] is True
     assert answers["403"]["content"].keys() == {"application/json", "text/html"}
     assert answers["5XX"]["content"].keys() == {"text/html"}
@@ -309,14 +309,14 @@ def types_in(hint: Any) -> set[str]:
 
 
 def test_every_type_of_an_answer_has_its_schema() -> None:
-    there = {name for name, one in vars(answers).items() if is_typeddict(one)}
+    there = {name for name, one in vars(types).items() if is_typeddict(one)}
 
     assert there == {*TYPES, "Title"}
 
 
 @pytest.mark.parametrize(("name", "way"), TYPES.items(), ids=TYPES)
 def test_a_type_of_an_answer_has_the_members_and_types_of_its_schema(name: str, way: str) -> None:
-    hints = get_type_hints(getattr(answers, name))
+    hints = get_type_hints(getattr(types, name))
     properties = at(way)["properties"]
 
     assert {member: types_in(hint) for member, hint in hints.items()} == {
@@ -328,8 +328,7 @@ def test_the_type_of_a_title_has_the_members_and_types_of_both_schemas() -> None
     schemas = {**SCHEMAS["MangaTitle"]["properties"], **SCHEMAS["AnimeTitle"]["properties"]}
 
     assert {
-        member: types_in(hint)
-        for member, hint in get_type_hints(answers.Title, {**vars(answers), "Json": Json}).items()
+        member: types_in(hint) for member, hint in get_type_hints(types.Title, {**vars(types), "Json": Json}).items()
     } == {member: types_of(schema) for member, schema in schemas.items()}
 
 

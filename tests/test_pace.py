@@ -11,11 +11,12 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.credentials import FixedToken
 from malsync.errors import MalsyncError
-from malsync.pace import Pace
+from malsync.mal.credentials import FixedToken
+from malsync.mal.transport import MalTransport
 from malsync.sandbox import Sandbox
-from malsync.transport import TRIES, Transport
+from malsync.throttle import Pace
+from malsync.transport import TRIES
 from tests.harness import Malsync, TestTime
 
 ENOUGH = ["429", "403", "500", "502", "503", "504"]
@@ -168,15 +169,15 @@ def test_threads_take_turns() -> None:
 
 
 @pytest.fixture
-def transport(box: Sandbox) -> Transport:
+def transport(box: Sandbox) -> MalTransport:
     """A transport of one request a second, whose back-off takes no time."""
     clock = OwnTime().clock()
     token = FixedToken(box.access_token)
-    return Transport(box.api_url, token, user_agent="test", pace=Pace(1, clock), clock=clock, jitter=lambda: 0.0)
+    return MalTransport(box.api_url, token, user_agent="test", pace=Pace(1, clock), clock=clock, jitter=lambda: 0.0)
 
 
 @pytest.mark.parametrize("fault", ENOUGH)
-def test_what_mal_has_enough_of_slows_it(box: Sandbox, transport: Transport, fault: str) -> None:
+def test_what_mal_has_enough_of_slows_it(box: Sandbox, transport: MalTransport, fault: str) -> None:
     box.add_faults(f"{fault}:nth=2-4")
     transport.send("GET", "/users/@me")
     assert transport.pace.seconds == 1
@@ -190,7 +191,7 @@ def test_what_mal_has_enough_of_slows_it(box: Sandbox, transport: Transport, fau
 
 
 @pytest.mark.parametrize("fault", NOT_MALS_DOING)
-def test_a_connection_that_breaks_does_not_slow_it(box: Sandbox, transport: Transport, fault: str) -> None:
+def test_a_connection_that_breaks_does_not_slow_it(box: Sandbox, transport: MalTransport, fault: str) -> None:
     kind, _, keys = fault.partition(":")
     box.add_faults(f"{kind}:nth=1-3,{keys}")
 
@@ -201,7 +202,7 @@ def test_a_connection_that_breaks_does_not_slow_it(box: Sandbox, transport: Tran
 
 
 @pytest.mark.parametrize("fault", ["bad_request", "gone", "forbidden", "expire"])
-def test_a_refusal_does_not_slow_it(box: Sandbox, transport: Transport, fault: str) -> None:
+def test_a_refusal_does_not_slow_it(box: Sandbox, transport: MalTransport, fault: str) -> None:
     box.add_faults(fault)
 
     with pytest.raises(MalsyncError):
@@ -212,7 +213,7 @@ def test_a_refusal_does_not_slow_it(box: Sandbox, transport: Transport, fault: s
 
 
 @pytest.mark.parametrize("fault", ["503", "429:retry_after=400"])
-def test_a_call_that_fails_slows_it_too(box: Sandbox, transport: Transport, fault: str) -> None:
+def test_a_call_that_fails_slows_it_too(box: Sandbox, transport: MalTransport, fault: str) -> None:
     box.add_faults(fault)
     for _ in range(4):
         with pytest.raises(MalsyncError):
@@ -221,7 +222,7 @@ def test_a_call_that_fails_slows_it_too(box: Sandbox, transport: Transport, faul
     assert transport.pace.seconds == (Pace.LONGEST if fault == "503" else 16)
 
 
-def test_writes_slow_it_like_readings(box: Sandbox, transport: Transport) -> None:
+def test_writes_slow_it_like_readings(box: Sandbox, transport: MalTransport) -> None:
     id = min(box.entries(box.user, "anime"))
     box.add_faults("429:method=PATCH,times=1;503:method=DELETE,times=1")
 
@@ -301,8 +302,8 @@ def test_a_plan_says_how_long_it_takes(malsync: Malsync, box: Sandbox, per_secon
 
 def test_without_settings_it_is_a_request_a_second(home: Path) -> None:
     from malsync.cli.app import App
+    from malsync.cli.environment import World
     from malsync.cli.output import Output
-    from malsync.cli.world import World
 
     app = App(World({}), str(home), None, Output(json=False, quiet=False, verbose=False))
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.diff import diff
-from malsync.medium import ANIME, MANGA, MEDIA, Medium
-from malsync.plain import (
+from malsync.model.diff import diff
+from malsync.model.medium import ANIME, MANGA, MEDIA, Medium
+from malsync.model.plain_text import (
     decode,
     encode,
     is_bare,
@@ -22,9 +22,9 @@ from malsync.plain import (
     same_text,
     text_fields,
 )
-from malsync.plan import plan
-from malsync.revert import revert
-from malsync.snapshot import PLAIN, Snapshot, User, plain_together, same_person
+from malsync.model.snapshot import PLAIN, Snapshot, User, plain_together, same_person
+from malsync.planning.restore_plan import plan
+from malsync.planning.revert_plan import revert
 from tests.lists import MIKA, ORIGIN, THEO, snapshot, watched
 
 texts = st.text(st.sampled_from("&<>\"'\r\n abr/;#039xlt") | st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from malsync.errors import Refused
-from malsync.judging import judge
-from malsync.medium import ANIME, MANGA, MEDIA, Json, Kind, Medium
-from malsync.plan import (
+from malsync.model.medium import ANIME, MANGA, MEDIA, Json, Kind, Medium
+from malsync.model.snapshot import Covers, Snapshot
+from malsync.planning.preconditions import judge
+from malsync.planning.restore_plan import (
     LONGEST_TEXT,
     MODES,
     Call,
@@ -25,7 +26,6 @@ from malsync.plan import (
     unwritten,
     updated_at,
 )
-from malsync.snapshot import Covers, Snapshot
 from tests.lists import many, snapshot, watched
 
 both = pytest.mark.parametrize("medium", MEDIA.values(), ids=MEDIA)

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from malsync.errors import UsageError
-from malsync.interchange import plan_file
-from malsync.interchange.plan_file import PlanFile
-from malsync.medium import MEDIA
-from malsync.plan import MODES, Mode, Plan, plan, unsayable
-from malsync.revert import revert
-from malsync.snapshot import Snapshot, User
-from malsync.validation import problem
+from malsync.formats import plan_file
+from malsync.formats.plan_file import PlanFile
+from malsync.model.medium import MEDIA
+from malsync.model.snapshot import Snapshot, User
+from malsync.planning.restore_plan import MODES, Mode, Plan, plan, unsayable
+from malsync.planning.revert_plan import revert
+from malsync.schemas import problem
 from tests import strategies
 from tests.lists import MIKA, snapshot, watched
 

@@ -12,15 +12,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from malsync.api import form_of
-from malsync.diff import diff
-from malsync.medium import MEDIA
-from malsync.plan import MODES, PREFERENCES, Call, Filters, Key, Left, Mode, Op, Plan, Prefer, plan
-from malsync.revert import revert
+from malsync.mal.client import form_of
+from malsync.model.diff import diff
+from malsync.model.medium import MEDIA
+from malsync.model.snapshot import Snapshot
+from malsync.planning.restore_plan import MODES, PREFERENCES, Call, Filters, Key, Left, Mode, Op, Plan, Prefer, plan
+from malsync.planning.revert_plan import revert
 from malsync.sandbox import Account, Catalogue
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from malsync.sandbox.media import Kind
-from malsync.snapshot import Snapshot
 from tests import strategies
 from tests.lists import snapshot
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from malsync import config
 from malsync.errors import UsageError
+from malsync.operations import config
 from tests.harness import Malsync
 
 OPEN = "Other users can write to"

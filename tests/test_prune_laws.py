@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.diff import OPS, count, diff
-from malsync.medium import MEDIA
+from malsync.cli.render import diff_document
 from malsync.mirror import FILE_NAME, Info, Mirror, Run
 from malsync.mirror.journal import RUN_STATES
-from malsync.prune import Policy, always, by_policy, kept
-from malsync.render import diff_document, list_document
-from malsync.snapshot import Covers, Snapshot, Source, User
+from malsync.model.diff import OPS, count, diff
+from malsync.model.medium import MEDIA
+from malsync.model.snapshot import Covers, Snapshot, Source, User
+from malsync.operations.references import list_document
+from malsync.operations.retention import Policy, always, by_policy, kept
 from tests.lists import MIKA, ORIGIN, THEO, moment, snapshot, titles, watched
 
 PUBLIC = User(ORIGIN, None, "yuki")

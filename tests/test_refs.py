@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from malsync.accounts import Accounts
 from malsync.errors import UsageError
-from malsync.refs import end_of, parse
+from malsync.operations.accounts import Accounts
+from malsync.operations.references import end_of, parse
 from malsync.sandbox import Sandbox
 from tests.harness import Malsync
 from tests.lists import MIKA, ORIGIN, THEO, moment, snapshot, watched, write
@@ -321,7 +321,7 @@ def test_a_reference_to_an_empty_mirror_says_how_to_begin(offline: Malsync) -> N
 
 
 def test_a_mirror_of_nobodys_lists_alone_says_how_to_name_one(offline: Malsync, tmp_path: Path) -> None:
-    from malsync.snapshot import User
+    from malsync.model.snapshot import User
 
     nobody = User("https://graphql.anilist.co", None, "")
     offline.ok("import", write(tmp_path / "list.json", snapshot({1: watched(1)}, None, user=nobody, source="import")))
@@ -335,7 +335,7 @@ def test_a_mirror_of_nobodys_lists_alone_says_how_to_name_one(offline: Malsync, 
 
 def test_the_origin_tells_users_of_one_name_apart(offline: Malsync, tmp_path: Path) -> None:
     """MAL's own mika is meant where both stand in one mirror: the API in use is MAL's."""
-    from malsync.snapshot import User
+    from malsync.model.snapshot import User
 
     here = User("https://api.myanimelist.net", 99, "mika")
     files = [write(tmp_path / f"{user.id}.json", snapshot({}, {}, user=user)) for user in (MIKA, here)]

@@ -13,7 +13,7 @@ import pytest
 import requests
 from filelock import FileLock
 
-from malsync.interchange import snapshot_file
+from malsync.formats import snapshot_file
 from tests.farside import Sandbox
 from tests.harness import Malsync, until
 from tests.servers import FarSide, entry, mal, page

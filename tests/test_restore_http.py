@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from malsync.auth import FileStore, Tokens
+from malsync.mal.oauth import FileStore, Tokens
+from malsync.model.snapshot import PLAIN
 from malsync.sandbox import World
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from malsync.sandbox.media import Kind
-from malsync.snapshot import PLAIN
 from tests.farside import Sandbox
 from tests.harness import Malsync, Result, TestTime
 from tests.lists import write

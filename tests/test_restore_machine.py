@@ -16,11 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.mirror.journal import Run
-from malsync.plan import Call
+from malsync.planning.restore_plan import Call
 from malsync.sandbox import Sandbox
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from malsync.sandbox.media import Kind
-from malsync.validation import problem
+from malsync.schemas import problem
 from tests.harness import Malsync, Result
 from tests.test_plan_laws import EDITS, FRESH, MOMENTS, TOTALS, Key, Lists, Status, shown
 from tests.test_restore_http import USER, Log, holds, key_of, put, world_of

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from malsync.medium import ANIME, MANGA, MEDIA
-from malsync.plan import Call, Filters, Plan, plan
-from malsync.revert import Window, revert
-from malsync.snapshot import Covers, Snapshot
+from malsync.model.medium import ANIME, MANGA, MEDIA
+from malsync.model.snapshot import Covers, Snapshot
+from malsync.planning.restore_plan import Call, Filters, Plan, plan
+from malsync.planning.revert_plan import Window, revert
 from tests.lists import moment, snapshot, watched
 
 Entry = dict[str, Any] | None

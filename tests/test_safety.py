@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from malsync.errors import UsageError
-from malsync.interchange import snapshot_file
-from malsync.interchange.shelf import Latest
+from malsync.formats import snapshot_file
+from malsync.formats.latest_copy import Latest
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox
 from tests.harness import Malsync
@@ -249,13 +249,13 @@ def test_a_mirror_with_one_bad_page_is_rebuilt_with_all_that_is_whole(malsync: M
 
 
 def test_a_refresh_token_goes_only_to_where_it_was_issued(malsync: Malsync, box: Sandbox) -> None:
-    from malsync.auth import FileStore, TokenEndpoint
     from malsync.errors import AuthError
+    from malsync.mal.oauth import FileStore, TokenEndpoint
 
     pair = box.token_pair(box.user)
     clock = malsync.time.clock()
     ours = TokenEndpoint(box.auth_url, box.client_id, "", clock, "test")
-    from malsync.auth import Tokens
+    from malsync.mal.oauth import Tokens
 
     tokens = Tokens("a", pair["refresh_token"], 0, 0, box.client_id, box.api_url.removesuffix("/v2"))
     fresh = ours.refresh(tokens)

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from malsync.intent import left_document
-from malsync.judging import remaining
-from malsync.medium import ANIME
 from malsync.mirror import Mirror
 from malsync.mirror.journal import Outcome
-from malsync.plan import Call, Left, Plan
-from malsync.settling import settle
-from malsync.snapshot import Snapshot
+from malsync.model.medium import ANIME
+from malsync.model.snapshot import Snapshot
+from malsync.operations.reconcile import settle
+from malsync.planning.preconditions import remaining
+from malsync.planning.request import left_document
+from malsync.planning.restore_plan import Call, Left, Plan
 from tests.lists import MIKA, moment, snapshot, watched
 
 NOW = moment("2026-11-01T12:00:09Z")

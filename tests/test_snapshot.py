@@ -11,13 +11,13 @@ import rfc8785
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from malsync.entry import Entry
-from malsync.interchange import snapshot_file
-from malsync.interchange.snapshot_file import encode
-from malsync.medium import ANIME, MEDIA, Medium
-from malsync.moments import parse_timestamp, timestamp
-from malsync.snapshot import Snapshot, canonical, digest_of, member, whole
-from malsync.validation import problem
+from malsync.formats import snapshot_file
+from malsync.formats.snapshot_file import encode
+from malsync.model.entry import Entry
+from malsync.model.medium import ANIME, MEDIA, Medium
+from malsync.model.snapshot import Snapshot, canonical, digest_of, member, whole
+from malsync.model.timestamps import parse_timestamp, timestamp
+from malsync.schemas import problem
 from tests.lists import moment, snapshot, watched
 from tests.strategies import exact, json_values, list_statuses, means, snapshots
 

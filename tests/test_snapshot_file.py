@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from malsync.errors import UsageError
 from malsync.files import LIMIT
-from malsync.interchange import snapshot_file
-from malsync.interchange.snapshot_file import encode
-from malsync.medium import ANIME, MANGA
-from malsync.snapshot import Snapshot, User
+from malsync.formats import snapshot_file
+from malsync.formats.snapshot_file import encode
+from malsync.model.medium import ANIME, MANGA
+from malsync.model.snapshot import Snapshot, User
 from tests.harness import ROOT, Malsync
 from tests.lists import many, snapshot, watched
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from malsync.medium import ANIME
+from malsync.model.medium import ANIME
 from malsync.sandbox import World
 from tests.farside import Sandbox
 from tests.harness import ROOT, Malsync

@@ -2,10 +2,10 @@
 
 import pytest
 
-from malsync.diff import diff
-from malsync.medium import ANIME
-from malsync.snapshot import Snapshot
-from malsync.standing import Standing, by_title, distance, in_force, undoes
+from malsync.model.diff import diff
+from malsync.model.medium import ANIME
+from malsync.model.snapshot import Snapshot
+from malsync.planning.in_force import Standing, by_title, distance, in_force, undoes
 from tests.lists import snapshot, watched
 
 

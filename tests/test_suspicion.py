@@ -9,15 +9,15 @@ from typing import get_args
 import pytest
 from hypothesis import given
 
-from malsync.backup import is_good, measure, store
 from malsync.errors import UsageError
-from malsync.interchange import snapshot_file
-from malsync.interchange.shelf import Latest
-from malsync.medium import ANIME, MEDIA
+from malsync.formats import snapshot_file
+from malsync.formats.latest_copy import Latest
 from malsync.mirror import Mirror
+from malsync.model.medium import ANIME, MEDIA
+from malsync.model.snapshot import Snapshot, Source
+from malsync.operations.backup import is_good, measure, store
+from malsync.planning.guards import suspicious
 from malsync.sandbox import Sandbox
-from malsync.snapshot import Snapshot, Source
-from malsync.suspicion import suspicious
 from tests.harness import Malsync
 from tests.lists import MIKA, THEO, many, snapshot, watched, write
 from tests.strategies import snapshots

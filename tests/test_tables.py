@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from malsync.interchange import tables
-from malsync.medium import MEDIA
+from malsync.formats import sqlite_export
+from malsync.model.medium import MEDIA
+from malsync.model.snapshot import Snapshot
 from malsync.sandbox import Sandbox
-from malsync.snapshot import Snapshot
 from tests.harness import ROOT, Malsync
 from tests.lists import snapshot, watched, write
 from tests.strategies import exact, snapshots
@@ -125,7 +125,7 @@ def test_views_tags_and_search_answer(offline: Malsync, tmp_path: Path) -> None:
 def test_datasette_opens_it_with_search_and_links(path: Path) -> None:
     from datasette.app import Datasette
 
-    from malsync.browse.instance import Browse
+    from malsync.browse.app import Browse
 
     async def asked() -> tuple[Any, Any, str]:
         Browse(path).close()  # what malsync hangs into Datasette for the browser is no business of this file's
@@ -173,7 +173,7 @@ def test_every_member_of_every_entry_is_there_whatever_it_is(made: Snapshot) -> 
     if not media:
         return
 
-    with opened(tables.encode(made, media, {})) as connection:
+    with opened(sqlite_export.encode(made, media, {})) as connection:
         for medium in media:
             found = {row["id"]: row for row in rows(connection, f"SELECT * FROM {medium.name}")}
             assert found.keys() == made.entries(medium).keys()

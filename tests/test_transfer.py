@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 
 from malsync.errors import UsageError
-from malsync.interchange.snapshot_file import encode
-from malsync.medium import ANIME, MANGA
-from malsync.snapshot import Snapshot, User
-from malsync.transfer import as_one
+from malsync.formats.snapshot_file import encode
+from malsync.model.medium import ANIME, MANGA
+from malsync.model.snapshot import Snapshot, User
+from malsync.operations.imports import as_one
 from tests.harness import Malsync
 from tests.lists import MIKA, THEO, many, snapshot, watched, write
 from tests.strategies import snapshots

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from malsync.intent import Intent
-from malsync.medium import ANIME
 from malsync.mirror import Line
-from malsync.plan import Call, Op, Plan
-from malsync.snapshot import Snapshot
-from malsync.undoing import LAG, Trace
+from malsync.model.medium import ANIME
+from malsync.model.snapshot import Snapshot
+from malsync.operations.undo import LAG, Trace
+from malsync.planning.request import Intent
+from malsync.planning.restore_plan import Call, Op, Plan
 from tests.lists import moment, snapshot, watched
 
 Status = dict[str, Any] | None

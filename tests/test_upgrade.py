@@ -10,10 +10,10 @@ from threading import Barrier
 
 import pytest
 
-from malsync.answers import Title
 from malsync.errors import Damaged, Refused
-from malsync.medium import ANIME
+from malsync.mal.types import Title
 from malsync.mirror import FILE_NAME, Mirror
+from malsync.model.medium import ANIME
 from tests.catalogue import assert_sound, found, record, rows
 from tests.harness import ROOT, Malsync
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import orjson
 import pytest
 
-from malsync import config
+from malsync.operations import config
 from tests import older
 from tests.harness import ROOT, Malsync
 from tests.older import FOLDER, Again, Read, unpacked
@@ -58,23 +58,23 @@ FORMATS = {
 
 # Each module of malsync that writes something to keep, and the formats that it writes. `mirror` is fixtures/mirrors.
 WRITERS = {
-    "accounts.py": {"accounts"},
-    "auth.py": {"tokens", "keyring"},
-    "cli/arrival.py": {"left-out"},
+    "operations/accounts.py": {"accounts"},
+    "mal/oauth.py": {"tokens", "keyring"},
+    "cli/import_.py": {"left-out"},
     "cli/backup.py": {"snapshot"},
     "cli/running.py": {"plan"},
     "cli/export.py": {"snapshot", "xml", "csv", "sqlite"},
-    "interchange/plan_file.py": {"plan"},
-    "interchange/shelf.py": {"latest"},
-    "interchange/snapshot_file.py": {"snapshot", "latest"},
-    "interchange/tables.py": {"sqlite"},
+    "formats/plan_file.py": {"plan"},
+    "formats/latest_copy.py": {"latest"},
+    "formats/snapshot_file.py": {"snapshot", "latest"},
+    "formats/sqlite_export.py": {"sqlite"},
     "mirror/database.py": {"mirror", "run"},
     "sandbox/statefile.py": {"sandbox-state"},
     "schedule/systemd.py": {"timer"},
     "cli/main.py": set[str](),  # last-error.txt: for people, and the next one replaces it
     "cli/opening.py": set[str](),  # a page that leads a browser to an address, gone when it has been read
-    "drift.py": set[str](),  # how far the clock is off: the next backup finds out anew
-    "browse/instance.py": set[str](),  # opens the mirror to read
+    "operations/clock_offset.py": set[str](),  # how far the clock is off: the next backup finds out anew
+    "browse/app.py": set[str](),  # opens the mirror to read
     "files.py": set[str](),  # writes for the others
 }
 # What nobody writes to a file but its user: settings, and what is printed to be kept.

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from malsync.wording import ago, command, many
+from malsync.text import ago, command, many
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -18,7 +18,7 @@ import jsonschema_rs
 import orjson
 import requests
 
-from malsync.validation import folder
+from malsync.schemas import folder
 from tests.servers import FarSide, Heard, Reply
 
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from malsync.address import origin_of
+from malsync.model.snapshot import Snapshot, User
 from malsync.sandbox import Sandbox, World
-from malsync.snapshot import Snapshot, User
+from malsync.urls import origin_of
 from tests.harness import Malsync
 from tests.lists import snapshot
 

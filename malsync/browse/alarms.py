@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from malsync.browse.queries import ALARMING, joins
-from malsync.diff import Change, diff
-from malsync.entry import Entry
-from malsync.medium import MEDIA, Kind, ListStatus, Medium
-from malsync.snapshot import BACKUPS, Snapshot, User
-from malsync.standing import Key, Standing, by_title, distance, in_force, undoes
+from malsync.mirror.queries import ALARMING, joins
+from malsync.model.diff import Change, diff
+from malsync.model.entry import Entry
+from malsync.model.medium import MEDIA, Kind, ListStatus, Medium
+from malsync.model.snapshot import BACKUPS, Snapshot, User
+from malsync.planning.in_force import Key, Standing, by_title, distance, in_force, undoes
 
 Row = dict[str, Any]
 Ask = Callable[..., list[Row]]

@@ -10,9 +10,10 @@ from datasette.utils.asgi import Base400, NotFound, Response
 from datasette.views.base import DatasetteError
 
 from malsync import __version__
-from malsync.browse import charts, pages, queries, show
-from malsync.browse.frame import pictures, users_of
-from malsync.medium import MEDIA
+from malsync.browse import charts, filters, pages
+from malsync.browse.page_context import pictures, users_of
+from malsync.mirror import queries
+from malsync.model.medium import MEDIA
 
 NAVIGATION = (
     ("/", "Home"), ("/anime", "Anime"), ("/manga", "Manga"), ("/charts", "Charts"), ("/snapshots", "History"),
@@ -37,8 +38,8 @@ def register_routes(datasette: Any) -> list[Any]:
 @hookimpl
 def prepare_jinja2_environment(env: Any) -> None:
     """How templates show values."""
-    env.filters.update(show.FILTERS)
-    env.globals |= {"bar": charts.bar, "cell": show.cell}
+    env.filters.update(filters.FILTERS)
+    env.globals |= {"bar": charts.bar, "cell": filters.cell}
 
 
 @hookimpl
@@ -58,7 +59,7 @@ def extra_template_vars(datasette: Any, request: Any) -> Any:
             "navigation": NAVIGATION,
             "here": _UNDER.get(path, path),
             "version": __version__,
-            "cover": lambda address: show.allowed(address, sources),
+            "cover": lambda address: filters.allowed(address, sources),
             "choices": choices,
             "users": users,
             "user": user or next(iter(users), None),
@@ -91,7 +92,7 @@ def render_cell(row: Any, value: Any, column: str, table: str | None, datasette:
     """Titles lead to their pages and statuses have their colours in Datasette's tables, too; of queries, see query.html."""
     if not _is_ours(datasette):
         return None
-    return show.cell(row, column, value, next((name for name in MEDIA if table in (name, f"{name}_list")), ""))
+    return filters.cell(row, column, value, next((name for name in MEDIA if table in (name, f"{name}_list")), ""))
 
 
 @hookimpl

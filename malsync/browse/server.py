@@ -11,10 +11,10 @@ from typing import Self
 
 import uvicorn
 
+from malsync.browse.app import Browse
 from malsync.browse.guard import Guard
-from malsync.browse.instance import Browse
 from malsync.errors import UsageError
-from malsync.snapshot import User
+from malsync.model.snapshot import User
 
 HOST = "127.0.0.1"
 GRACE = 1

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from malsync.cli.app import App, dated_ahead, local_time
+from malsync.cli.app import App
 from malsync.cli.opening import private_page
 from malsync.cli.options import Command, pass_app
 from malsync.errors import MalsyncError, UsageError
-from malsync.wording import ago, command
+from malsync.model.timestamps import local_time
+from malsync.operations.references import dated_ahead
+from malsync.text import ago, command
 
 if TYPE_CHECKING:
-    from malsync.auth import Request
+    from malsync.mal.oauth import Request
 
 
 @click.command(
@@ -35,10 +37,10 @@ def login(app: App, no_browser: bool) -> None:
 
 
 def _sign_in(app: App, *, no_browser: bool) -> None:
-    from malsync.accounts import check_name
-    from malsync.address import check_url, origin_of
-    from malsync.auth import authorization_request, store_of
-    from malsync.credentials import FixedToken
+    from malsync.mal.credentials import FixedToken
+    from malsync.mal.oauth import authorization_request, store_of
+    from malsync.operations.accounts import check_name
+    from malsync.urls import check_url, origin_of
 
     settings = app.settings
     if not settings.client_id:
@@ -66,8 +68,8 @@ def _sign_in(app: App, *, no_browser: bool) -> None:
 def _listen(app: App, request: "Request") -> str:
     import threading
 
-    from malsync.auth import code_from
-    from malsync.callback import Listener
+    from malsync.mal.oauth import code_from
+    from malsync.mal.redirect_listener import Listener
 
     with (
         Listener(request.redirect_uri, app.world.clock.monotonic) as listener,
@@ -91,7 +93,7 @@ def _open(url: str) -> None:
 
 
 def _paste(app: App, request: "Request") -> str:
-    from malsync.auth import code_from
+    from malsync.mal.oauth import code_from
 
     app.output.warn(f"Open this address in any browser and sign in to MyAnimeList:\n\n  {request.url}\n")
     app.output.warn(
@@ -121,7 +123,7 @@ def _line(stdin: TextIO) -> str:
 @pass_app
 def logout(app: App) -> None:
     """Forget this account's tokens. Its snapshots stay, and so does the MAL user that it is bound to."""
-    from malsync.auth import store_of
+    from malsync.mal.oauth import store_of
 
     store = store_of(app.home, app.settings.token_store)
     with store.locked():
@@ -144,8 +146,8 @@ def accounts(app: App) -> None:
     """List the accounts: MAL user, when the refresh token dies, last backup."""
     from datetime import UTC, datetime
 
-    from malsync.auth import REFRESH_TOKEN_SECONDS, store_of
-    from malsync.moments import maybe_timestamp
+    from malsync.mal.oauth import REFRESH_TOKEN_SECONDS, store_of
+    from malsync.model.timestamps import maybe_timestamp
 
     store = store_of(app.home, app.settings.token_store)
     rows = []

@@ -6,27 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 from malsync.cli.job import Job
 from malsync.errors import MirrorError, UsageError
-from malsync.snapshot import Snapshot
+from malsync.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from malsync.intent import Intent
-    from malsync.known import Known
     from malsync.mirror import Line, Run
-    from malsync.plan import Call, Left, Plan
-    from malsync.restore import Planner
-    from malsync.undoing import Trace
+    from malsync.operations.run import Planner
+    from malsync.operations.undo import Trace
+    from malsync.planning.known_titles import Known
+    from malsync.planning.request import Intent
+    from malsync.planning.restore_plan import Call, Left, Plan
 
 
 def what_remains(calls: "Sequence[Call]", left: "Sequence[Left]") -> "Planner":
     """A planner that knows these calls alone: what of them the lists do not show yet."""
-    from malsync.judging import remaining
+    from malsync.planning.preconditions import remaining
 
     return lambda now: replace(remaining(calls, now), left=tuple(left))
 
 
 def planner_again(job: Job, run: "Run", intent: "Intent") -> "Planner":
     """How `run` was planned. Where its lists are gone, what is left of its calls says what remains."""
-    from malsync.intent import left_of
+    from malsync.planning.request import left_of
 
     lines = job.mirror.journal.lines(run.number)
     if run.undoes is not None:
@@ -43,7 +43,7 @@ def planner_again(job: Job, run: "Run", intent: "Intent") -> "Planner":
 
 def rounded(calls: "Sequence[Call]", intent: "Intent") -> "list[Call]":
     """`calls` as they are, or with their dates rounded where that is wanted."""
-    from malsync.plan import sendable
+    from malsync.planning.restore_plan import sendable
 
     return (
         [part for call in calls for part in sendable(call, round_dates=True)[0]] if intent.round_dates else list(calls)
@@ -52,7 +52,7 @@ def rounded(calls: "Sequence[Call]", intent: "Intent") -> "list[Call]":
 
 def found_again(job: Job, described: dict[str, Any]) -> Snapshot | None:
     """The list that the journal or a plan file describes, if it is still what it was."""
-    from malsync.refs import is_path
+    from malsync.operations.references import is_path
 
     try:
         if isinstance(described.get("snapshot"), int):
@@ -68,7 +68,7 @@ def found_again(job: Job, described: dict[str, Any]) -> Snapshot | None:
 
 def intent_of(run: "Run") -> "Intent":
     """What `run` was asked for. Raises MirrorError where the journal does not say so in a way that is understood."""
-    from malsync.intent import Intent
+    from malsync.planning.request import Intent
 
     try:
         return Intent.of(run.head["intent"])
@@ -81,7 +81,7 @@ def intent_of(run: "Run") -> "Intent":
 
 def trace_of(job: Job, run: "Run") -> "Trace":
     """What `run` left behind. Raises UsageError where the lists around it have been pruned."""
-    from malsync.undoing import Trace
+    from malsync.operations.undo import Trace
 
     before = _stored(job, run, run.before)
     after = _stored(job, run, run.after) if run.state == "finished" else None
@@ -110,8 +110,8 @@ def nothing_to_undo_by(run: "Run") -> UsageError:
 
 def unanswered(lines: "Sequence[Line]", live: Snapshot, known: "Known") -> "tuple[list[Call], list[Left]]":
     """The calls that may still go out, and what MAL did not store as it was sent of those that arrived without an answer."""
-    from malsync.attempt import why_kept
-    from malsync.plan import Left
+    from malsync.operations.write_entry import why_kept
+    from malsync.planning.restore_plan import Left
 
     calls: list[Call] = []
     left: list[Left] = []
@@ -127,8 +127,8 @@ def unanswered(lines: "Sequence[Line]", live: Snapshot, known: "Known") -> "tupl
 
 def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[list[Call], list[Left]]":
     """Which of `calls` would go out now, and which would be skipped."""
-    from malsync.judging import judge
-    from malsync.plan import Left, from_to
+    from malsync.planning.preconditions import judge
+    from malsync.planning.restore_plan import Left, from_to
 
     sent: list[Call] = []
     left: list[Left] = []
@@ -144,6 +144,6 @@ def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[
 
 def plan_of(calls: "Sequence[Call]", left: "Sequence[Left]") -> "Plan":
     """A plan of these calls, in their order."""
-    from malsync.plan import Plan
+    from malsync.planning.restore_plan import Plan
 
     return Plan(tuple(calls), tuple(left))

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from malsync.cli.app import App, dated_ahead, local_time
+from malsync.cli.app import App
 from malsync.cli.options import WAIT, Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
-from malsync.wording import ago, command
+from malsync.model.timestamps import local_time
+from malsync.operations.references import dated_ahead
+from malsync.text import ago, command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from malsync.api import Client
-    from malsync.backup import Backup
     from malsync.browse.alarms import Alarms
+    from malsync.mal.client import Client
     from malsync.mirror import Info, Mirror
-    from malsync.snapshot import Snapshot, Source, User
+    from malsync.model.snapshot import Snapshot, Source, User
+    from malsync.operations.backup import Backup
 
 _JUDGED = 20
 """Of so many suspicious snapshots, the newest ones, it is found out what is left of their changes."""
@@ -64,8 +66,8 @@ def backup(app: App, user: str | None, file: str | None, note: str, accept: bool
 def _backup(
     app: App, public: str | None, file: str | None, note: str, *, accept: bool, wait: float
 ) -> tuple[dict[str, Any], int]:
-    from malsync import backup as service
-    from malsync.medium import ANIME
+    from malsync.model.medium import ANIME
+    from malsync.operations import backup as service
 
     file_for = _file_pattern(app, file)
     try:
@@ -114,7 +116,7 @@ def _backup(
 
 def _read(client: "Client", user: "User", source: "Source", **named: Any) -> "Snapshot":
     from malsync.errors import NotFound
-    from malsync.reading import read_snapshot
+    from malsync.mal.list_reader import read_snapshot
 
     try:
         return read_snapshot(client, user, source, **named)
@@ -128,8 +130,8 @@ def _read(client: "Client", user: "User", source: "Source", **named: Any) -> "Sn
 
 def _whose(app: App, public: str | None) -> "tuple[Client, User, str | None, int | None]":
     """The client, the MAL user whose lists these are, the account to bind to them, and how many anime MAL counts."""
-    from malsync.reading import ME
-    from malsync.snapshot import User
+    from malsync.mal.list_reader import ME
+    from malsync.model.snapshot import User
 
     if public == ME:
         raise UsageError(f"{ME} is no MAL user's name.", "Your own lists: malsync backup")
@@ -146,7 +148,7 @@ def _file_pattern(app: App, pattern: str | None) -> Any:
     if pattern is None:
         return None
     from malsync.files import make_folder
-    from malsync.interchange import shelf, snapshot_file
+    from malsync.formats import latest_copy, snapshot_file
 
     try:
         blanks = {tuple(blank) for _, *blank in Formatter().parse(pattern) if blank[0] is not None}
@@ -157,7 +159,7 @@ def _file_pattern(app: App, pattern: str | None) -> Any:
     app.target(pattern)
 
     def write(snapshot: "Snapshot") -> Path:
-        user, date = shelf.safe_name(snapshot.user.name), f"{snapshot.taken_at.astimezone():%Y-%m-%d}"
+        user, date = latest_copy.safe_name(snapshot.user.name), f"{snapshot.taken_at.astimezone():%Y-%m-%d}"
         path = app.target(pattern.format(user=user, date=date))
         if snapshot.suspicious and path.exists():
             # It may be what is left of a list, and what stands there already the last whole one.
@@ -185,7 +187,8 @@ def _undone_by(app: App, mirror: "Mirror", before: "Info | None", info: "Info") 
 
 
 def _report(app: App, result: "Backup", before: "Info | None", written: Path | None) -> None:
-    from malsync.render import counted, summary, visible
+    from malsync.cli.render import counted, summary
+    from malsync.text import visible
 
     info, say = result.info, app.output.say
     say(f"Snapshot {info.number} of {visible(info.user.name)}: {counted(info.counts)}", colour="green")
@@ -217,7 +220,7 @@ def _warn_of(app: App, info: "Info", undoing: str, account: str | None, public: 
 
 def info_document(info: "Info", account: str | None) -> dict[str, Any]:
     """What `backup`, `import` and `snapshots` say of a snapshot in JSON."""
-    from malsync.moments import timestamp
+    from malsync.model.timestamps import timestamp
 
     return {
         "snapshot": info.number,
@@ -242,7 +245,7 @@ def snapshots(app: App) -> None:
 
     Those of every MAL user in this home folder; with --account, of one.
     """
-    from malsync.render import visible
+    from malsync.text import visible
 
     with app.mirror() as mirror:
         infos = mirror.infos(app.named_user(mirror))
@@ -280,7 +283,7 @@ def snapshots(app: App) -> None:
 def _footnotes(app: App, mirror: "Mirror", infos: "list[Info]") -> "Iterator[str]":
     """Why snapshots are suspicious; one line for those that are so for one reason, night after night."""
     from malsync.browse.alarms import Alarms
-    from malsync.render import visible
+    from malsync.text import visible
 
     alarms = Alarms(mirror.ask)
     last: dict[int, Info] = {}
@@ -311,7 +314,7 @@ def _undoing(app: App, alarms: "Alarms", before: "Info", info: "Info") -> str:
 
 
 def _remarks(info: "Info") -> list[str]:
-    from malsync.render import visible
+    from malsync.text import visible
 
     suspicious = ["suspicious"] if info.suspicious else []
     source = [] if info.source == "backup" else [info.source]

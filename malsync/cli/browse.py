@@ -14,7 +14,7 @@ from malsync.errors import MalsyncError
 
 if TYPE_CHECKING:
     from malsync.mirror import Mirror
-    from malsync.snapshot import User
+    from malsync.model.snapshot import User
 
 
 @click.command(

@@ -13,7 +13,7 @@ from malsync.errors import Exit, UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem, ShellComplete
 
-    from malsync.cli.world import World
+    from malsync.cli.environment import World
 
 VARIABLE = "_MALSYNC_COMPLETE"
 """Set by the shell's script when it asks what may follow; `bash_complete` and the like."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from malsync.cli.app import App
-from malsync.cli.world import SECRET_VARIABLES
+from malsync.cli.environment import SECRET_VARIABLES
 from malsync.errors import Exit
 
 if TYPE_CHECKING:

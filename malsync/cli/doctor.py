@@ -12,7 +12,7 @@ from malsync.cli.options import Command, pass_app
 from malsync.errors import Exit, MalsyncError, UsageError
 
 if TYPE_CHECKING:
-    from malsync.cli.health.patient import Check, CheckOf, Patient
+    from malsync.doctor.context import Check, CheckOf, Patient
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _GRAVITY = (Exit.MIRROR, Exit.USAGE, Exit.AUTH, Exit.API, Exit.REFUSED, Exit.SUSPICIOUS)
@@ -37,7 +37,7 @@ def doctor(app: App, max_age: str | None) -> int:
     other things that are wrong, the code of the gravest: 6 mirror or disk, 2 settings, home folder or clock, 3 not signed in,
     4 API, 7 an unfinished run, 8 no good backup.
     """
-    from malsync.cli.health.patient import Patient
+    from malsync.doctor.context import Patient
 
     limit = None if max_age is None else age_of(max_age)
     checks = list(_checks(Patient(app, limit)))
@@ -54,20 +54,20 @@ def doctor(app: App, max_age: str | None) -> int:
 
 def _checks(patient: "Patient") -> "Iterator[Check]":
     """Every check in its turn. What one of them fails at is what it says, and the others go on."""
-    from malsync.cli.health import far, kept, place
+    from malsync.doctor import machine, remote, storage
 
     # The API is asked by `login` with a token, if there is one; `api` and `clock` look at the same answer.
     steps: dict[str, CheckOf] = {
-        "python": place.python, "settings": place.settings, "home": place.home, "disk": place.disk,
-        "network disk": place.network_disk, "mirror": kept.mirror, "latest": kept.latest, "runs": kept.runs,
-        "login": far.login, "api": far.api, "clock": far.clock, "schedule": kept.schedule, "backup": kept.backup,
+        "python": machine.python, "settings": machine.settings, "home": machine.home, "disk": machine.disk,
+        "network disk": machine.network_disk, "mirror": storage.mirror, "latest": storage.latest, "runs": storage.runs,
+        "login": remote.login, "api": remote.api, "clock": remote.clock, "schedule": storage.schedule, "backup": storage.backup,
     }  # fmt: skip
     for name, step in steps.items():
         yield from _guarded(name, step, patient)
 
 
 def _guarded(name: str, step: "CheckOf", patient: "Patient") -> "Iterator[Check]":
-    from malsync.cli.health.patient import ill
+    from malsync.doctor.context import ill
 
     try:
         yield from step(patient)

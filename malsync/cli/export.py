@@ -15,9 +15,9 @@ from malsync.cli.suggest import FILE, REFERENCE
 from malsync.errors import UsageError
 
 if TYPE_CHECKING:
-    from malsync.medium import Medium
     from malsync.mirror import Mirror
-    from malsync.refs import Chosen
+    from malsync.model.medium import Medium
+    from malsync.operations.references import Chosen
 
 _STDOUT = "-"
 _ENDINGS = {"xml": ".xml.gz", "csv": ".csv"}
@@ -62,7 +62,7 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
     importer and others'; csv is for spreadsheets. These have a file for each list, named as MAL names them. sqlite is one
     file for Datasette and the like.
     """
-    from malsync.render import visible
+    from malsync.text import visible
 
     if kind == "json" and only is not None:
         raise UsageError("--only does not go with json: a snapshot is both lists.", "Leave it out, or export as xml.")
@@ -103,8 +103,8 @@ def _promised(target: str | None) -> str | None:
 
 
 def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:
-    from malsync.interchange import snapshot_file
-    from malsync.interchange.shelf import export_name
+    from malsync.formats import snapshot_file
+    from malsync.formats.latest_copy import export_name
 
     if target == _STDOUT:
         _print(snapshot_file.encode(chosen.snapshot))
@@ -119,7 +119,7 @@ def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:
 
 
 def _export_tables(app: App, chosen: "Chosen", media: "list[Medium]", told: dict[str, Any], target: str | None) -> None:
-    from malsync.interchange import shelf, tables
+    from malsync.formats import latest_copy, sqlite_export
 
     if target == _STDOUT and (app.output.json or sys.stdout.isatty()):
         raise UsageError(
@@ -127,11 +127,11 @@ def _export_tables(app: App, chosen: "Chosen", media: "list[Medium]", told: dict
             "Write it to a file (--output PATH), or send stdout to a program or a file.",
         )
     snapshot = chosen.snapshot
-    content = tables.encode(snapshot, media, told, chosen.number)
+    content = sqlite_export.encode(snapshot, media, told, chosen.number)
     if target == _STDOUT:
         _print([content])
         return
-    name = shelf.export_name("lists", snapshot, ".db")
+    name = latest_copy.export_name("lists", snapshot, ".db")
     path = app.target(target or name)
     if _is_folder(path, target):
         path = app.target(str(path / name))
@@ -143,7 +143,7 @@ def _export_tables(app: App, chosen: "Chosen", media: "list[Medium]", told: dict
 
 def _media(chosen: "Chosen", only: str | None) -> "list[Medium]":
     """The lists to be written. Raises UsageError where there is none."""
-    from malsync.medium import MEDIA
+    from malsync.model.medium import MEDIA
 
     known = [medium for name, medium in MEDIA.items() if chosen.snapshot.lists.get(name) is not None]
     found = [medium for medium in known if only in (None, medium.name)]
@@ -154,14 +154,14 @@ def _media(chosen: "Chosen", only: str | None) -> "list[Medium]":
 
 def _facts(app: App, mirror: "Mirror", medium: "Medium") -> dict[int, dict[str, Any]]:
     """What is known of titles: in the catalogue, and above it in the file that is exported."""
-    from malsync.interchange.mal_layout import LAYOUTS
+    from malsync.formats.mal_xml.layout import LAYOUTS
 
     return mirror.catalogue.told(medium, list(LAYOUTS[medium.name].facts.values())) | app.facts.get(medium.name, {})
 
 
 def _paths(app: App, chosen: "Chosen", media: "list[Medium]", kind: str, target: str | None) -> "dict[str, Path]":
     """Where each list goes. Raises UsageError where two would go to one place."""
-    from malsync.interchange.shelf import export_name
+    from malsync.formats.latest_copy import export_name
 
     if target == _STDOUT:
         if app.output.json:
@@ -189,16 +189,17 @@ def _contents(
     chosen: "Chosen", media: "list[Medium]", kind: str, told: dict[str, Any], *, spreadsheet: bool
 ) -> tuple[dict[str, Iterable[bytes]], list[str]]:
     """What each file holds, all of it made before any is written; and what it cannot say."""
-    from malsync.interchange import mal_writer, sheet
+    from malsync.formats import csv_export
+    from malsync.formats.mal_xml import writer
 
     if kind == "csv":
         return {
-            medium.name: list(sheet.encode(chosen.snapshot, medium, spreadsheet=spreadsheet)) for medium in media
+            medium.name: list(csv_export.encode(chosen.snapshot, medium, spreadsheet=spreadsheet)) for medium in media
         }, []
     contents: dict[str, Iterable[bytes]] = {}
     losses: list[str] = []
     for medium in media:
-        contents[medium.name], lost = mal_writer.encode(chosen.snapshot, medium, told[medium.name])
+        contents[medium.name], lost = writer.encode(chosen.snapshot, medium, told[medium.name])
         losses += lost
     return contents, losses
 
@@ -237,7 +238,7 @@ def _make_folder(path: Path, target: str | None) -> None:
 
 
 def _tell_exported(app: App, chosen: "Chosen", kind: str, paths: "dict[str, Path]", losses: list[str]) -> None:
-    from malsync.medium import MEDIA
+    from malsync.model.medium import MEDIA
 
     files = {name: str(path) for name, path in paths.items()}
     document = {"files": files, "format": kind, "from": chosen.document}

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from malsync.cli.app import App, local_time
+from malsync.cli.app import App
 from malsync.cli.options import MEDIA_CHOICE, WAIT, Amount, Command, Group, Word, pass_app
 from malsync.errors import AuthError, Exit, UsageError
-from malsync.medium import ANIME, MEDIA, SEASONS, Medium
-from malsync.wording import many
+from malsync.model.medium import ANIME, MEDIA, SEASONS, Medium
+from malsync.model.timestamps import local_time
+from malsync.text import many
 
 if TYPE_CHECKING:
-    from malsync.answers import Title
-    from malsync.credentials import Credentials
-    from malsync.fetch import Details, Fetcher
+    from malsync.mal.types import Title
     from malsync.mirror import Mirror
     from malsync.mirror.catalogue import Fetch, Wanted
-    from malsync.snapshot import User
+    from malsync.model.snapshot import User
+    from malsync.operations.fetch import Details, Fetcher
+    from malsync.transport import Credentials
 
 LOCK_NAME = "fetch.lock"
 _TYPES = tuple(dict.fromkeys(kind for medium in MEDIA.values() for kind in medium.ranking_types))
@@ -93,7 +94,7 @@ def details(app: App, missing: bool, everything: bool, max_age: float | None, on
 
     Each is stored as it comes: after an interruption the same command goes on. Titles that MAL has no more are marked.
     """
-    from malsync.fetch import Details
+    from malsync.operations.fetch import Details
 
     if (missing, everything, max_age is not None).count(True) > 1:
         raise UsageError("--missing, --all and --max-age exclude each other.", "Choose one of them.")
@@ -141,7 +142,7 @@ def _before(now: datetime, days: float) -> datetime:
 
 
 def _say_plan(app: App, fetcher: "Fetcher", number: int, total: int, begun: "Fetch | None") -> None:
-    from malsync.render import duration
+    from malsync.cli.render import duration
 
     if begun and not begun.is_new:
         done = f"{total - number:,} of {total:,} done"
@@ -155,7 +156,7 @@ def _say_plan(app: App, fetcher: "Fetcher", number: int, total: int, begun: "Fet
 
 
 def _name_missed(app: App, result: "Details") -> None:
-    from malsync.render import clipped, visible
+    from malsync.text import clipped, visible
 
     for what, one, why in [("gone from MAL", one, "") for one in result.gone] + [
         ("failed", *pair) for pair in result.failed
@@ -345,7 +346,7 @@ def _anyone(app: App) -> "Credentials":
 @contextmanager
 def _fetching(app: App, wait: float, credentials: "Credentials | None" = None) -> "Iterator[Fetcher]":
     """What a fetch needs. There is one at a time in a home folder; a backup may run meanwhile."""
-    from malsync.fetch import Fetcher
+    from malsync.operations.fetch import Fetcher
 
     @contextmanager
     def storing() -> "Iterator[Mirror]":

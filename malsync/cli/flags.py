@@ -9,12 +9,12 @@ import click
 from malsync.cli.options import ONLY, STATUS
 from malsync.cli.suggest import FIELD, FILE
 from malsync.errors import UsageError
-from malsync.medium import MEDIA
-from malsync.plan import MODES, Filters, Key
-from malsync.snapshot import Snapshot
+from malsync.model.medium import MEDIA
+from malsync.model.snapshot import Snapshot
+from malsync.planning.restore_plan import MODES, Filters, Key
 
 if TYPE_CHECKING:
-    from malsync.intent import Intent, Kind
+    from malsync.planning.request import Intent, Kind
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -87,7 +87,7 @@ class Flags:
 
     def intent(self, kind: "Kind", **more: Any) -> "Intent":
         """What the command was asked for, these flags with it."""
-        from malsync.intent import Intent
+        from malsync.planning.request import Intent
 
         return Intent(kind, force=self.force, round_dates=self.round_dates, max_deletes=self.max_deletes, **more)
 

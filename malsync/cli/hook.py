@@ -6,8 +6,8 @@ import subprocess
 from typing import Any
 
 from malsync.cli.app import App
+from malsync.cli.environment import SECRET_VARIABLES
 from malsync.cli.output import as_json
-from malsync.cli.world import SECRET_VARIABLES
 
 
 def run_hook(app: App, command: str, document: dict[str, Any]) -> None:

@@ -10,17 +10,17 @@ from malsync.cli.app import App
 from malsync.cli.flags import Flags
 from malsync.cli.interruption import Interruption
 from malsync.errors import AuthError
-from malsync.snapshot import Snapshot, User
-from malsync.wording import command
+from malsync.model.snapshot import Snapshot, User
+from malsync.text import command
 
 if TYPE_CHECKING:
-    from malsync.api import Client
-    from malsync.intent import Intent
-    from malsync.known import Known, Titles
+    from malsync.mal.client import Client
     from malsync.mirror import Line, Mirror, Run
-    from malsync.plan import Key, Plan, Unwritten
-    from malsync.refs import Chosen
-    from malsync.restore import Planner, Surroundings
+    from malsync.operations.references import Chosen
+    from malsync.operations.run import Planner, Surroundings
+    from malsync.planning.known_titles import Known, Titles
+    from malsync.planning.request import Intent
+    from malsync.planning.restore_plan import Key, Plan, Unwritten
 
 
 class Job:
@@ -62,8 +62,8 @@ class Job:
 
         Raises AuthError where it is not signed in, or its token is another user's.
         """
-        from malsync.accounts import check
-        from malsync.credentials import FixedToken
+        from malsync.mal.credentials import FixedToken
+        from malsync.operations.accounts import check
 
         credentials = self.app.credentials(account)
         self.client = self.app.client(credentials, self.interruption.clock)
@@ -93,20 +93,20 @@ class Job:
 
     def read(self) -> Snapshot:
         """Both live lists, read now."""
-        from malsync.reading import read_snapshot
+        from malsync.mal.list_reader import read_snapshot
 
         with self.app.output.reading() as progress:
             return read_snapshot(self.client, self.user, "backup", self.app.world.clock, progress)
 
     def live(self) -> Snapshot:
         """Both live lists, read now, with what the journal knows of their texts."""
-        from malsync.backup import judged
+        from malsync.operations.backup import judged
 
         return judged(self.mirror, self.read())
 
     def known(self, live: Snapshot, keys: "Collection[Key]") -> "Known":
         """What the live list and the catalogue know of these titles."""
-        from malsync.known import by_key, known_with
+        from malsync.planning.known_titles import by_key, known_with
 
         catalogue = self.mirror.catalogue
         return known_with(live, by_key(catalogue.names, keys), by_key(catalogue.totals, keys))
@@ -114,7 +114,7 @@ class Job:
     @contextmanager
     def writing(self, told: Callable[["Line", int], object], intent: "Intent") -> "Iterator[Surroundings]":
         """The right to write here, and what a run needs; then the mirror is open for reading again."""
-        from malsync.restore import Surroundings
+        from malsync.operations.run import Surroundings
 
         self._stack.close()
         with self.app.at_work(None), self.interruption, self.app.mirror(write=True) as mirror:
@@ -155,8 +155,8 @@ class Task:
 
     def head(self) -> dict[str, Any]:
         """What the journal keeps of this, so that another process can go on with it."""
-        from malsync.intent import left_document
-        from malsync.render import list_document
+        from malsync.operations.references import list_document
+        from malsync.planning.request import left_document
 
         return {
             "intent": self.intent.document(),

@@ -5,19 +5,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from malsync.cli.app import App, local_time
+from malsync.cli.app import App
 from malsync.cli.options import ONLY, STATUS, Command, pass_app
 from malsync.cli.suggest import FIELD, REFERENCE
 from malsync.errors import Exit, UsageError
-from malsync.medium import MEDIA, STATUSES
-from malsync.wording import many
+from malsync.model.medium import MEDIA, STATUSES
+from malsync.model.timestamps import local_time
+from malsync.text import many
 
 if TYPE_CHECKING:
-    from malsync.entry import Entry
-    from malsync.medium import Medium
     from malsync.mirror import Mirror, Version
-    from malsync.refs import Chosen
-    from malsync.snapshot import Snapshot, User
+    from malsync.model.entry import Entry
+    from malsync.model.medium import Medium
+    from malsync.model.snapshot import Snapshot, User
+    from malsync.operations.references import Chosen
 
 
 _TITLES = "MAL lists titles in romanised Japanese."
@@ -46,7 +47,8 @@ _LIKE = 0.75
 @pass_app
 def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: str) -> None:
     """Print the list that REF names."""
-    from malsync.render import entry_document, progress, status_word, visible
+    from malsync.cli.render import entry_document, progress, status_word
+    from malsync.text import visible
 
     with app.mirror() as mirror:
         chosen = app.choose(ref, mirror)
@@ -82,7 +84,7 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
 def _entries(
     snapshot: "Snapshot", only: str | None, statuses: Sequence[str], search: str
 ) -> "Iterable[tuple[Medium, Entry]]":
-    from malsync.entry import has_status
+    from malsync.model.entry import has_status
 
     text = search.casefold()
     for medium in MEDIA.values():
@@ -113,9 +115,9 @@ def _entries(
 @pass_app
 def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], exit_code: bool) -> int:
     """Say what changed from A (latest) to B (live)."""
-    from malsync.diff import count
-    from malsync.diff import diff as changes_of
-    from malsync.render import change_lines, diff_document, summary
+    from malsync.cli.render import change_lines, diff_document, summary
+    from malsync.model.diff import count
+    from malsync.model.diff import diff as changes_of
 
     with app.mirror() as mirror:
         before, after = app.choose(a, mirror), app.choose(b, mirror)
@@ -160,7 +162,7 @@ def _check_comparable(before: "Chosen", after: "Chosen", only: str | None) -> No
 def _gaps(app: App, lists: "Iterable[Chosen]", only: str | None, fields: Iterable[str]) -> bool:
     """Name the fields that were not compared, because one of the lists does not know them. Whether there are any."""
     from malsync.cli.telling import unknown_fields
-    from malsync.plan import Filters, unwritten
+    from malsync.planning.restore_plan import Filters, unwritten
 
     found = False
     for one in lists:
@@ -192,8 +194,8 @@ def history(app: App, title_or_id: str) -> None:
     """
     if not title_or_id:
         raise UsageError("Give a title or an id.", "Any part of a title will do: malsync history naruto")
-    from malsync.moments import timestamp
-    from malsync.render import visible
+    from malsync.model.timestamps import timestamp
+    from malsync.text import visible
 
     found = []
     with app.mirror() as mirror:
@@ -258,15 +260,16 @@ def _like(text: str, titles: Iterable[str]) -> list[str]:
 
 
 def _did_you_mean(titles: Iterable[str]) -> str:
-    from malsync.render import clipped, visible
+    from malsync.text import clipped, visible
 
     offered = " or ".join(f"'{clipped(visible(title))}'" for title in titles)
     return f"Did you mean {offered}?" if offered else ""
 
 
 def _print_versions(app: App, medium: "Medium", versions: "list[Version]") -> None:
-    from malsync.diff import entry_changes
-    from malsync.render import short, shown
+    from malsync.cli.render import short
+    from malsync.model.diff import entry_changes
+    from malsync.text import shown
 
     before = None
     for version in versions:

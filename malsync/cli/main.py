@@ -19,9 +19,9 @@ import click
 
 from malsync import __version__
 from malsync.cli.app import App
+from malsync.cli.environment import SECRET_VARIABLES, World
 from malsync.cli.options import LazyGroup, home_named
 from malsync.cli.output import Output, has_colour, writing
-from malsync.cli.world import SECRET_VARIABLES, World
 from malsync.errors import Cancelled, Exit, MalsyncError, UsageError
 
 _SECRETS = re.compile(
@@ -77,7 +77,7 @@ _HOMES = {
     "malsync.cli.export": {
         "export": "Write a list to a file.",
     },
-    "malsync.cli.arrival": {
+    "malsync.cli.import_": {
         "import": "Store files, or a list on AniList, as one snapshot.",
     },
     "malsync.cli.mirror": {
@@ -212,7 +212,7 @@ def _unheard() -> Iterator[None]:
 
 
 def _failed(output: Output, code: int, message: str, hint: str, *, is_error: bool = True) -> int:
-    from malsync.render import visible
+    from malsync.text import visible
 
     message, hint = _masked(message), _masked(hint)
     with suppress(MalsyncError, OSError):

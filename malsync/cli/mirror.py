@@ -15,10 +15,10 @@ from malsync.cli.app import App
 from malsync.cli.options import WAIT, Command, Group, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Damaged, Exit, UsageError
-from malsync.wording import many
+from malsync.text import many
 
 if TYPE_CHECKING:
-    from malsync.snapshot import Snapshot
+    from malsync.model.snapshot import Snapshot
 
     Source = tuple[datetime, Callable[[], Snapshot]]
 
@@ -94,7 +94,7 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
 def _checked(files: "Iterable[str]") -> "list[Source]":
     """Each file's time and what reads it again. Every one is read and checked before anything is written."""
     from malsync.files import place, read
-    from malsync.interchange import list_file, snapshot_file
+    from malsync.formats import list_file, snapshot_file
 
     sources: list[Source] = []
     for path in map(place, files):
@@ -129,7 +129,7 @@ def _is_whole(app: App, wait: float) -> bool:
 
 def _add(path: Path, sources: "list[Source]", wait: float) -> int:
     from malsync.mirror import Mirror
-    from malsync.transfer import rebuild as rebuild_from
+    from malsync.operations.imports import rebuild as rebuild_from
 
     with Mirror.open(path, write=True, wait=wait) as mirror:
         rebuild_from(mirror, sources)

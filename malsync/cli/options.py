@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from malsync.cli.app import App
+from malsync.cli.environment import World
 from malsync.cli.output import Output, has_colour
 from malsync.cli.suggest import ACCOUNT, FOLDER, META
-from malsync.cli.world import World
-from malsync.medium import STATUSES
+from malsync.model.medium import STATUSES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
-from malsync.cli.world import World
+from malsync.cli.environment import World
 from malsync.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from malsync.medium import Medium
-    from malsync.reading import Progress
+    from malsync.mal.list_reader import Progress
+    from malsync.model.medium import Medium
 
 _NARROWEST = 20
 """A terminal with less room than this beside an indent gets none."""
@@ -159,7 +159,7 @@ class Output:
     @contextmanager
     def reading(self) -> "Iterator[Progress]":
         """Progress of reading lists: a bar for each on a terminal, silence elsewhere."""
-        from malsync.reading import untold
+        from malsync.mal.list_reader import untold
 
         if self.quiet or not sys.stderr.isatty():
             yield untold
@@ -323,7 +323,7 @@ def _let_go(stream: TextIO) -> None:
 
 def on_screen(text: str) -> str:
     """What a file holds as a terminal may have it: lines and tabs stay, every other control character is written out."""
-    from malsync.render import visible
+    from malsync.text import visible
 
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join("\t".join(map(visible, line.split("\t"))) for line in lines)
@@ -334,6 +334,6 @@ def _harmless(text: str) -> str:
     lines = text.split("\n")
     if all(map(str.isprintable, lines)):
         return text
-    from malsync.render import visible
+    from malsync.text import visible
 
     return "\n".join(map(visible, lines))

@@ -4,16 +4,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from malsync.cli.app import App, local_time
+from malsync.cli.app import App
 from malsync.cli.options import WAIT, Command, pass_app
 from malsync.errors import Busy, MirrorError, UsageError
-from malsync.wording import many
+from malsync.model.timestamps import local_time
+from malsync.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from malsync.mirror import Info, Mirror
-    from malsync.prune import Policy, Reasons
+    from malsync.operations.retention import Policy, Reasons
 
 _RULES = {
     "last": "The newest N.",
@@ -50,7 +51,7 @@ def prune(app: App, dry_run: bool, wait: float, **given: Any) -> None:
     Kept whatever the rules say: the newest good list of each user, suspicious ones with the last good one before each,
     and what an unfinished run and the newest run need. With --account, one user's snapshots alone.
     """
-    from malsync.prune import Policy
+    from malsync.operations.retention import Policy
 
     policy = Policy(**given)
     if policy.keeps_nothing:
@@ -74,7 +75,7 @@ def prune(app: App, dry_run: bool, wait: float, **given: Any) -> None:
 
 
 def _decided(app: App, mirror: "Mirror", policy: "Policy") -> "tuple[list[Info], Reasons]":
-    from malsync.prune import kept
+    from malsync.operations.retention import kept
 
     infos = mirror.infos(app.named_user(mirror))
     app.name_future(infos)
@@ -82,7 +83,7 @@ def _decided(app: App, mirror: "Mirror", policy: "Policy") -> "tuple[list[Info],
 
 
 def _report(app: App, infos: "list[Info]", reasons: "Reasons", *, dry_run: bool) -> None:
-    from malsync.render import visible
+    from malsync.text import visible
 
     removed = sorted(info.number for info in infos if info.number not in reasons)
     app.output.document({"kept": sorted(reasons), "removed": removed})

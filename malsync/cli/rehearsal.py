@@ -10,9 +10,9 @@ from malsync.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from malsync.cli.job import Job, Task
-    from malsync.plan import Call
-    from malsync.restore import Result
-    from malsync.snapshot import Snapshot
+    from malsync.model.snapshot import Snapshot
+    from malsync.operations.run import Result
+    from malsync.planning.restore_plan import Call
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
 
     Raises UsageError where the live lists are such that the sandbox cannot hold them.
     """
-    from malsync.api import Client
     from malsync.cli.telling import progress
-    from malsync.credentials import FixedToken
-    from malsync.interchange.shelf import Latest
+    from malsync.formats.latest_copy import Latest
+    from malsync.mal.client import Client
+    from malsync.mal.credentials import FixedToken
+    from malsync.mal.list_reader import read_snapshot
     from malsync.mirror import FILE_NAME, Mirror
-    from malsync.pace import Pace
-    from malsync.reading import read_snapshot
-    from malsync.restore import Surroundings, begin, carry_out
+    from malsync.operations.run import Surroundings, begin, carry_out
     from malsync.sandbox import Sandbox
+    from malsync.throttle import Pace
 
     clock = job.app.world.clock
     with (
@@ -88,7 +88,7 @@ def _expecting(call: "Call", copied: "Snapshot") -> "Call":
 
 def _world(task: "Task") -> Any:
     """A far side with these live lists, that knows every title which the plan adds."""
-    from malsync.medium import MEDIA
+    from malsync.model.medium import MEDIA
     from malsync.sandbox import World
     from malsync.sandbox.errors import SandboxError
 

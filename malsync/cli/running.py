@@ -18,20 +18,20 @@ from malsync.cli.again import (
     unanswered,
     what_remains,
 )
-from malsync.cli.app import local_time
 from malsync.cli.job import Job, Task
 from malsync.cli.telling import progress, report, show, tell_unwritten, warn_of_titles
-from malsync.entry import Entry
 from malsync.errors import Cancelled, Refused, UsageError
-from malsync.snapshot import Snapshot, same_person
-from malsync.wording import many
+from malsync.model.entry import Entry
+from malsync.model.snapshot import Snapshot, same_person
+from malsync.model.timestamps import local_time
+from malsync.text import many
 
 if TYPE_CHECKING:
-    from malsync.intent import Intent
-    from malsync.interchange.plan_file import PlanFile
-    from malsync.known import Known
+    from malsync.formats.plan_file import PlanFile
     from malsync.mirror import Mirror, Run
-    from malsync.plan import Plan
+    from malsync.planning.known_titles import Known
+    from malsync.planning.request import Intent
+    from malsync.planning.restore_plan import Plan
 
 
 # -- what each command does
@@ -84,7 +84,7 @@ def carry_plan(job: Job, intent: "Intent", file: "PlanFile", name: str) -> int:
 
 def go_on(job: Job, run: "Run") -> int:
     """Finish an interrupted run."""
-    from malsync.restore import carry_out, fresh
+    from malsync.operations.run import carry_out, fresh
 
     flags, intent = job.flags, intent_of(run)
     intent = replace(
@@ -124,8 +124,8 @@ def go_on(job: Job, run: "Run") -> int:
 
 def take_back(job: Job, run: "Run") -> int:
     """Undo what a run wrote, and no more: by the lists before and after it, and by what MAL answered."""
-    from malsync.render import list_document
-    from malsync.restore import keep
+    from malsync.operations.references import list_document
+    from malsync.operations.run import keep
 
     live, intent = job.live(), job.flags.intent("undo")
     if run.state != "finished" and job.flags.writes:
@@ -180,7 +180,7 @@ def _go(job: Job, task: Task, guard: Callable[[], object], *, ask: bool = True) 
 
 
 def _write(job: Job, task: Task) -> int:
-    from malsync.restore import begin, carry_out
+    from malsync.operations.run import begin, carry_out
 
     with (
         progress(job, len(task.plan.calls)) as told,
@@ -214,8 +214,8 @@ def _check_undone(mirror: "Mirror", task: Task) -> None:
 
 def _guarded(job: Job, task: Task, guard: Callable[[], object]) -> None:
     """Raise what the guards raise; where nothing would be sent anyway, say it."""
-    from malsync.judging import to_send
-    from malsync.plan import guard_deletes
+    from malsync.planning.preconditions import to_send
+    from malsync.planning.restore_plan import guard_deletes
 
     intent = task.intent
     try:
@@ -230,8 +230,8 @@ def _guarded(job: Job, task: Task, guard: Callable[[], object]) -> None:
 
 
 def _guard_wanted(job: Job, intent: "Intent", live: Snapshot) -> None:
-    from malsync.medium import MEDIA
-    from malsync.plan import guard_wanted
+    from malsync.model.medium import MEDIA
+    from malsync.planning.restore_plan import guard_wanted
 
     if "wanted" not in intent.needs:
         return
@@ -249,7 +249,7 @@ def _guard_wanted(job: Job, intent: "Intent", live: Snapshot) -> None:
 
 def _guard_planned(job: Job, intent: "Intent", file: "PlanFile", live: Snapshot) -> None:
     """Raise Refused where the list that a plan file was made for is none to be trusted, if it is still there."""
-    from malsync.plan import guard_wanted
+    from malsync.planning.restore_plan import guard_wanted
 
     wanted = found_again(job, file.wanted)
     if wanted is None:
@@ -267,8 +267,8 @@ def _guard_planned(job: Job, intent: "Intent", file: "PlanFile", live: Snapshot)
 
 def _compare_titles(job: Job, intent: "Intent", live: Snapshot, known: "Known") -> None:
     """Compare the titles of lists that come from a file or an import with MAL's."""
-    from malsync.known import meant
-    from malsync.refs import is_path
+    from malsync.operations.references import is_path
+    from malsync.planning.known_titles import meant
 
     for chosen in job.lists.values():
         if is_path(chosen.reference) or chosen.snapshot.source == "import":
@@ -277,7 +277,7 @@ def _compare_titles(job: Job, intent: "Intent", live: Snapshot, known: "Known") 
 
 def _name_unwritten(job: Job, intent: "Intent") -> None:
     """Name what the lists that were chosen do not know, and so what "match" does not mean."""
-    from malsync.plan import unwritten
+    from malsync.planning.restore_plan import unwritten
 
     for chosen in job.lists.values():
         found = job.unwritten[chosen.reference] = unwritten(chosen.snapshot, intent.filters)
@@ -285,7 +285,7 @@ def _name_unwritten(job: Job, intent: "Intent") -> None:
 
 
 def _guard_titles(job: Job, intent: "Intent") -> None:
-    from malsync.known import guard_titles
+    from malsync.planning.known_titles import guard_titles
 
     marks = {chosen.reference: chosen.snapshot.suspicious for chosen in job.lists.values()}
     for name, titles in job.titles.items():
@@ -293,7 +293,8 @@ def _guard_titles(job: Job, intent: "Intent") -> None:
 
 
 def _ask(job: Job, plan: "Plan") -> None:
-    from malsync.render import plan_summary, visible
+    from malsync.cli.render import plan_summary
+    from malsync.text import visible
 
     question = f"Write to the lists of {visible(job.user.name)}: {plan_summary(plan)}?"
     if not sys.stdin.isatty():
@@ -306,8 +307,8 @@ def _ask(job: Job, plan: "Plan") -> None:
 
 
 def _write_plan(job: Job, task: Task) -> str:
-    from malsync.interchange import plan_file
-    from malsync.render import list_document
+    from malsync.formats import plan_file
+    from malsync.operations.references import list_document
 
     _guard_titles(job, task.intent)  # the plan has MAL's titles, so nothing in it would show whose ids these are
     path = job.app.target(str(job.flags.plan_file))
@@ -321,14 +322,14 @@ def _write_plan(job: Job, task: Task) -> str:
 
 def _timeless(described: Mapping[str, Any]) -> dict[str, Any]:
     """Without the moment at which a live list was read: the same lists give the same file, byte for byte."""
-    from malsync.refs import parse
+    from malsync.operations.references import parse
 
     is_live = parse(described["reference"]).is_live
     return {name: item for name, item in described.items() if name != "taken_at" or not is_live}
 
 
 def _check_ids(intent: "Intent", lists: list[Snapshot]) -> None:
-    from malsync.medium import MEDIA
+    from malsync.model.medium import MEDIA
 
     for name, id in sorted(intent.filters.ids):
         if not any(id in one.entries(MEDIA[name]) for one in lists):

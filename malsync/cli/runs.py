@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from malsync.cli.app import App, local_time
+from malsync.cli.app import App
 from malsync.cli.flags import PLANNING, WRITING, flags_of, options
 from malsync.cli.options import Command, pass_app
 from malsync.cli.suggest import RUN
 from malsync.errors import UsageError
+from malsync.model.timestamps import local_time
 
 if TYPE_CHECKING:
     from malsync.mirror import Mirror, Run
@@ -93,7 +94,7 @@ def _unfinished(app: App, mirror: "Mirror", number: int | None) -> "Run":
 @pass_app
 def runs(app: App, abandon: int | None) -> None:
     """List every restore, revert, migration, applied plan and undo: when, what came of it, and whether it ended."""
-    from malsync.moments import maybe_timestamp, timestamp
+    from malsync.model.timestamps import maybe_timestamp, timestamp
 
     if abandon is not None:
         _abandon(app, abandon)

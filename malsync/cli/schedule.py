@@ -130,7 +130,7 @@ def _change(app: App, timer: "Timer", wanted: "Wanted", *, install: bool) -> Non
 
 def _warn_of_environment(app: App) -> None:
     """What is set in this shell alone, a timer does not see."""
-    from malsync.config import FROM_ENVIRONMENT
+    from malsync.operations.config import FROM_ENVIRONMENT
 
     environment = app.world.environment
     for key, name in FROM_ENVIRONMENT.items():
@@ -141,7 +141,7 @@ def _warn_of_environment(app: App) -> None:
 
 
 def _stands_in_file(app: App, key: str) -> bool:
-    from malsync import config
+    from malsync.operations import config
 
     try:
         alone = config.load(app.home, {})

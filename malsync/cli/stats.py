@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from malsync.cli.app import App, dated_ahead, local_time
+from malsync.cli.app import App
 from malsync.cli.options import ONLY, Command, pass_app
 from malsync.cli.suggest import REFERENCE
 from malsync.errors import UsageError
-from malsync.wording import many
+from malsync.model.timestamps import local_time
+from malsync.operations.references import dated_ahead
+from malsync.text import many
 
 if TYPE_CHECKING:
-    from malsync.figures import Row
-    from malsync.medium import Medium
     from malsync.mirror import Info, Mirror
+    from malsync.mirror.statistics import Row
+    from malsync.model.medium import Medium
 
 _WIDTH = 78
 _BAR = 30
@@ -50,8 +52,8 @@ def stats(app: App, ref: str | None, only: str | None) -> None:
     Without REF, the newest list of each kind. Genres, years and seasons are known of titles that `malsync fetch details`
     has read.
     """
-    from malsync.medium import MEDIA
-    from malsync.moments import timestamp
+    from malsync.model.medium import MEDIA
+    from malsync.model.timestamps import timestamp
 
     with ExitStack() as stack:
         mirror, infos, is_stored = _looked_at(app, stack, ref, only)
@@ -70,8 +72,8 @@ def stats(app: App, ref: str | None, only: str | None) -> None:
 
 def _looked_at(app: App, stack: ExitStack, ref: str | None, only: str | None) -> "tuple[Mirror, dict[str, Info], bool]":
     """The mirror, by medium the snapshot to look at, and whether it is one that is stored."""
-    from malsync.medium import MEDIA
-    from malsync.mirror.looking import copied
+    from malsync.mirror.read_only import copied
+    from malsync.model.medium import MEDIA
 
     mirror, is_stored = stack.enter_context(app.mirror()), True
     if ref is None:
@@ -101,9 +103,9 @@ def _looked_at(app: App, stack: ExitStack, ref: str | None, only: str | None) ->
 
 def _figures(mirror: "Mirror", medium: "Medium", info: "Info", now: datetime) -> dict[str, Any]:
     """One list in figures as of `now`, under the names of the queries that counted them."""
-    from malsync.browse.queries import sql
-    from malsync.figures import every_month, mean_score, queries_of
-    from malsync.moments import timestamp
+    from malsync.mirror.queries import sql
+    from malsync.mirror.statistics import every_month, mean_score, queries_of
+    from malsync.model.timestamps import timestamp
 
     counted = {
         what: mirror.ask(sql(query), snapshot=info.number, rows=-1) for what, query in queries_of(medium).items()
@@ -124,8 +126,8 @@ def _figures(mirror: "Mirror", medium: "Medium", info: "Info", now: datetime) ->
 
 def _grown(mirror: "Mirror", newest: "Info", until: str, *, is_stored: bool) -> list[dict[str, Any]]:
     """Every snapshot of the user up to the one that is looked at, oldest first, with its counts and changes."""
-    from malsync.browse.queries import sql
-    from malsync.figures import SNAPSHOTS
+    from malsync.mirror.queries import sql
+    from malsync.mirror.statistics import SNAPSHOTS
 
     (series,) = mirror.ask("SELECT user FROM series WHERE id = :id", id=newest.series)
     rows = mirror.ask(sql("snapshots"), user=series["user"], rows=-1, skip="")
@@ -144,7 +146,7 @@ def _grown(mirror: "Mirror", newest: "Info", until: str, *, is_stored: bool) -> 
 
 
 def _tell(app: App, document: dict[str, Any], chosen: "dict[str, Info]") -> None:
-    from malsync.render import visible
+    from malsync.text import visible
 
     ink = _Ink(_can_draw())
     for name, info in chosen.items():
@@ -180,7 +182,7 @@ def _section(app: App, ink: "_Ink", title: str, what: str, rows: "Sequence[Row]"
 
 
 def _growth(app: App, ink: "_Ink", snapshots: "list[dict[str, Any]]", names: Sequence[str]) -> None:
-    from malsync.figures import kept
+    from malsync.mirror.statistics import kept
 
     if len(snapshots) < 2:
         return
@@ -220,7 +222,7 @@ class _Ink:
         """A label, a bar as long as `value` is beside `most`, and the number."""
         from rich.cells import cell_len, set_cell_size
 
-        from malsync.render import visible
+        from malsync.text import visible
 
         text = visible(str(label if label not in (None, "") else "-").replace("_", " "))
         name = set_cell_size(text, _LABEL) if cell_len(text) > _LABEL else text + " " * (_LABEL - cell_len(text))

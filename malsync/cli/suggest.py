@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from malsync.cli.app import App, local_time
+from malsync.cli.app import App
+from malsync.cli.environment import World
 from malsync.cli.output import Output
-from malsync.cli.world import World
+from malsync.model.timestamps import local_time
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -59,7 +60,7 @@ def _files(incomplete: str, kind: str = "file") -> "list[CompletionItem[str]]":
 
 def _mirror(app: App) -> "Mirror":
     from malsync.mirror import FILE_NAME
-    from malsync.mirror.looking import looked_at
+    from malsync.mirror.read_only import looked_at
 
     return looked_at(app.home / FILE_NAME, wait=_WAIT).mirror
 
@@ -79,7 +80,7 @@ def _runs(app: App) -> Offered:
 
 
 def _fields(app: App) -> Offered:  # noqa: ARG001 - as its neighbours
-    from malsync.medium import MEDIA
+    from malsync.model.medium import MEDIA
 
     for name in dict.fromkeys(one.name for medium in MEDIA.values() for one in medium.writable):
         yield name, ""

@@ -6,24 +6,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from malsync.errors import Exit
-from malsync.medium import MEDIA
-from malsync.render import visible
-from malsync.wording import many
+from malsync.model.medium import MEDIA
+from malsync.text import many, visible
 
 if TYPE_CHECKING:
     from malsync.cli.job import Job, Task
     from malsync.cli.output import Output
-    from malsync.known import Titles
     from malsync.mirror import Line
-    from malsync.plan import Call, Left, Plan, Unwritten
-    from malsync.restore import Result
+    from malsync.operations.run import Result
+    from malsync.planning.known_titles import Titles
+    from malsync.planning.restore_plan import Call, Left, Plan, Unwritten
 
 _LONGEST_WHY = 300
 
 
 def show(job: "Job", plan: "Plan") -> None:
     """The plan as a person judges it: numbers and duration first, then a row a title, deletions apart."""
-    from malsync.render import duration, plan_summary
+    from malsync.cli.render import duration, plan_summary
 
     output = job.app.output
     if plan.calls:
@@ -57,7 +56,8 @@ def warn_of_titles(job: "Job", task: "Task") -> None:
 
 def tell_titles(output: "Output", name: str, titles: "Titles") -> None:
     """The titles in the list `name` that are not MAL's for their ids: both titles of each."""
-    from malsync.render import FOLD, clipped
+    from malsync.cli.render import FOLD
+    from malsync.text import clipped
 
     different = titles.different
     if not different:
@@ -114,7 +114,7 @@ def title_documents(found: "Mapping[str, Titles]") -> list[dict[str, Any]]:
 
 def _table(job: "Job", calls: "Sequence[Call]") -> bool:
     """Show these calls. Whether a value in it is shortened."""
-    from malsync.render import CUT, FOLD, plan_table
+    from malsync.cli.render import CUT, FOLD, plan_table
 
     if not calls:
         return False
@@ -131,7 +131,8 @@ def _table(job: "Job", calls: "Sequence[Call]") -> bool:
 
 
 def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
-    from malsync.render import FOLD, clipped, left_lines
+    from malsync.cli.render import FOLD, left_lines
+    from malsync.text import clipped
 
     if not left:
         return
@@ -148,7 +149,7 @@ def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
 @contextmanager
 def progress(job: "Job", total: int) -> "Iterator[Callable[[Line, int], None]]":
     """Progress through so many writes, and a line for each that did not come out as wanted."""
-    from malsync.render import clipped
+    from malsync.text import clipped
 
     with job.app.output.counting(total, "writing") as moved:
 
@@ -171,8 +172,8 @@ def report(
     file: str | None = None,
 ) -> int:
     """The document and the last lines. Without `result` nothing was carried out."""
-    from malsync.intent import left_document
-    from malsync.render import changes_document
+    from malsync.cli.render import changes_document
+    from malsync.planning.request import left_document
 
     left = plan.left if result is None else result.left
     titles = title_documents(job.titles)
@@ -214,7 +215,7 @@ def _by_method(requests: Mapping[str, int]) -> dict[str, int]:
 
 
 def _say_result(job: "Job", plan: "Plan", result: "Result | None", document: dict[str, Any]) -> None:
-    from malsync.render import clipped
+    from malsync.text import clipped
 
     output = job.app.output
     compared = " in everything that was compared" if any(job.unwritten.values()) else ""

@@ -10,15 +10,15 @@ from malsync.cli.flags import FILTERS, MODE, PLANNING, WRITING, check_known, che
 from malsync.cli.options import Command, pass_app
 from malsync.cli.suggest import ACCOUNT, FILE, REFERENCE
 from malsync.errors import AuthError, UsageError
-from malsync.plan import PREFERENCES
-from malsync.snapshot import same_person
+from malsync.model.snapshot import same_person
+from malsync.planning.restore_plan import PREFERENCES
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from malsync.cli.job import Job
-    from malsync.refs import Chosen
-    from malsync.revert import Window
+    from malsync.operations.references import Chosen
+    from malsync.planning.revert_plan import Window
 
 _TIMES = "A time is a month, a day, a minute or a second: 2026-11, 2026-11-20, yesterday, 2026-11-20T19:00, 2026-11-20T19:00Z"
 
@@ -128,8 +128,8 @@ def migrate(app: App, ref: str, target: str, mode: Any, prefer: Any, **given: An
 
 
 def _window(app: App, since: str | None, until: str | None) -> "Window":
-    from malsync.refs import end_of, start_of
-    from malsync.revert import Window
+    from malsync.operations.references import end_of, start_of
+    from malsync.planning.revert_plan import Window
 
     now = app.world.clock.now()
     window = Window(_moment("--since", since, start_of, now), _moment("--until", until, end_of, now))
@@ -171,7 +171,7 @@ def apply(app: App, file: str, **given: Any) -> int:
     from malsync.cli.job import Job
     from malsync.cli.running import carry_plan
     from malsync.files import place
-    from malsync.interchange import plan_file
+    from malsync.formats import plan_file
 
     flags = flags_of(given)
     read = plan_file.read(place(file))

@@ -3,6 +3,6 @@
 from malsync.mirror.database import FILE_NAME
 from malsync.mirror.history import Version
 from malsync.mirror.journal import Journal, Line, Run
-from malsync.mirror.store import Info, Mirror
+from malsync.mirror.snapshots import Info, Mirror
 
 __all__ = ["FILE_NAME", "Info", "Journal", "Line", "Mirror", "Run", "Version"]

@@ -12,17 +12,19 @@ from typing import Any
 
 import orjson
 
-from malsync.answers import Title
-from malsync.medium import MEDIA, Medium
 from malsync.mirror import users
 from malsync.mirror.database import File
 from malsync.mirror.paths import Spot, columns, members, root, spots, unknown, value
 from malsync.mirror.titles import asked, columns_of
-from malsync.moments import parse_timestamp, timestamp
-from malsync.snapshot import User
+from malsync.model.medium import MEDIA, Medium
+from malsync.model.snapshot import User
+from malsync.model.timestamps import parse_timestamp, timestamp
 
 GO_ON_WITHIN = timedelta(days=2)
 """A fetch of all details that was interrupted is gone on with for so long; after that its first answers are old."""
+
+Title = Mapping[str, Any]
+"""A title as MAL's API answers with it (`mal.types.Title`)."""
 
 # What a title says of itself twice, and the reader's own entry, which is no part of a catalogue.
 _PASSED_OVER = ("id", "opening_themes.anime_id", "ending_themes.anime_id", "my_list_status")

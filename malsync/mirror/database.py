@@ -329,11 +329,11 @@ def _marks(path: Path, mode: str, wait: float) -> tuple[int, int, list[Object]]:
 def _check_schema(path: Path, version: int, wait: float) -> None:
     """Raise MirrorError where the file contains what malsync did not create: a trigger can change what is stored, and a view
     can take the place of a table."""
-    from malsync.mirror import schema
+    from malsync.mirror import migrations
 
     with closing(_open(path, "ro", wait)) as connection:
         connection.text_factory = _lenient
-        found = schema.foreign(connection, version)
+        found = migrations.foreign(connection, version)
     if found is not None:
         raise MirrorError(
             f"{path} is not a malsync mirror: it contains {found}, which malsync did not create. Nothing was read from it.",
@@ -352,14 +352,14 @@ def _migrate(path: Path, wait: float) -> None:
 
 
 def _apply(connection: sqlite3.Connection) -> None:
-    from malsync.mirror import schema
+    from malsync.mirror import migrations
 
     # Reading commands take no lock of ours, so two may migrate at once: the second waits here, and finds nothing to do.
     with transaction(connection):
         if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            (schema.make if is_empty else schema.upgrade)(connection)
+            (migrations.make if is_empty else migrations.upgrade)(connection)
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import orjson
 
-from malsync.medium import MEDIA, Field, Kind, Medium
-from malsync.plain import is_bare, plain_value, text_fields, texts_of
-from malsync.snapshot import Covers, User, is_from_mal
+from malsync.model.medium import MEDIA, Field, Kind, Medium
+from malsync.model.plain_text import is_bare, plain_value, text_fields, texts_of
+from malsync.model.snapshot import Covers, User, is_from_mal
 
 _SNAPSHOTS = (
     "SELECT snapshot.id, series, source, CAST(covers AS BLOB), mal_id, CAST(name AS BLOB) FROM snapshot"

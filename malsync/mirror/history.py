@@ -7,13 +7,13 @@ from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from malsync.medium import ListStatus, Medium
 from malsync.mirror.database import File
 from malsync.mirror.rows import RowCodec
-from malsync.plain import plain_status
+from malsync.model.medium import ListStatus, Medium
+from malsync.model.plain_text import plain_status
 
 if TYPE_CHECKING:
-    from malsync.mirror.store import Info
+    from malsync.mirror.snapshots import Info
 
 _Span = tuple[int, int | None, ListStatus]  # the snapshots since and until which it was valid, and what it was
 

@@ -11,18 +11,18 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from malsync.diff import OPS, FieldChanges
 from malsync.errors import Refused
-from malsync.intent import Kind
-from malsync.medium import MEDIA, Json, ListStatus, Medium
 from malsync.mirror import users
 from malsync.mirror.database import File, is_number
 from malsync.mirror.rows import Row
-from malsync.moments import local_time, parse_timestamp, timestamp
-from malsync.plain import text_fields
-from malsync.plan import Call, Key
-from malsync.readback import maybe, moment, one_of, typed
-from malsync.snapshot import Snapshot, User
+from malsync.model.diff import OPS, FieldChanges
+from malsync.model.medium import MEDIA, Json, ListStatus, Medium
+from malsync.model.plain_text import text_fields
+from malsync.model.row_values import maybe, moment, one_of, typed
+from malsync.model.snapshot import Snapshot, User
+from malsync.model.timestamps import local_time, parse_timestamp, timestamp
+from malsync.planning.request import Kind
+from malsync.planning.restore_plan import Call, Key
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Ending = Literal["finished", "undone", "abandoned"]

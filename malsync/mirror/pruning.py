@@ -5,15 +5,15 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from malsync.diff import OPS, Op, count, diff
-from malsync.entry import TitleList
-from malsync.medium import MEDIA, Medium
 from malsync.mirror.database import File
 from malsync.mirror.rows import RowCodec
-from malsync.snapshot import Snapshot
+from malsync.model.diff import OPS, Op, count, diff
+from malsync.model.entry import TitleList
+from malsync.model.medium import MEDIA, Medium
+from malsync.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from malsync.mirror.store import Info
+    from malsync.mirror.snapshots import Info
 
 # A snapshot sees a version of its series that is valid at its number, if it knows that list at all. The plus keeps SQLite
 # from looking through all of the series for each version: by their numbers, it begins with the first that may see it.

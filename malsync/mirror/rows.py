@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from malsync.entry import Entry
-from malsync.medium import Json, Kind, ListStatus, Medium
-from malsync.readback import typed
+from malsync.model.entry import Entry
+from malsync.model.medium import Json, Kind, ListStatus, Medium
+from malsync.model.row_values import typed
 
 Row = tuple[Any, ...]
 

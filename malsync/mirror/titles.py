@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from malsync.medium import Medium
 from malsync.mirror.paths import columns, root
+from malsync.model.medium import Medium
 
 COLUMNS: dict[str, tuple[str, str]] = {
     name: (kind, path)

@@ -1,8 +1,8 @@
 """The MAL users that the mirror knows, and the number of each one's row."""
 
 from malsync.mirror.database import File
-from malsync.readback import maybe, typed
-from malsync.snapshot import User
+from malsync.model.row_values import maybe, typed
+from malsync.model.snapshot import User
 
 
 def find(file: File, user: User) -> int | None:

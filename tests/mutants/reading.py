@@ -186,7 +186,7 @@ READING: tuple[Mutant, ...] = (
         "members that malsync does not know are dropped",
         "api.py",
         'return Entry(node["id"], node.get("title") or "", item["list_status"])',
-        "from malsync.medium import ANIME, MANGA\n\n    known = {*ANIME.by_name, *MANGA.by_name}\n    return Entry("
+        "from malsync.model.medium import ANIME, MANGA\n\n    known = {*ANIME.by_name, *MANGA.by_name}\n    return Entry("
         'node["id"], node.get("title") or "", {n: v for n, v in item["list_status"].items() if n in known})',
         "reading",
         "cli_backup",

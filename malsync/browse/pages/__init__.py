@@ -3,20 +3,20 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from malsync.browse.frame import Asked, asked
-from malsync.browse.pages import catalogue, figures, forum, home, library, runs, title, travel
+from malsync.browse.page_context import Asked, asked
+from malsync.browse.pages import catalogue, charts, forum, history, home, lists, runs, title
 
 Page = Callable[[Asked], Awaitable[Any]]
 
 _PAGES: dict[str, Page] = {
     r"^/$": home.page,
-    r"^/(?P<medium>anime|manga)$": library.page,
+    r"^/(?P<medium>anime|manga)$": lists.page,
     r"^/(?P<medium>anime|manga)/(?P<id>\d{1,18})$": title.page,
-    r"^/charts$": figures.page,
-    r"^/snapshots$": travel.snapshots,
-    r"^/days$": travel.days,
-    r"^/changes$": travel.changes,
-    r"^/gone$": travel.gone,
+    r"^/charts$": charts.page,
+    r"^/snapshots$": history.snapshots,
+    r"^/days$": history.days,
+    r"^/changes$": history.changes,
+    r"^/gone$": history.gone,
     r"^/runs$": runs.every,
     r"^/runs/(?P<run>\d{1,18})$": runs.one,
     r"^/rankings$": catalogue.rankings,

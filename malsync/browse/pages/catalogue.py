@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from malsync.browse import queries
-from malsync.browse.frame import Asked, Row, medium_of
-from malsync.medium import MEDIA, SEASONS, Medium
+from malsync.browse.page_context import Asked, Row, medium_of
+from malsync.mirror import queries
+from malsync.model.medium import MEDIA, SEASONS, Medium
 
 PAGE = 60
 

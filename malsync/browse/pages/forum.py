@@ -4,8 +4,8 @@ from typing import Any
 
 from datasette.utils.asgi import NotFound
 
-from malsync.browse.frame import Asked
-from malsync.browse.pages.library import words
+from malsync.browse.page_context import Asked
+from malsync.browse.pages.lists import words
 
 PAGE = 50
 _BOARDS = """

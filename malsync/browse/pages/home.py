@@ -4,14 +4,14 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from malsync.browse.frame import Asked, Row
-from malsync.browse.pages.figures import growth
-from malsync.browse.pages.library import by_status, progress, rows_sql, sorts
-from malsync.browse.pages.travel import suspects, told
-from malsync.figures import SNAPSHOTS
-from malsync.medium import MEDIA, Medium
-from malsync.snapshot import BACKUPS
-from malsync.wording import ago
+from malsync.browse.page_context import Asked, Row
+from malsync.browse.pages.charts import growth
+from malsync.browse.pages.history import suspects, told
+from malsync.browse.pages.lists import by_status, progress, rows_sql, sorts
+from malsync.mirror.statistics import SNAPSHOTS
+from malsync.model.medium import MEDIA, Medium
+from malsync.model.snapshot import BACKUPS
+from malsync.text import ago
 
 _RECENT = 8
 _PATIENCE = 0.3

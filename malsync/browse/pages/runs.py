@@ -5,10 +5,10 @@ from typing import Any
 
 from datasette.utils.asgi import NotFound
 
-from malsync.browse import show
-from malsync.browse.frame import Asked, Row
+from malsync.browse import filters
+from malsync.browse.page_context import Asked, Row
 from malsync.browse.pages.title import shown
-from malsync.medium import MEDIA
+from malsync.model.medium import MEDIA
 
 PAGE = 100
 OUTCOMES = ("done", "already", "skipped", "failed", "not_restorable", "open")
@@ -56,7 +56,7 @@ def _changes(row: Row) -> list[Row]:
     fields = MEDIA[row["medium"]].by_name
     return [
         {
-            "field": show.field(name),
+            "field": filters.field(name),
             "from": shown(fields[name], pair[0]) if name in fields else str(pair[0]),
             "to": (shown(fields[name], pair[1]) if name in fields else str(pair[1])) or "none",
         }

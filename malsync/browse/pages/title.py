@@ -5,10 +5,10 @@ from typing import Any
 
 from datasette.utils.asgi import NotFound
 
-from malsync.browse import show
-from malsync.browse.frame import Asked, Row, medium_of
-from malsync.browse.pages.library import progress
-from malsync.medium import MEDIA, Field, Kind, Medium
+from malsync.browse import filters
+from malsync.browse.page_context import Asked, Row, medium_of
+from malsync.browse.pages.lists import progress
+from malsync.model.medium import MEDIA, Field, Kind, Medium
 
 _PARTS = {
     "names": "SELECT kind, title FROM {0}_alternative_title WHERE media_id = :id ORDER BY kind, place",
@@ -93,7 +93,7 @@ def changes_between(medium: Medium, old: Row, new: Row, *, was: str = "", now: s
     """The fields that differ, in words, what is blank being equal to nothing at all. `was` and `now` end the columns' names."""
     pairs = ((one, shown(one, old.get(one.name + was)), shown(one, new.get(one.name + now))) for one in medium.writable)
     return [
-        {"field": show.field(one.name), "name": one.name, "from": before, "to": after}
+        {"field": filters.field(one.name), "name": one.name, "from": before, "to": after}
         for one, before, after in pairs
         if before != after
     ]
@@ -106,5 +106,5 @@ def shown(one: Field, value: Any) -> str:
     if one.kind is Kind.FLAG:
         return "yes"
     if one.kind is Kind.TAGS:
-        return ", ".join(show.tags(json.dumps(value) if isinstance(value, list) else value))
-    return show.word(value) if one.kind is Kind.WORD else str(value)
+        return ", ".join(filters.tags(json.dumps(value) if isinstance(value, list) else value))
+    return filters.word(value) if one.kind is Kind.WORD else str(value)

@@ -1,0 +1,1 @@
+"""The client of AniList's GraphQL API."""

@@ -1,0 +1,202 @@
+"""AniList's GraphQL API: a user's public lists as AniList tells them, every entry once, whole or not at all.
+
+Facts are those of its documentation (docs.anilist.co: rate limiting, errors, media lists): 30 requests a minute at present,
+lists in chunks of at most 500 entries, at most 11,000 of a list, errors in the body whatever the status. An entry stands in
+the list of its status and in every custom list, and may be hidden from the first.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import requests
+
+from malsync.errors import ApiError, NotFound, PrivateList, Transient, Unsteady, UsageError
+from malsync.model.anilist import Listed, Lists
+from malsync.model.medium import MEDIA, Medium
+from malsync.schemas import problem
+from malsync.throttle import Pace
+from malsync.transport import Credentials, Transport, content_type, json_of, refuse_half_characters, retry_after
+
+PER_MINUTE = 30
+PER_CHUNK = 500
+REFERER = "https://malsync.invalid/"
+"""AniList answers 403 to requests without any Referer (animego#170, Animite#765). This one claims to be nobody else's page."""
+_DISABLED = "temporarily disabled"
+_MOST_PASSES = 4
+_REACH = "Check the network, and whether AniList is up; then run the same command again."
+_CHECK_URL = "Check MALSYNC_ANILIST_URL; AniList's own is https://graphql.anilist.co"
+_STAMPS = "id updatedAt"
+_WHOLE = (
+    f"{_STAMPS} mediaId status score progress progressVolumes repeat notes"
+    " startedAt { year month day } completedAt { year month day }"
+    " media { idMal title { romaji english native } }"
+)
+_QUERY = """query ($user: String, $type: MediaType, $chunk: Int, $perChunk: Int) {
+  MediaListCollection(userName: $user, type: $type, chunk: $chunk, perChunk: $perChunk) {
+    hasNextChunk
+    user { name mediaListOptions { scoreFormat } }
+    lists { name isCustomList entries { %s } }
+  }
+}"""
+
+Told = Callable[[Medium, int, int], object]
+"""Told after each chunk: the medium, which pass this is, and how many entries it has brought."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One way through the chunks of a list."""
+
+    user: str
+    score_format: str
+    entries: dict[int, Listed]
+    chunks: int
+
+    @property
+    def stamps(self) -> set[tuple[int, int | None]]:
+        """Which entries there are, and when each was updated: what two passes must agree on."""
+        return {(id, listed.entry["updatedAt"]) for id, listed in self.entries.items()}
+
+
+class Nobody(Credentials):
+    """Public lists are read by anyone."""
+
+    def headers(self) -> dict[str, str]:
+        """None."""
+        return {}
+
+    def renew(self, refused: dict[str, str]) -> bool:  # noqa: ARG002
+        """There is nothing to renew."""
+        return False
+
+
+class AniList(Transport):
+    """AniList at an address, paced and retried as MAL is."""
+
+    service = "AniList"
+    setting = "MALSYNC_ANILIST_URL"
+    headers: ClassVar[dict[str, str]] = {"Referer": REFERER}
+
+    def __init__(self, url: str, **named: Any) -> None:
+        super().__init__(url, Nobody(), pace=Pace(PER_MINUTE / 60, named["clock"]), **named)
+
+    def lists(self, user: str, told: Told) -> Lists:
+        """Both lists of `user`.
+
+        Raises UsageError where AniList knows nobody of that name, PrivateList where they show their lists to nobody, Unsteady
+        for a list that changes again and again while it is read, and ApiError.
+        """
+        found = {name: self._list(user, medium, told) for name, medium in MEDIA.items()}
+        first = next(iter(found.values()))
+        entries = {name: list(one.entries.values()) for name, one in found.items()}
+        return Lists(first.user, first.score_format, entries)
+
+    def _list(self, user: str, medium: Medium, told: Told) -> _Pass:
+        """One whole list. Of several chunks, it may change between two of them: so until two passes in a row agree."""
+        for number in range(1, _MOST_PASSES, 2):
+            whole = self._pass(user, medium, _WHOLE, partial(told, medium, number))
+            if whole.chunks == 1:
+                return whole
+            again = self._pass(user, medium, _STAMPS, partial(told, medium, number + 1))
+            if whole.stamps == again.stamps:
+                return whole
+        raise Unsteady(
+            f"The {medium.name} list of {user} on AniList changed while it was read, {_MOST_PASSES // 2} times.",
+            "Try again when nothing else is changing it.",
+        )
+
+    def _pass(self, user: str, medium: Medium, members: str, told: Callable[[int], object]) -> _Pass:
+        entries: dict[int, dict[str, Any]] = {}
+        customs: dict[int, list[str]] = {}
+        chunk = 0
+        while True:
+            chunk += 1
+            known = len(entries)
+            document = self._chunk(user, medium, members, chunk)
+            for group in document["lists"]:
+                for entry in group["entries"]:
+                    entries.setdefault(entry["id"], entry)
+                    names = customs.setdefault(entry["id"], [])
+                    if group["isCustomList"] and group["name"] not in names:
+                        names.append(group["name"])
+            told(len(entries))
+            if not document["hasNextChunk"] or len(entries) == known:
+                break
+        found = {id: Listed(entry, tuple(customs[id])) for id, entry in entries.items()}
+        return _Pass(document["user"]["name"], document["user"]["mediaListOptions"]["scoreFormat"], found, chunk)
+
+    def _chunk(self, user: str, medium: Medium, members: str, chunk: int) -> dict[str, Any]:
+        variables = {"user": user, "type": medium.name.upper(), "chunk": chunk, "perChunk": PER_CHUNK}
+        try:
+            asked = {"query": _QUERY % members, "variables": variables}
+            data = self.send("POST", urlsplit(self.api_url).netloc, address=self.api_url, document=asked)
+        except NotFound as error:
+            raise UsageError(
+                f"AniList knows no user {user!r}.", "Check the name: it is in the address of their profile."
+            ) from error
+        except Transient as error:
+            error.hint = _REACH
+            raise
+        form = "whole" if members == _WHOLE else "stamps"
+        wrong = problem(f"anilist-lists#/$defs/{form}", data)
+        if wrong is not None:
+            place = ".".join(map(str, wrong.path)) or "the whole"
+            raise ApiError(
+                f"AniList's answer has another form than its documentation says: {place}: {wrong.message}.",
+                "Nothing was stored. Please report it.",
+            )
+        collection: dict[str, Any] = data["MediaListCollection"]
+        return collection
+
+    def understood(self, call: str, response: requests.Response, body: bytes) -> Any:
+        """The `data` of an answer. Raises the error that it is: what it says goes before HTTP's status, which may be 200."""
+        document = json_of(body)
+        told = document if isinstance(document, dict) else {}
+        errors = told.get("errors")
+        first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+        said, status = str(first.get("message") or "")[:200], response.status_code
+        if errors and status == 200:
+            status = first["status"] if isinstance(first.get("status"), int) else 400
+        if status == 200:
+            if isinstance(told.get("data"), dict):
+                return told["data"]
+            refuse_half_characters(call, body)
+            what = (
+                "has no data" if told else f"is not JSON but {content_type(response)}" if body.strip() else "is empty"
+            )
+            raise Transient(f"{call}: the answer {what}.", _CHECK_URL)
+        if status == 429 or status >= 500 or (status == 403 and not told):
+            why = "asks for fewer requests" if status == 429 else f"answered {status}"
+            raise Transient(f"AniList {why}{_quoted(said)}.", _REACH, self._wait(response), status=status)
+        if status == 403 and _DISABLED in said.lower():
+            raise ApiError(
+                f"AniList has switched off its API for now{_quoted(said)}. Nothing is wrong with your list or its settings.",
+                "Try again in some hours. If AniList works for other programs, a proxy may be removing the Referer header.",
+            )
+        if status in {403, 404} and "private" in said.lower():
+            raise PrivateList(
+                "This user shows their AniList lists to nobody.", "Their owner can make them public: AniList, Settings."
+            )
+        if status == 404 and errors:
+            raise NotFound(f"{call}: AniList answers that there is no such thing{_quoted(said)}.", "Check the name.")
+        if status == 403:
+            raise ApiError(
+                f"{call}: AniList refuses this request (403){_quoted(said)}.",
+                "It may block this address or program for a while: try again later.",
+            )
+        raise ApiError(f"{call}: AniList answered {status}{_quoted(said)}.", _REACH if errors else _CHECK_URL)
+
+    def _wait(self, response: requests.Response) -> float | None:
+        """Seconds until AniList answers again, from whichever of its two headers is there."""
+        reset = response.headers.get("X-RateLimit-Reset", "")
+        wait = retry_after(response)
+        if wait is None and reset.isascii() and reset.isdecimal():
+            return max(0.0, float(reset) - self._clock.now().timestamp())
+        return wait
+
+
+def _quoted(said: str) -> str:
+    return f" ({said.rstrip('.')})" if said else ""

@@ -1,0 +1,1 @@
+"""MAL's XML export: its layout, reading, repairing and writing it."""

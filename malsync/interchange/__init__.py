@@ -1,1 +1,0 @@
-"""Lists in and out of files: bytes in, values out, and back."""

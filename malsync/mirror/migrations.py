@@ -1,0 +1,431 @@
+"""The mirror's tables, as migrations. A migration that has left the house is never edited: a new one follows it."""
+
+import re
+from contextlib import closing
+from datetime import UTC, datetime
+from sqlite3 import SQLITE_CORRUPT, Connection, DatabaseError, connect
+from typing import Any
+
+from malsync.mirror.database import objects_of
+from malsync.mirror.encodings import Tables, judge_all
+from malsync.mirror.titles import COLUMNS, columns_of
+from malsync.model.medium import MEDIA, Kind, Medium
+from malsync.model.plain_text import plain_sql
+
+COLUMN_TYPES = {
+    Kind.WORD: "TEXT",
+    Kind.NUMBER: "INTEGER",
+    Kind.FLAG: "INTEGER",
+    Kind.DATE: "TEXT",
+    Kind.TAGS: "TEXT",
+    Kind.TEXT: "TEXT",
+    Kind.TIME: "TEXT",
+}
+
+_SET = "malsync"
+
+
+def make(connection: Connection, version: int | None = None) -> None:
+    """The tables in a file that has none yet; with `version`, as that one had them.
+
+    They are those of `upgrade`, its record included, without sqlite-utils: that takes as long to be imported, and to look for
+    its plugins in everything that is installed, as a list of thousands takes to be stored.
+    """
+    migrations = _MIGRATIONS[:version]
+    for migration in migrations:
+        migration(connection)
+    for statement in _RECORD:
+        connection.execute(statement)
+    connection.executemany(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES (?, ?, ?)",
+        ((_SET, migration.__name__, str(datetime.now(UTC))) for migration in migrations),
+    )
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the tables of an older version up to date. Raises DatabaseError, also where their record is not readable."""
+    from sqlite_utils import Database, Migrations
+
+    migrations = Migrations(_SET)
+    for migration in _MIGRATIONS:
+        migrations()(migration)
+    try:
+        migrations.apply(Database(connection, execute_plugins=False))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # The library's own table, which says what was applied, is not as it left it.
+        wrong = DatabaseError(f"what it was brought up to date with cannot be read ({error!r})")
+        wrong.sqlite_errorcode = SQLITE_CORRUPT
+        raise wrong from error
+
+
+def foreign(connection: Connection, version: int) -> str | None:
+    """Something in a file of `version` that malsync did not create, in words; None where all is its own.
+
+    It is compared with the schema that this program makes for that version. Where only the text of a table differs, as
+    between versions of SQLite, its columns decide.
+    """
+    with closing(connect(":memory:", isolation_level=None)) as ours:
+        make(ours, version)
+        own = {(kind, name): (table, _plain(sql)) for kind, name, table, sql in objects_of(ours)}
+        for kind, name, table, sql in objects_of(connection):
+            if (kind, name) not in own:
+                return f"the {kind} {name}"
+            if own[kind, name] == (table, _plain(sql)):
+                continue
+            if kind != "table" or _is_virtual(sql) or _is_virtual(own[kind, name][1]):
+                return f"another {kind} {name} than its own"
+            if columns := _columns(connection, name) - _columns(ours, name):
+                return f"the column {min(columns)[0]} of the table {name}"
+    return None
+
+
+def _plain(sql: str | None) -> str:
+    """A statement without what versions of SQLite write in different ways."""
+    return re.sub(r'[\s"]+', " ", sql or "").replace("( ", "(").replace(" )", ")").strip()
+
+
+def _is_virtual(sql: str | None) -> bool:
+    return _plain(sql).upper().startswith("CREATE VIRTUAL")
+
+
+def _columns(connection: Connection, table: str) -> set[tuple[Any, ...]]:
+    """A table's columns, each with its type, constraints and whether it is generated, as texts."""
+    rows = connection.execute(
+        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', [table]
+    )
+    return {tuple(map(str, row)) for row in rows}
+
+
+def snapshots(db: Tables) -> None:
+    """MAL users, series, snapshots, and a row for each version of each entry."""
+    for statement in _USERS_AND_SNAPSHOTS:
+        db.execute(statement)
+    for medium in MEDIA.values():
+        db.execute(f"CREATE TABLE {medium.name} (id INTEGER PRIMARY KEY, title TEXT NOT NULL)")
+        db.execute(_version_table(medium))
+        db.execute(_list_view(medium, _readable(medium)))
+
+
+def journal(db: Tables) -> None:
+    """Runs, and each write of a run with what came of it."""
+    for statement in _RUNS_AND_CALLS:
+        db.execute(statement)
+
+
+def catalogue(db: Tables) -> None:
+    """What `fetch` reads: titles with all that belongs to them, rankings, seasons, the forum, and what finds words in them."""
+    for medium in MEDIA.values():
+        _widen(db, medium)
+    for name, body in _SHARED_TABLES.items():
+        db.execute(f"CREATE TABLE {name} ({body})")
+    for medium in MEDIA.values():
+        for name, body in {**_TABLES_OF_A_MEDIUM, **_TABLES_OF_ONE_MEDIUM[medium.name]}.items():
+            # A row of these is found by its key alone, so it needs no other number.
+            db.execute(f"CREATE TABLE {medium.name}_{name} ({body.format(medium.name)}) WITHOUT ROWID")
+    for index in _REVERSE:
+        table, column = index.split(".")
+        db.execute(f"CREATE INDEX {table}_by_{column} ON {table} ({column})")
+    for name in MEDIA:
+        # Titles that a backup alone has told cost nothing: they are found once something was fetched of them.
+        _search(db, name, ("title", "alternative_titles", "synopsis"), "{}.fetched_at IS NOT NULL")
+    _search(db, "forum_topic", ("title",))
+    _search(db, "forum_post", ("text",))
+
+
+def plain_text(db: Tables) -> None:
+    """Which fields of a snapshot are HTML-encoded; which fields an entry of a file does not know, and its title there."""
+    db.execute("ALTER TABLE snapshot ADD COLUMN encoded TEXT NOT NULL DEFAULT '{}'")
+    for medium in MEDIA.values():
+        for column in ("unknown", "file_title"):
+            db.execute(f"ALTER TABLE {medium.name}_version ADD COLUMN {column} TEXT")
+        db.execute(f"DROP VIEW {medium.name}_list")
+        db.execute(_list_view(medium, _readable_plain(medium)))
+    judge_all(db)
+
+
+_MIGRATIONS = (snapshots, journal, catalogue, plain_text)
+# How sqlite-utils 4 keeps which migrations a file has, to the blank.
+_RECORD = (
+    """CREATE TABLE "_sqlite_migrations" (
+   "id" INTEGER PRIMARY KEY,
+   "migration_set" TEXT,
+   "name" TEXT,
+   "applied_at" TEXT
+)""",
+    """CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
+    ON "_sqlite_migrations" ("migration_set", "name")""",
+)
+_USERS_AND_SNAPSHOTS = (
+    """
+    CREATE TABLE mal_user (
+        id INTEGER PRIMARY KEY,
+        origin TEXT NOT NULL,
+        mal_id INTEGER,
+        name TEXT NOT NULL
+    )
+    """,
+    # A user without an id is known by the name alone (whatever its case: User.key).
+    "CREATE UNIQUE INDEX mal_user_by_key ON mal_user (origin, coalesce(mal_id, name))",
+    """
+    CREATE TABLE series (
+        id INTEGER PRIMARY KEY,
+        user INTEGER NOT NULL REFERENCES mal_user (id),
+        kind TEXT NOT NULL CHECK (kind IN ('own', 'public', 'import'))
+    )
+    """,
+    """
+    CREATE TABLE snapshot (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        series INTEGER NOT NULL REFERENCES series (id),
+        taken_at TEXT NOT NULL,
+        source TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        covers TEXT NOT NULL,
+        anime INTEGER,
+        manga INTEGER,
+        added INTEGER NOT NULL,
+        updated INTEGER NOT NULL,
+        removed INTEGER NOT NULL,
+        suspicious TEXT NOT NULL,
+        note TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX snapshot_by_series ON snapshot (series, taken_at)",
+)
+_RUNS_AND_CALLS = (
+    """
+    CREATE TABLE run (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        user INTEGER NOT NULL REFERENCES mal_user (id),
+        account TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('restore', 'revert', 'migrate', 'apply', 'undo')),
+        plan TEXT NOT NULL,
+        before INTEGER REFERENCES snapshot (id) ON DELETE SET NULL,
+        after INTEGER REFERENCES snapshot (id) ON DELETE SET NULL,
+        undoes INTEGER REFERENCES run (id),
+        state TEXT NOT NULL CHECK (state IN ('unfinished', 'finished', 'undone', 'abandoned')),
+        started_at TEXT NOT NULL,
+        ended_at TEXT,
+        CHECK ((kind = 'undo') = (undoes IS NOT NULL)),
+        CHECK ((state = 'unfinished') = (ended_at IS NULL))
+    )
+    """,
+    "CREATE INDEX run_by_user ON run (user, state)",
+    # The guard against a second unfinished run, where no program can forget it.
+    "CREATE UNIQUE INDEX run_unfinished ON run (user) WHERE state = 'unfinished'",
+    """
+    CREATE TABLE run_call (
+        run INTEGER NOT NULL REFERENCES run (id),
+        seq INTEGER NOT NULL,
+        op TEXT NOT NULL CHECK (op IN ('add', 'update', 'remove')),
+        medium TEXT NOT NULL CHECK (medium IN ('anime', 'manga')),
+        media_id INTEGER NOT NULL,
+        title TEXT NOT NULL,
+        expect TEXT,
+        fields TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (
+            state IN ('planned', 'sent', 'done', 'already', 'skipped', 'failed', 'not_restorable')
+        ),
+        tries INTEGER NOT NULL,
+        sent_at TEXT,
+        answered_at TEXT,
+        http INTEGER,
+        answer TEXT,
+        why TEXT NOT NULL,
+        PRIMARY KEY (run, seq)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX run_call_by_title ON run_call (medium, media_id)",
+)
+_SHARED_TABLES = {
+    # The number of a genre means another one in the other medium, so its key is as one writes titles: anime:41.
+    "genre": "id TEXT PRIMARY KEY, medium TEXT NOT NULL, mal_id INTEGER NOT NULL, name TEXT",
+    "studio": "id INTEGER PRIMARY KEY, name TEXT",
+    "person": "id INTEGER PRIMARY KEY, first_name TEXT, last_name TEXT",
+    "magazine": "id INTEGER PRIMARY KEY, name TEXT",
+    "season_title": """
+        year INTEGER NOT NULL, season TEXT NOT NULL, media_id INTEGER NOT NULL REFERENCES anime (id), place INTEGER,
+        PRIMARY KEY (year, season, media_id)
+    """,
+    "suggestion": """
+        user INTEGER NOT NULL REFERENCES mal_user (id), place INTEGER NOT NULL,
+        media_id INTEGER NOT NULL REFERENCES anime (id), PRIMARY KEY (user, place)
+    """,
+    "fetch": """
+        id INTEGER PRIMARY KEY, what TEXT NOT NULL, user INTEGER NOT NULL REFERENCES mal_user (id),
+        started_at TEXT NOT NULL, ended_at TEXT
+    """,
+    "forum_member": "id INTEGER PRIMARY KEY, name TEXT, picture TEXT",
+    "forum_category": "title TEXT PRIMARY KEY, place INTEGER",
+    "forum_board": """
+        id INTEGER PRIMARY KEY, category TEXT REFERENCES forum_category (title), place INTEGER, title TEXT,
+        description TEXT, fetched_at TEXT
+    """,
+    "forum_subboard": """
+        id INTEGER PRIMARY KEY, board INTEGER REFERENCES forum_board (id), place INTEGER, title TEXT, fetched_at TEXT
+    """,
+    "forum_topic": """
+        id INTEGER PRIMARY KEY, title TEXT, created_at TEXT, created_by INTEGER REFERENCES forum_member (id),
+        number_of_posts INTEGER, last_post_created_at TEXT, last_post_created_by INTEGER REFERENCES forum_member (id),
+        is_locked INTEGER, board INTEGER REFERENCES forum_board (id), subboard INTEGER REFERENCES forum_subboard (id),
+        fetched_at TEXT, posts_at TEXT
+    """,
+    "forum_post": """
+        id INTEGER PRIMARY KEY, topic INTEGER NOT NULL REFERENCES forum_topic (id), number INTEGER, created_at TEXT,
+        created_by INTEGER REFERENCES forum_member (id), body TEXT, text TEXT, signature TEXT
+    """,
+    "forum_poll": """
+        topic INTEGER PRIMARY KEY REFERENCES forum_topic (id), poll INTEGER, question TEXT, closed INTEGER
+    """,
+    "forum_poll_option": """
+        topic INTEGER NOT NULL REFERENCES forum_poll (topic), place INTEGER NOT NULL, option INTEGER, text TEXT,
+        votes INTEGER, PRIMARY KEY (topic, place)
+    """,
+}
+_OF_A_TITLE = "media_id INTEGER NOT NULL REFERENCES {0} (id), "
+_IN_ORDER = _OF_A_TITLE + "place INTEGER NOT NULL, "
+_TABLES_OF_A_MEDIUM = {
+    "alternative_title": _IN_ORDER + "kind TEXT NOT NULL, title TEXT, PRIMARY KEY (media_id, kind, place)",
+    "genre": _OF_A_TITLE + "genre TEXT NOT NULL REFERENCES genre (id), PRIMARY KEY (media_id, genre)",
+    "picture": _IN_ORDER + "picture TEXT, picture_large TEXT, PRIMARY KEY (media_id, place)",
+    "recommendation": _IN_ORDER
+    + "recommended INTEGER REFERENCES {0} (id), num_recommendations INTEGER, PRIMARY KEY (media_id, place)",
+    **{
+        f"related_{other}": _IN_ORDER
+        + f"related INTEGER REFERENCES {other} (id), type TEXT, type_formatted TEXT, PRIMARY KEY (media_id, place)"
+        for other in ("anime", "manga")
+    },
+    "ranking": "day TEXT NOT NULL, type TEXT NOT NULL, "
+    + _OF_A_TITLE
+    + "rank INTEGER, previous_rank INTEGER, PRIMARY KEY (day, type, media_id)",
+}
+_TABLES_OF_ONE_MEDIUM = {
+    "anime": {
+        "studio": _OF_A_TITLE + "studio INTEGER NOT NULL REFERENCES studio (id), PRIMARY KEY (media_id, studio)",
+        "statistic": _OF_A_TITLE + "status TEXT NOT NULL, num_users INTEGER, PRIMARY KEY (media_id, status)",
+        "theme": _IN_ORDER + "kind TEXT NOT NULL, theme INTEGER, text TEXT, PRIMARY KEY (media_id, kind, place)",
+        "video": _IN_ORDER
+        + "video INTEGER, title TEXT, url TEXT, thumbnail TEXT, created_at TEXT, updated_at TEXT,"
+        + " PRIMARY KEY (media_id, place)",
+    },
+    "manga": {
+        "author": _IN_ORDER + "person INTEGER REFERENCES person (id), role TEXT, PRIMARY KEY (media_id, place)",
+        "serialization": _OF_A_TITLE
+        + "magazine INTEGER NOT NULL REFERENCES magazine (id), PRIMARY KEY (media_id, magazine)",
+    },
+}
+# From what is referred to, to what refers to it, as one follows it in a browser.
+_REVERSE = (
+    *(
+        f"{name}_{column}"
+        for name in MEDIA
+        for column in (
+            "genre.genre", "recommendation.recommended", "related_anime.related", "related_manga.related", "ranking.media_id",
+        )
+    ),
+    "anime_studio.studio", "manga_author.person", "manga_serialization.magazine", "season_title.media_id",
+    "suggestion.media_id", "forum_board.category", "forum_subboard.board", "forum_topic.board", "forum_topic.subboard",
+    "forum_topic.created_by", "forum_topic.last_post_created_by", "forum_post.topic", "forum_post.created_by",
+)  # fmt: skip
+
+
+def _widen(db: Tables, medium: Medium) -> None:
+    """Give a title's row its columns: a new table in the place of the old one, as ALTER TABLE takes one column at a time."""
+    columns = [f"{name} {COLUMNS[name][0]}" for name in columns_of(medium) if name != "title"]
+    columns += [f"{name} TEXT" for name in ("extra", "fetched_at", "details_at", "gone_at")]
+    table, view = medium.name, f"{medium.name}_list"
+    for statement in (
+        f"CREATE TABLE {table}_new (id INTEGER PRIMARY KEY, title TEXT NOT NULL, {', '.join(columns)})",
+        f"INSERT INTO {table}_new (id, title) SELECT id, title FROM {table}",
+        f"DROP VIEW {view}",
+        f"DROP TABLE {table}",
+        f"ALTER TABLE {table}_new RENAME TO {table}",
+        _list_view(medium, _readable(medium)),
+    ):
+        db.execute(statement)
+
+
+def _search(db: Tables, table: str, columns: tuple[str, ...], when: str = "TRUE") -> None:
+    """A full-text index over columns of `table`, kept up by triggers, of the rows that are `when`.
+
+    The way of SQLite's manual (FTS5, external content tables), but for the update: one trigger does both halves of it, because
+    the order of two is not defined, and none where nothing changed.
+    """
+    index, names = f"{table}_fts", ", ".join(columns)
+    old, new = (", ".join(f"{row}.{name}" for name in columns) for row in ("old", "new"))
+    was, now = when.format("old"), when.format("new")
+    take = f"INSERT INTO {index} ({index}, rowid, {names}) SELECT 'delete', old.id, {old} WHERE {was};"
+    put = f"INSERT INTO {index} (rowid, {names}) SELECT new.id, {new} WHERE {now};"
+    db.execute(
+        f'CREATE VIRTUAL TABLE {index} USING fts5({names}, content="{table}", content_rowid="id",'
+        " tokenize='unicode61 remove_diacritics 2')"
+    )
+    for event, changed, does in (
+        ("INSERT", now, put),
+        ("DELETE", was, take),
+        ("UPDATE", f"({was}, {old}) IS NOT ({now}, {new})", take + put),
+    ):
+        db.execute(f"CREATE TRIGGER {index}_{event.lower()} AFTER {event} ON {table} WHEN {changed} BEGIN {does} END")
+
+
+def _version_table(medium: Medium) -> str:
+    columns = "".join(f"    {field.name} {COLUMN_TYPES[field.kind]},\n" for field in medium.fields)
+    return (
+        f"CREATE TABLE {medium.name}_version (\n"
+        "    series INTEGER NOT NULL REFERENCES series (id),\n"
+        "    media_id INTEGER NOT NULL,\n"
+        "    since INTEGER NOT NULL,\n"
+        "    until INTEGER,\n"
+        f"{columns}"
+        "    extra TEXT,\n"
+        "    PRIMARY KEY (series, media_id, since)\n"
+        ") WITHOUT ROWID"
+    )
+
+
+def _list_view(medium: Medium, columns: list[str]) -> str:
+    """Each user's newest list, as a person would write it down: the title, and blanks where nothing was set."""
+    return f"""
+    CREATE VIEW {medium.name}_list AS
+    SELECT mal_user.name AS user, newest.id AS snapshot, newest.taken_at, version.media_id AS id,
+        {medium.name}.title, {", ".join(columns)}
+    FROM (
+        SELECT snapshot.*, series.user,
+            row_number() OVER (PARTITION BY series.user ORDER BY snapshot.taken_at DESC, snapshot.id DESC) AS age
+        FROM snapshot JOIN series ON series.id = snapshot.series
+        WHERE snapshot.{medium.name} IS NOT NULL
+    ) AS newest
+    JOIN mal_user ON mal_user.id = newest.user
+    JOIN {medium.name}_version AS version ON version.series = newest.series
+        AND version.since <= newest.id AND (version.until IS NULL OR version.until > newest.id)
+    LEFT JOIN {medium.name} ON {medium.name}.id = version.media_id
+    WHERE newest.age = 1
+    """
+
+
+def _readable(medium: Medium) -> list[str]:
+    shown = {
+        Kind.WORD: "replace(version.{0}, '_', ' ') AS {0}",
+        Kind.NUMBER: "coalesce(version.{0}, 0) AS {0}",
+        Kind.FLAG: "CASE WHEN version.{0} THEN 'yes' ELSE '' END AS {0}",
+        Kind.DATE: "version.{0}",
+        Kind.TAGS: "(SELECT group_concat(value, ', ') FROM json_each(version.{0})) AS {0}",
+        Kind.TEXT: "coalesce(version.{0}, '') AS {0}",
+        Kind.TIME: "version.{0}",
+    }
+    return [shown[field.kind].format(field.name) for field in medium.fields]
+
+
+def _readable_plain(medium: Medium) -> list[str]:
+    """The columns of `_readable`, with texts decoded where the newest snapshot is encoded."""
+    columns = _readable(medium)
+    for place, field in enumerate(medium.fields):
+        names = f"iif(json_valid(newest.encoded), json_extract(newest.encoded, '$.{medium.name}'), '')"
+        is_encoded = f"instr({names}, '\"{field.name}\"')"
+        if field.kind is Kind.TEXT:
+            text = f"coalesce(version.{field.name}, '')"
+            columns[place] = f"iif({is_encoded}, {plain_sql(text)}, {text}) AS {field.name}"
+        elif field.kind is Kind.TAGS:
+            tags = f"iif({is_encoded}, {plain_sql('value')}, value)"
+            columns[place] = f"(SELECT group_concat({tags}, ', ') FROM json_each(version.{field.name})) AS {field.name}"
+    return columns

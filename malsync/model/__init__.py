@@ -1,0 +1,1 @@
+"""Values: the field table, entries, snapshots, their differences. Pure; imports nothing of malsync but the root modules."""

@@ -1,0 +1,57 @@
+"""One title on a list, and when two values of a field are the same value."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from malsync.model.medium import Field, Json, ListStatus, Medium
+from malsync.model.plain_text import TEXTS, same_text
+
+
+class Entry(NamedTuple):
+    """One title on a list: MAL's id, MAL's title, and the user's data as the API gave it.
+
+    `unknown` names the fields that the list covers and this entry does not: a file's row may lack an element that others have.
+    """
+
+    id: int
+    title: str
+    list_status: ListStatus
+    unknown: frozenset[str] = frozenset()
+
+
+TitleList = dict[int, Entry]
+"""One user's list of one medium, by id."""
+
+
+def value(field: Field, list_status: ListStatus) -> Json:
+    """The value of `field`, where absent, null and `""` are the field's blank: MAL leaves out what was never set."""
+    found = list_status.get(field.name)
+    return field.kind.blank if found is None or found == "" else found
+
+
+def has_status(list_status: ListStatus, statuses: Collection[str]) -> bool:
+    """Whether the status is one of these. A file may say that it is a list, so it is compared and never looked up."""
+    return any(list_status.get("status") == status for status in statuses)
+
+
+def unknown(medium: Medium, list_status: ListStatus) -> list[str]:
+    """The names of the members that this version of malsync does not know, sorted."""
+    return sorted(list_status.keys() - medium.by_name.keys())
+
+
+def same_value(field: Field, a: Json, b: Json) -> bool:
+    """Whether two values of `field` are one value: as JSON, and texts whatever their line endings."""
+    return same(a, b) or (field.kind in TEXTS and same_text(a, b))
+
+
+def same(a: Json, b: Json) -> bool:
+    """Whether two values are one value in JSON, where true is not 1 as it is in Python."""
+    if a is b:
+        return True
+    if isinstance(a, bool) or isinstance(b, bool):
+        return False
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(part, b[name]) for name, part in a.items())
+    return a == b

@@ -1,0 +1,1 @@
+"""Use cases: what each command does, callable from Python. No click, no stdout."""

@@ -1,0 +1,456 @@
+"""The home folder: its settings, mirror, lock and accounts, and the clients that its accounts sign in with."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from malsync.errors import AuthError, Busy, UsageError
+from malsync.model.timestamps import local_time
+from malsync.operations.environment import Environment
+from malsync.text import DEFAULT_ACCOUNT
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from malsync.anilist.client import AniList
+    from malsync.clock import Clock
+    from malsync.formats.latest_copy import Latest
+    from malsync.formats.mal_xml.reader import Reading
+    from malsync.mal.client import Client
+    from malsync.mal.list_reader import Progress
+    from malsync.mal.oauth import TokenEndpoint
+    from malsync.mirror import Info, Mirror
+    from malsync.model.snapshot import Snapshot, User
+    from malsync.operations.accounts import Accounts
+    from malsync.operations.config import Settings
+    from malsync.operations.references import Chosen, Sources
+    from malsync.transport import Credentials
+
+LOCK_NAME = "malsync.lock"
+LATEST_FOLDER = "latest"
+
+
+class Listener(Protocol):
+    """What a caller may show of long work. Every text is one line, without a secret."""
+
+    def log(self, text: str) -> None:
+        """Show a request that was sent."""
+
+    def note(self, text: str) -> None:
+        """Show what is being waited for or was chosen."""
+
+    def warn(self, text: str) -> None:
+        """Show what the user should know."""
+
+    def reading(self) -> "AbstractContextManager[Progress]":
+        """Show the progress of reading both lists, while entered."""
+
+
+class Silent:
+    """A listener that shows nothing."""
+
+    def log(self, text: str) -> None:
+        """Do nothing."""
+
+    note = warn = log
+
+    def reading(self) -> "AbstractContextManager[Progress]":
+        """Show no progress."""
+        from malsync.mal.list_reader import untold
+
+        return nullcontext(untold)
+
+
+class Home:
+    """A home folder. `named_account` is the account to work for; None: the default one.
+
+    `path` is the folder; None: the one that the environment names, else the platform's own.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        named_account: str | None = None,
+        environment: Environment | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self.world = environment or Environment()
+        self.listener = listener or Silent()
+        self.named_account = named_account
+        self._home = path
+        self.facts: dict[str, dict[int, dict[str, Any]]] = {}
+        """What the files that were read say of titles, by medium and id."""
+        self._clients: list[Client | AniList] = []
+
+    @property
+    def account(self) -> str:
+        """The account that is meant."""
+        return self.named_account or DEFAULT_ACCOUNT
+
+    @cached_property
+    def home(self) -> Path:
+        """The home folder; it need not exist."""
+        named = self._home or self.world.environment.get("MALSYNC_HOME")
+        if named:
+            from malsync.files import place
+
+            return place(named)
+        from platformdirs import user_data_path
+
+        return user_data_path("malsync", appauthor=False)
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """The settings of the home folder and the environment."""
+        from malsync.operations import config
+
+        return config.load(self.home, self.world.environment)
+
+    @cached_property
+    def accounts(self) -> "Accounts":
+        """The accounts of the home folder."""
+        from malsync.operations.accounts import Accounts
+
+        return Accounts.of(self.home)
+
+    @property
+    def now(self) -> "datetime":
+        """The time by MAL's clock, which snapshots are dated by, as far as it is known."""
+        from malsync.operations import clock_offset
+
+        return clock_offset.mal_now(self.home / clock_offset.FILE_NAME, self.world.clock.now())
+
+    def compare_clocks(self, live: "Snapshot") -> None:
+        """Keep what a list that was read just now tells of MAL's clock, and say so where this machine's is wrong."""
+        from malsync.operations import clock_offset
+        from malsync.text import span
+
+        if ahead := clock_offset.keep(self.home / clock_offset.FILE_NAME, self.world.clock.now(), live.taken_at):
+            seconds = ahead.total_seconds()
+            way = "behind" if seconds > 0 else "ahead of"
+            self.listener.warn(
+                f"This machine's clock is {span(abs(seconds))} {way} MAL's. Snapshots have MAL's time. Set it."
+            )
+
+    @property
+    def shelf(self) -> "Latest":
+        """Where the newest list of each user stands as a file."""
+        from malsync.formats.latest_copy import Latest
+
+        return Latest(self.home / LATEST_FOLDER)
+
+    # -- the mirror
+
+    @property
+    def mirror_path(self) -> Path:
+        """Where the mirror is."""
+        from malsync.mirror import FILE_NAME
+
+        return self.settings.home / FILE_NAME
+
+    def mirror_to(self, what: str) -> Path:
+        """Where the mirror is, to be looked at and no more. Raises UsageError where there is none: nothing to `what`."""
+        path = self.mirror_path
+        if not path.exists() or (path.is_file() and not path.stat().st_size):
+            raise UsageError(f"There is nothing to {what}: no mirror at {path}.", "Make one: malsync backup")
+        return path
+
+    def mirror(self, *, write: bool = False, wait: float = 5.0) -> "Mirror":
+        """The mirror; one that is not there yet is an empty one to read, and is made to be written."""
+        from malsync.mirror import Mirror
+
+        return Mirror.open(self.mirror_path, write=write, wait=wait)
+
+    @contextmanager
+    def at_work(self, wait: float | None, name: str = LOCK_NAME) -> Iterator[None]:
+        """The right to write in this home folder. Raises Busy when another malsync has it for longer than `wait` seconds.
+
+        None is for commands that do not wait: somebody is there to type them again. `name` is of another right than writing.
+        """
+        from filelock import FileLock, Timeout
+
+        home = self.settings.home
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = FileLock(home / name, timeout=0, mode=0o600)
+            self._acquire(lock, wait or 0)
+        except Timeout as error:
+            raise Busy(
+                f"Another malsync is at work in {home}.",
+                "Wait until it has ended" + (", and type this again." if wait is None else ", or give --wait SECONDS."),
+            ) from error
+        except OSError as error:
+            raise UsageError(
+                f"The home folder {home} cannot be used: {error.strerror or error}.", "Choose another with --home."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _acquire(self, lock: Any, wait: float) -> None:
+        from filelock import Timeout
+
+        try:
+            lock.acquire()
+        except Timeout:
+            if wait <= 0:
+                raise
+            self.listener.note(f"Another malsync is at work; waiting up to {wait:g} s.")
+            lock.acquire(timeout=wait)
+
+    # -- who
+
+    @cached_property
+    def api_url(self) -> str:
+        """The API's address, fit to send a token to."""
+        from malsync.urls import check_url
+
+        return check_url(self.settings.api_url, "MALSYNC_API_URL")
+
+    def token_endpoint(self) -> "TokenEndpoint":
+        """MAL's token endpoint."""
+        from malsync.mal.oauth import TokenEndpoint
+        from malsync.urls import check_url
+
+        settings = self.settings
+        return TokenEndpoint(
+            check_url(settings.auth_url, "MALSYNC_AUTH_URL"),
+            settings.client_id,
+            settings.client_secret,
+            self.world.clock,
+            settings.user_agent,
+        )
+
+    def client(self, credentials: "Credentials", clock: "Clock | None" = None) -> "Client":
+        """A client of the API with these credentials; `clock` where its waits may be broken off."""
+        from malsync.mal.client import Client
+        from malsync.throttle import Pace
+
+        settings = self.settings
+        clock = clock or self.world.clock
+        per_second = settings.requests_per_second
+        client = Client(
+            self.api_url,
+            credentials,
+            user_agent=settings.user_agent,
+            pace=None if per_second is None else Pace(per_second, clock),
+            clock=clock,
+            jitter=self.world.jitter,
+            log=self.listener.log,
+            waiting=self.listener.note,
+        )
+        self._clients.append(client)
+        return client
+
+    def anilist(self) -> "AniList":
+        """A client of AniList, which asks for no sign-in."""
+        from malsync.anilist.client import AniList
+        from malsync.urls import check_url
+
+        client = AniList(
+            check_url(self.settings.anilist_url, "MALSYNC_ANILIST_URL"),
+            user_agent=self.settings.user_agent,
+            clock=self.world.clock,
+            jitter=self.world.jitter,
+            log=self.listener.log,
+            waiting=self.listener.note,
+        )
+        self._clients.append(client)
+        return client
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """How many requests this command has sent so far, by method; those to the token endpoint are not among them."""
+        total: Counter[str] = Counter()
+        for client in self._clients:
+            total += client.requests
+        return dict(total)
+
+    def credentials(self, account: str | None = None) -> "Credentials":
+        """The token of `account`, of the one that is meant when that is None. Raises AuthError when not logged in."""
+        from malsync.mal.credentials import FixedToken
+        from malsync.mal.oauth import StoredToken, store_of
+        from malsync.urls import origin_of
+
+        settings = self.settings
+        if settings.access_token and account in {None, self.named_account}:
+            return FixedToken(settings.access_token, "MALSYNC_ACCESS_TOKEN")
+        store = store_of(self.home, settings.token_store)
+        if settings.access_token and store.load(account or self.account) is None:
+            # Whose it is, the caller checks.
+            return FixedToken(settings.access_token, "MALSYNC_ACCESS_TOKEN")
+        return StoredToken(
+            store,
+            account or self.account,
+            origin_of(self.api_url),
+            self.token_endpoint(),
+            self.world.clock,
+            self.world.refreshing,
+        )
+
+    def public_credentials(self) -> "Credentials":
+        """What reads a public list: the client id alone, else whatever token there is."""
+        from malsync.mal.credentials import ClientId
+
+        if self.settings.client_id:
+            return ClientId(self.settings.client_id)
+        try:
+            return self.credentials()
+        except AuthError as error:
+            raise AuthError(
+                "A public list is read with a client id, and none is set.",
+                "Set MALSYNC_CLIENT_ID (README: Your client id).",
+            ) from error
+
+    def account_for(self, user: "User") -> str:
+        """The account that a token of `user` belongs to. Raises AuthError when that is another user's."""
+        from malsync.operations.accounts import check
+
+        account = self.named_account
+        if account is None and self.settings.access_token:
+            account = self.accounts.account_of(user)
+        account = account or self.account
+        check(account, self.accounts.user(account), user)
+        return account
+
+    def bind(self, account: str, user: "User", uncounted: int | None = None) -> None:
+        """Bind `account` to `user`, whose token proved to be theirs. Raises AuthError when it is bound to another.
+
+        `uncounted` is by how many anime the list may be shorter than MAL counts from now on; None leaves that as it is.
+        """
+        from malsync.mal.oauth import store_of
+
+        with store_of(self.home, self.settings.token_store).locked():
+            self.accounts.bind(account, user, uncounted)
+
+    # -- which list
+
+    def choose(self, reference: str, mirror: "Mirror") -> "Chosen":
+        """The list that `reference` names; the number that was chosen is said on stderr."""
+        from malsync.operations.references import resolve
+
+        chosen = resolve(reference, self._sources(mirror))
+        if chosen.number is not None and reference != str(chosen.number):
+            self.listener.note(f"{reference} is snapshot {chosen.number}, of {local_time(chosen.snapshot.taken_at)}.")
+        return chosen
+
+    def whose(self, who: str | None, mirror: "Mirror") -> "User":
+        """The MAL user that an account or a name is; of nobody named, the account that is meant.
+
+        Raises UsageError when there is no such account and no such user in the mirror.
+        """
+        # A list that names nobody is found by its number alone.
+        bound, users = self.accounts.all(), [user for user in mirror.users() if user.id is not None or user.name]
+        if who is None and self.named_account is None and self.settings.access_token and len(bound) > 1:
+            # The token says whose lists are meant, and with several accounts only MAL knows whose token it is.
+            return self._token_user
+        if who is None and self.account in bound:
+            return bound[self.account]
+        if who is None and self.named_account is None:
+            candidates = list({user.key: user for user in (*bound.values(), *users)}.values())
+            if len(candidates) == 1:
+                return candidates[0]
+            if candidates:
+                raise UsageError(
+                    "Whose list? This home folder holds several.",
+                    f"Say WHO@REF, or --account: {_names(bound, users)}",
+                )
+            if mirror.numbers():
+                raise UsageError(
+                    "There is no snapshot of a MAL user yet, only lists that are nobody's there.",
+                    "Name one by its number: malsync snapshots",
+                )
+            raise UsageError("There is no snapshot yet.", "Make one: malsync backup")
+        name = who or self.account
+        if name in bound:
+            return bound[name]
+        named = [user for user in users if user.name.lower() == name.lower()]
+        if named:
+            return min(named, key=lambda user: (user.origin != self._origin, user.id is None))
+        raise UsageError(
+            f"There is no account and no MAL user {name!r} here.", f"Known: {_names(bound, users) or 'nobody yet'}"
+        )
+
+    def named_user(self, mirror: "Mirror") -> "User | None":
+        """The MAL user whom --account names; None where it says nothing, and everybody is meant."""
+        return self.whose(None, mirror) if self.named_account else None
+
+    @cached_property
+    def _token_user(self) -> "User":
+        return self.client(self.credentials()).me()
+
+    @property
+    def _origin(self) -> str:
+        from malsync.urls import origin_of
+
+        return origin_of(self.settings.api_url)
+
+    def read_list(self, text: str, *, repair: bool = False) -> "Reading":
+        """The list in a file, whichever form it has; what one should know of it is said on stderr."""
+        from malsync.files import place
+        from malsync.formats import list_file
+
+        reading = list_file.read(place(text), origin=self._origin, repair=repair)
+        for remark in reading.remarks:
+            self.listener.warn(remark)
+        for name, told in reading.facts.items():
+            self.facts.setdefault(name, {}).update(told)
+        return reading
+
+    def _sources(self, mirror: "Mirror") -> "Sources":
+        from malsync.operations.references import Sources
+
+        return Sources(
+            mirror=mirror,
+            whose=lambda who: self.whose(who, mirror),
+            live=lambda who: self._live(who, mirror),
+            file=lambda text: self.read_list(text).snapshot,
+            now=lambda: self.now,
+            skipped=self.name_future,
+        )
+
+    def name_future(self, infos: "Sequence[Info]") -> None:
+        """Name those of `infos` that are dated in the future, on stderr."""
+        from malsync.operations.references import dated_ahead, listed
+
+        if found := dated_ahead(infos, self.now):
+            self.listener.warn(
+                f"Dated in the future, so skipped: {listed(found)}. A clock was wrong when this was stored."
+            )
+
+    def _live(self, who: str | None, mirror: "Mirror") -> "Snapshot":
+        from malsync.mal.list_reader import read_snapshot
+        from malsync.operations.backup import judged
+
+        account = self._account_of_live(who, mirror)
+        public = who is not None and account is None
+        client = self.client(self.public_credentials() if public else self.credentials(account))
+        if public:
+            user = self.whose(who, mirror)
+        else:
+            user = client.me()
+            self._check_live(account, user)
+        with self.listener.reading() as progress:
+            live = read_snapshot(client, user, "public" if public else "backup", self.world.clock, progress)
+        return judged(mirror, live)
+
+    def _account_of_live(self, who: str | None, mirror: "Mirror") -> str | None:
+        if who is None or who in self.accounts.all():
+            return who
+        return self.accounts.account_of(self.whose(who, mirror))
+
+    def _check_live(self, account: str | None, user: "User") -> None:
+        from malsync.operations.accounts import check
+
+        if account is None:
+            self.account_for(user)
+        else:
+            check(account, self.accounts.user(account), user)
+
+
+def _names(bound: "dict[str, User]", users: "list[User]") -> str:
+    return ", ".join(dict.fromkeys([*bound, *(user.name for user in users)]))

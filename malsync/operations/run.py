@@ -1,0 +1,346 @@
+"""Carrying out a plan, write by write, so that a run can be cut off at any moment and finished, or taken back, later.
+
+Each write is in the journal as `sent`, on disk, before it leaves; what MAL answers is compared with what was wanted; what
+others did meanwhile is not overwritten; and at the end both lists are read again, for an answer is no proof.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from malsync.clock import Clock
+from malsync.errors import (
+    ApiError,
+    AuthError,
+    Interrupted,
+    Later,
+    MalsyncError,
+    MirrorError,
+    NotFound,
+    Refused,
+    Rejected,
+)
+from malsync.model.snapshot import Snapshot, Source
+from malsync.model.timestamps import is_future
+from malsync.operations.backup import Shelf, doubts, judged
+from malsync.operations.reconcile import settle
+from malsync.operations.write_entry import Attempt, Stale, is_gone, why_kept
+from malsync.planning.known_titles import Known, by_key
+from malsync.planning.preconditions import judge, to_send
+from malsync.planning.request import Kind
+from malsync.planning.restore_plan import Call, Left, Plan, guard_deletes, sendable
+
+if TYPE_CHECKING:
+    from malsync.mal.client import Client
+    from malsync.mirror import Info, Journal, Line, Mirror, Run
+
+DEAD_CALLS = 3
+"""So many calls in a row that fail after all their tries, and the API is taken for down."""
+STALE = timedelta(minutes=5)
+"""A reading older than this is no ground to write on."""
+READINGS_PER_WRITE = 3
+"""So many readings in a row that are too old by the time a write could leave, and the run stops."""
+_DOUBTED = (
+    "Beside the last good list, this one (snapshot {}) looks suspicious: {}. If it is as you want it, say so: "
+    "malsync backup --accept"
+)
+Planner = Callable[[Snapshot], Plan]
+"""What is still to be done, beside a reading of the live lists."""
+
+
+def _unshielded() -> AbstractContextManager[object]:
+    return nullcontext()
+
+
+def _untold(line: "Line", number: int) -> None:
+    """The progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run needs beside its plan: `read` reads both live lists anew, `told` hears of each line that is settled and how
+    many are by then, `shield` is held while a write is under way, so that Ctrl-C waits for its end."""
+
+    client: "Client"
+    mirror: "Mirror"
+    shelf: Shelf
+    clock: Clock
+    read: Callable[[], Snapshot]
+    told: Callable[["Line", int], object] = _untold
+    shield: Callable[[], AbstractContextManager[object]] = _unshielded
+    force: bool = False
+    round_dates: bool = False
+    max_deletes: int | None = None
+
+    def guard(self, calls: Iterable[Call], live: Snapshot, result: str = "Nothing was sent.") -> None:
+        """Raise Refused where carrying out `calls` beside `live` would delete more than was allowed."""
+        sent = to_send(map(self.rounded, calls), live, force=self.force)
+        guard_deletes(sent, live, self.max_deletes, result)
+
+    def read_live(self) -> Snapshot:
+        """Both live lists, judged with what malsync wrote into them before."""
+        return judged(self.mirror, self.read())
+
+    def rounded(self, call: Call) -> Call:
+        """The call with its dates rounded, where that was said only when the run was gone on with."""
+        rounded = sendable(call, round_dates=True)[0] if self.round_dates else []
+        return rounded[0] if rounded else call
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to: what is left of it, by the last reading, which is stored as snapshot `after`."""
+
+    run: int
+    outcomes: dict[str, int]
+    left: tuple[Left, ...]
+    before: int | None
+    after: int
+    remarks: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether the lists are as wanted, within what was meant."""
+        return not self.left
+
+
+def keep(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "Info":
+    """Store a reading of the live lists around a run.
+
+    It is judged like any backup: a list that somebody has emptied must not become what `good` means because it was read.
+    """
+    snapshot = replace(judged(mirror, live).known_as(source), suspicious=())
+    return mirror.add(replace(snapshot, suspicious=tuple(doubts(mirror, shelf, snapshot))))
+
+
+def begin(
+    around: Surroundings,
+    plan: Plan,
+    live: Snapshot,
+    *,
+    account: str,
+    kind: Kind,
+    head: dict[str, Any],
+    undoes: int | None = None,
+) -> "tuple[Run, Snapshot]":
+    """Store the live lists, then the plan: from here on the run can be resumed and undone. Returns it and that reading.
+
+    Raises Refused when the user has an unfinished run, and where the lists have changed so that too much would be deleted.
+    """
+    live = fresh(around, live)
+    around.guard(plan.calls, live)
+    before = keep(around.mirror, around.shelf, live, "before-run").number
+    now = around.clock.now()
+    journal = around.mirror.journal
+    try:
+        run = journal.begin(live.user, account, kind, head, plan.calls, before=before, now=now, undoes=undoes)
+    except KeyboardInterrupt as stop:
+        begun = journal.unfinished(live.user)
+        if begun is None or begun.number == undoes:
+            raise
+        raise Interrupted(*_broken_off("Interrupted", journal, begun)) from stop
+    return run, live
+
+
+def fresh(around: Surroundings, live: Snapshot) -> Snapshot:
+    """`live`, or a new reading where that one is too old, or where another malsync has read these lists since."""
+    latest = live.taken_at + STALE
+    newer = any(
+        info.taken_at > live.taken_at and not is_future(info.taken_at, latest)
+        for info in around.mirror.infos(live.user)
+    )
+    return around.read_live().judged_like(live) if newer or is_stale(live, around.clock) else live
+
+
+def is_stale(live: Snapshot, clock: Clock) -> bool:
+    """Whether a reading is too old to write on; or, by this clock, from a time that is yet to come.
+
+    By the wall clock: others stand still while a machine is suspended.
+    """
+    return not timedelta(0) <= age_of(live, clock) <= STALE
+
+
+def age_of(live: Snapshot, clock: Clock) -> timedelta:
+    """How long ago a reading began, by this machine's time of day; negative where that was set back since."""
+    return clock.now() - (live.read_at or live.taken_at)
+
+
+def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner) -> Result:
+    """Send what the journal has of `run` as planned or sent; then read both lists again, store and compare them.
+
+    `live` is a reading to begin with. Raises Interrupted, ApiError or AuthError where the run could not be ended, its
+    journal in order: it can be resumed.
+    """
+    writer, journal = _Writer(around, run, live), around.mirror.journal
+    try:
+        final = writer.work_and_read()
+        after = keep(around.mirror, around.shelf, final, "after-run")
+        left = settle(journal, run, planner(final), final, rounded=around.rounded, now=around.clock.now())
+        journal.ended(run.number, "finished", now=around.clock.now(), after=after.number)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(*_broken_off("Interrupted", journal, run)) from stop
+    except MalsyncError as error:
+        first = f"{error.hint.rstrip('.')}. " if isinstance(error, AuthError | MirrorError | Refused) else ""
+        error.message, on = _broken_off(error.message, journal, run)
+        error.hint = first + on
+        raise
+    remarks = [*writer.remarks, *(_DOUBTED.format(after.number, reason) for reason in after.suspicious)]
+    outcomes = around.mirror.journal.outcomes(run.number)
+    return Result(run.number, outcomes, left, run.before, after.number, tuple(remarks))
+
+
+def _broken_off(what: str, journal: "Journal", run: "Run") -> tuple[str, str]:
+    lines = journal.lines(run.number)
+    ended = sum(not line.is_open for line in lines)
+    is_open = journal.run(run.number).is_open
+    return (
+        f"{what.rstrip('.')}. Run {run.number}: {ended} of {len(lines)} writes are settled.",
+        f"To go on: malsync resume {run.number}" if is_open else "It had come to its end. To look at it: malsync runs",
+    )
+
+
+def _never_fresh(call: Call) -> Later:
+    return Later(
+        f"{call.medium.name} {call.id} {call.title}: the lists were read {READINGS_PER_WRITE} times, and each reading was too "
+        "old before the write could be sent.",
+        "Check this machine's clock and the network.",
+    )
+
+
+class _Writer:
+    """One run's writes, in order."""
+
+    def __init__(self, around: Surroundings, run: "Run", live: Snapshot) -> None:
+        self.remarks: list[str] = []
+        self._around = around
+        self._client = around.client
+        self._journal = around.mirror.journal
+        self._number = run.number
+        self._live = live
+        self._dead: list[Line] = []
+        self._begun: Attempt | None = None
+        """What of the line in hand was sent and answered, and is not all of it."""
+
+    def work_and_read(self) -> Snapshot:
+        """Send what is open, and read both lists then. Raises what ends the run before that: of calls that failed last, nobody
+        knows what came of them, and they are open again."""
+        try:
+            self._send_all()
+            return self._around.read_live().judged_like(self._live)
+        except BaseException:
+            for dead in self._dead:
+                self._settled(dead, "sent", tries=0, why=dead.why)
+            raise
+
+    def _send_all(self) -> None:
+        lines = self._journal.lines(self._number)
+        open_lines = [line for line in lines if line.is_open]
+        for settled, line in enumerate(open_lines, start=len(lines) - len(open_lines) + 1):
+            self._carry_out(line, settled)
+
+    def _carry_out(self, line: "Line", settled: int) -> None:
+        """Settle one line, however often it moves while its write waits."""
+        self._begun = None
+        for _ in range(READINGS_PER_WRITE):
+            self._make_fresh(line)
+            with self._around.shield(), suppress(Stale):
+                self._around.told(self._one(line), settled)
+                return
+        raise _never_fresh(line.call)
+
+    def _make_fresh(self, line: "Line", attempt: Attempt | None = None) -> None:
+        """Read the lists again if the last reading is too old to write `line` on. Raises Later where every reading is.
+
+        Raises Stale if its entry is not as `attempt` goes by.
+        """
+        for readings in range(READINGS_PER_WRITE + 1):
+            age = age_of(self._live, self._around.clock)
+            # Of a reading made just now, a negative age says that the clock was set back meanwhile: it is as new as can be.
+            if timedelta(0) <= age <= STALE or (readings and age < timedelta(0)):
+                return
+            if readings == READINGS_PER_WRITE:
+                break
+            self._live = self._around.read_live().judged_like(self._live)
+            rest = [one.call for one in self._journal.lines(self._number) if one.is_open]
+            self._around.guard(rest, self._live, "The rest was not sent.")
+            if attempt is not None and attempt.moved(self._live.plain.list_status(line.call.medium, line.call.id)):
+                raise Stale
+        raise _never_fresh(line.call)
+
+    def _one(self, line: "Line") -> "Line":
+        """Judge one line by the last reading, and write it. Raises Stale where a later reading shows that it has moved."""
+        now = self._live.plain.list_status(line.call.medium, line.call.id)
+        if self._begun is not None:
+            attempt = self._begun
+            moved = attempt.moved(now)
+            if moved and not self._around.force:
+                return self._settled(line, "skipped", tries=0, http=200, answer=attempt.answer, why=moved)
+        else:
+            call = self._around.rounded(line.call)
+            verdict = judge(call, now, force=self._around.force)
+            if verdict.state == "skipped" and line.state == "sent" and (kept := self._known(call).kept(call, now)):
+                # It arrived before the run was interrupted, and is no edit of somebody else's.
+                return self._settled(line, "not_restorable", tries=0, why=why_kept(kept))
+            if verdict.state != "send":
+                return self._settled(line, verdict.state, tries=0, why=verdict.why)
+            attempt = Attempt(self._client, line.call, verdict.fields, self._live)
+            attempt.before = partial(self._make_fresh, line, attempt)
+        self._journal.sent(self._number, line.seq, now=self._around.clock.now())
+        try:
+            settled = self._written(line, attempt)
+        except (Later, AuthError):
+            raise
+        except ApiError as error:
+            settled = self._failed(line, error, attempt)
+        else:
+            self._dead.clear()
+        return settled
+
+    def _known(self, call: Call) -> Known:
+        return Known(totals=by_key(self._around.mirror.catalogue.totals, [call.key]))
+
+    def _written(self, line: "Line", attempt: Attempt) -> "Line":
+        try:
+            attempt.make()
+        except (Stale, Refused, Later) as error:
+            if isinstance(error, Stale) or not attempt.tries:
+                self._put_back(line, attempt)
+            raise
+        except (NotFound, Rejected) as error:
+            state = "not_restorable" if is_gone(error) else "failed"
+            why = "MAL has no such title now" if is_gone(error) else error.message
+            self._dead.clear()
+            # Where MAL took a part of it first, that stands.
+            return self._settled(line, state, tries=attempt.tries, http=error.status, answer=attempt.answer, why=why)
+        if attempt.meanwhile:
+            self.remarks.append(f"{line.call.medium.name} {line.call.id} {line.call.title}: {attempt.meanwhile}")
+        state = "not_restorable" if attempt.why else "done"
+        why = attempt.why or attempt.meanwhile
+        return self._settled(line, state, tries=attempt.tries, http=200, answer=attempt.answer, why=why)
+
+    def _put_back(self, line: "Line", attempt: Attempt) -> None:
+        """A write whose entry moved while it waited. What has left stays on record: MAL may have carried it out."""
+        self._begun = attempt if attempt.answer is not None else None
+        if attempt.tries or line.sent_at is not None:
+            http = None if attempt.answer is None else 200
+            self._settled(line, "sent", tries=attempt.tries, http=http, answer=attempt.answer, why="")
+        else:
+            self._journal.unsent(self._number, line.seq)
+
+    def _failed(self, line: "Line", error: ApiError, attempt: Attempt) -> "Line":
+        """A call that failed after all its tries. Whether MAL carried it out nobody knows: the last reading will tell."""
+        settled = self._settled(
+            line, "failed", tries=attempt.tries, http=error.status, answer=attempt.answer, why=error.message
+        )
+        self._dead.append(settled)
+        if len(self._dead) == DEAD_CALLS:
+            raise error
+        return settled
+
+    def _settled(self, line: "Line", state: Any, *, tries: int, why: str, **answer: Any) -> "Line":
+        now = self._around.clock.now()
+        self._journal.answered(self._number, line.seq, state, now=now, tries=tries, why=why, **answer)
+        return replace(line, state=state, why=why)

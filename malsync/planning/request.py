@@ -1,0 +1,104 @@
+"""What a writing command was asked for: enough to plan it, and to plan it again beside a later reading of the lists. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from malsync.model.medium import MEDIA
+from malsync.model.row_values import maybe, moment, one_of, typed
+from malsync.model.snapshot import Snapshot
+from malsync.model.timestamps import maybe_timestamp
+from malsync.planning.restore_plan import EVERYTHING, MODES, PREFERENCES, Filters, Left, Mode, Plan, Prefer, plan
+from malsync.planning.revert_plan import ALWAYS, Window, Written, revert
+
+Kind = Literal["restore", "revert", "migrate", "apply", "undo"]
+_THREE_WAY = {"revert", "undo"}
+
+
+@dataclass(frozen=True)
+class Intent:
+    """`kind` is the command. `round_dates` and `force` are its flags, `max_deletes` what it allowed."""
+
+    kind: Kind
+    mode: Mode = "merge"
+    prefer: Prefer = "source"
+    filters: Filters = EVERYTHING
+    window: Window = ALWAYS
+    force: bool = False
+    round_dates: bool = False
+    max_deletes: int | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The roles of the lists that planning takes beside the live one."""
+        return ("good", "bad") if self.kind in _THREE_WAY else ("wanted",)
+
+    @property
+    def name(self) -> str:
+        """What the plan file calls the way in which this plans: the mode, or the command where it has none."""
+        return self.kind if self.kind in _THREE_WAY else self.mode
+
+    def plan(self, lists: Mapping[str, Snapshot], live: Snapshot, written: Written | None = None) -> Plan:
+        """The writes that this takes beside `live`. `lists` are those that it `needs`, by role."""
+        if self.kind in _THREE_WAY:
+            return revert(
+                lists["good"],
+                lists["bad"],
+                live,
+                filters=self.filters,
+                window=self.window,
+                written=written,
+                force=self.force,
+                round_dates=self.round_dates,
+            )
+        return plan(
+            lists["wanted"],
+            live,
+            self.mode,
+            filters=self.filters,
+            prefer=self.prefer,
+            round_dates=self.round_dates,
+        )
+
+    def document(self) -> dict[str, Any]:
+        """This as JSON, for the journal."""
+        return {
+            **asdict(self),
+            "filters": {
+                "only": self.filters.only,
+                "ids": sorted(self.filters.ids),
+                "statuses": sorted(self.filters.statuses),
+                "fields": sorted(self.filters.fields),
+            },
+            "window": {side: maybe_timestamp(getattr(self.window, side)) for side in ("since", "until")},
+        }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Intent":
+        """What `document` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+        filters, window = document["filters"], document["window"]
+        return cls(
+            kind=one_of(get_args(Kind), document["kind"]),
+            mode=one_of(MODES, document["mode"]),
+            prefer=one_of(PREFERENCES, document["prefer"]),
+            filters=Filters(
+                one_of((None, *MEDIA), filters["only"]),
+                frozenset((one_of(tuple(MEDIA), name), typed(int, id)) for name, id in filters["ids"]),
+                frozenset(typed(str, status) for status in typed(list, filters["statuses"])),
+                frozenset(typed(str, name) for name in typed(list, filters["fields"])),
+            ),
+            window=Window(*(moment(window[side]) for side in ("since", "until"))),
+            force=typed(bool, document["force"]),
+            round_dates=typed(bool, document["round_dates"]),
+            max_deletes=maybe(int, document["max_deletes"]),
+        )
+
+
+def left_document(left: Left) -> dict[str, Any]:
+    """What is left of one entry, as every document that names some has it."""
+    return {"medium": left.medium.name, "id": left.id, "title": left.title, "why": left.why, "fields": left.fields}
+
+
+def left_of(document: Mapping[str, Any]) -> Left:
+    """What `left_document` wrote."""
+    return Left(MEDIA[document["medium"]], document["id"], document["title"], document["why"], dict(document["fields"]))

@@ -1,0 +1,119 @@
+"""Text for people: counts, ages, values on one line, and nothing that a terminal would obey."""
+
+import re
+import shlex
+import unicodedata
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+DEFAULT_ACCOUNT = "default"
+"""The account that needs no name."""
+
+
+def many(number: float, one: str, several: str = "") -> str:
+    """So many of a thing: `1 entry`, `2,000 entries`. `several` is its plural, where that is not `one` with an s."""
+    text = f"{number:,}" if isinstance(number, int) else f"{number:,g}"
+    return f"{text} {one if number == 1 else several or f'{one}s'}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago `moment` was, in one unit, of which there are two at least."""
+    seconds = max(0, int((now - moment).total_seconds()))
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= 2 * size:
+            return f"{many(seconds // size, unit)} ago"
+    return "just now" if seconds < 60 else "a minute ago"
+
+
+def command(words: str, account: str) -> str:
+    """The command line that does `words` for `account`."""
+    return f"malsync {words}" if account == DEFAULT_ACCOUNT else f"malsync --account {shlex.quote(account)} {words}"
+
+
+def span(seconds: float) -> str:
+    """So long a time, in words."""
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+DONE = {"add": "added", "update": "updated", "remove": "removed"}
+"""What became of an entry, in a word."""
+_LONGEST_VALUE = 100
+_SHORTEST_KEPT = 14
+# Harmless to a parser, able to rearrange what a person reads (Trojan Source, CVE-2021-42574).
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u2028\u2029\u061c")
+
+
+def visible(text: str) -> str:
+    """`text` with every control character written out, so that no list can move a terminal's cursor or colours."""
+    if text.isprintable():
+        return text
+    return "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in {"Cc", "Cs", "Cn"} and character not in _REORDERING:
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def shown(item: Any) -> str:
+    """A field's value on one line, shortened where it is long."""
+    return clipped(in_full(item))
+
+
+def in_full(item: Any) -> str:
+    """A field's value on one line."""
+    if item is None:
+        return "none"
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    if isinstance(item, str):
+        return visible(item) or "empty"
+    if isinstance(item, list):
+        if any(isinstance(part, str) and "," in part for part in item):
+            return visible(_json(item))  # joined by commas, one tag would look like two
+        return visible(", ".join(part if isinstance(part, str) else _json(part) for part in item)) or "none"
+    return visible(_json(item))
+
+
+def clipped(text: str, longest: int = _LONGEST_VALUE) -> str:
+    """`text`, with an ellipsis where it is too long for its place, and how much is missing where there is room to say so."""
+    if len(text) <= longest:
+        return text
+    kept = longest - 8
+    return f"{text[:kept]}... (+{len(text) - kept})" if kept > _SHORTEST_KEPT else f"{text[: longest - 3]}..."
+
+
+def quoted(item: Any) -> str:
+    """A value that stands in a file as an error shows it."""
+    return clipped(repr(item))
+
+
+def _json(item: Any) -> str:
+    return orjson.dumps(item).decode()
+
+
+def places(text: str) -> int:
+    """How many places of a terminal `text` takes; Chinese letters take two. What takes none is counted all the same."""
+    return len(text) if text.isascii() else sum(1 + (unicodedata.east_asian_width(one) in "WF") for one in text)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` places, broken between words where that can be."""
+    lines = [""]
+    for word in re.findall(r"\S+\s*|\s+", text):
+        if places(lines[-1]) + places(word.rstrip()) <= width:
+            lines[-1] += word
+            continue
+        if lines[-1]:
+            lines.append("")
+        for one in word:
+            if places(lines[-1]) + places(one) > width:
+                lines.append("")
+            lines[-1] += one
+    return [line.rstrip() for line in lines]
