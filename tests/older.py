@@ -22,7 +22,8 @@ import orjson
 import pytest
 
 from malsync import __version__
-from malsync.formats import left_out, plan_file, snapshot_file
+from malsync.formats import left_out as left_out_file
+from malsync.formats import plan_file, snapshot_file
 from malsync.formats.latest_copy import Latest
 from malsync.mal.oauth import FileStore, KeyringStore, Tokens
 from malsync.mirror import FILE_NAME
@@ -388,7 +389,7 @@ def left_out_again(path: Path, malsync: Malsync) -> bytes:
         LeftOut(MEDIA[one["medium"]], one["anilist_id"], one["title"], one["why"], one["list_status"])
         for one in orjson.loads(path.read_bytes())["left_out"]
     )
-    return left_out.report(Taken(snapshot_file.read(FOLDER / "snapshot-4.json"), left, ()))
+    return left_out_file.report(Taken(snapshot_file.read(FOLDER / "snapshot-4.json"), left, ()))
 
 
 # -- what others run
