@@ -14,7 +14,7 @@ from malsync.model.entry import Entry
 from malsync.model.medium import ANIME, MEDIA, Medium
 from malsync.model.snapshot import Snapshot, Source, User, whole
 from malsync.planning.guards import suspicious
-from malsync.planning.restore_plan import Call
+from malsync.planning.restore_plan import PlannedWrite
 from malsync.planning.restore_plan import plan as planned
 from malsync.sandbox import World
 from malsync.sandbox.api import Api
@@ -183,7 +183,7 @@ def _keep(
 def _restore(mirror: Mirror, vandalised: int, now: datetime) -> int:
     """A run that took back what was vandalised, with every outcome that there is in it. The number of the run."""
     good, bad = mirror.load(vandalised - 1), mirror.load(vandalised)
-    calls: list[Call] = list(planned(good, bad, "merge").calls)
+    calls: list[PlannedWrite] = list(planned(good, bad, "merge").calls)
     run = mirror.journal.begin(MIKA, "default", "restore", {}, calls, before=vandalised, now=now)
     ends = ("done", "done", "done", "already", "skipped", "failed", "not_restorable")
     for line in mirror.journal.lines(run.number)[:40]:

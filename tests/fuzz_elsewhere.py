@@ -32,8 +32,8 @@ from malsync.model.medium import ANIME, MEDIA
 from malsync.model.snapshot import Snapshot
 from malsync.operations import config
 from malsync.operations.imports import take_in
-from malsync.planning.request import Intent
-from malsync.planning.restore_plan import Call
+from malsync.planning.request import WriteRequest
+from malsync.planning.restore_plan import PlannedWrite
 from malsync.sandbox import SandboxError, World
 from malsync.sandbox.catalogue import Catalogue
 from malsync.sandbox.statefile import StateFile
@@ -192,8 +192,8 @@ def _filled() -> sqlite3.Connection:
 def _fill(mirror: Mirror) -> None:
     stored = snapshot({1: watched(3, tags=["a"], new={"n": 1.5})}, {2: {}})
     mirror.add(stored)
-    call = Call("update", ANIME, 1, "Title 1", {"score": (0, 7)}, watched(3))
-    asked = Intent("restore", "merge").document()
+    call = PlannedWrite("update", ANIME, 1, "Title 1", {"score": (0, 7)}, watched(3))
+    asked = WriteRequest("restore", "merge").document()
     run = mirror.journal.begin(
         MIKA, "default", "restore", {"intent": asked, "lists": {}, "left": []}, [call], before=1, now=NOW
     )

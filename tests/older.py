@@ -35,7 +35,7 @@ from malsync.operations.accounts import Accounts
 from malsync.sandbox import Sandbox, World
 from malsync.sandbox.catalogue import Catalogue
 from malsync.sandbox.statefile import StateFile
-from malsync.schedule import KINDS, Wanted, printed
+from malsync.schedule import KINDS, TimerRequest, printed
 from malsync.schemas import problem
 from tests.file_keyring import FileKeyring
 from tests.harness import ROOT, Malsync
@@ -422,7 +422,7 @@ def _command_in(path: Path) -> list[str] | None:
 
 def timer_again(path: Path, malsync: Malsync) -> str:
     """The same timer, printed today."""
-    wanted = Wanted(COMMAND, "malsync-backup", 3, 5, Path("/home/mika/.config"), Path("/home/mika"), MIKA.name)
+    wanted = TimerRequest(COMMAND, "malsync-backup", 3, 5, Path("/home/mika/.config"), Path("/home/mika"), MIKA.name)
     kind = next(one for one in KINDS if f".{one}" in path.suffixes)
     files = printed(kind, wanted).files
     text = next(text for file, text in files if len(files) == 1 or (file and file.suffix == path.suffix))

@@ -11,7 +11,7 @@ import pytest
 
 from malsync.errors import AuthError, MalsyncError, UsageError
 from malsync.mal.oauth import Request, authorization_request, code_from
-from malsync.mal.redirect_listener import CONNECTION_SECONDS, MOST_CONNECTIONS, Listener
+from malsync.mal.redirect_listener import CONNECTION_SECONDS, MOST_CONNECTIONS, RedirectListener
 from tests.harness import TestTime, until
 from tests.servers import free_port
 
@@ -28,7 +28,7 @@ class Waiting:
         self.error: MalsyncError | None = None
         self.time = TestTime()
         self.left: list[float] = []
-        self.listener = Listener(self.request.redirect_uri, self.time.monotonic)
+        self.listener = RedirectListener(self.request.redirect_uri, self.time.monotonic)
         self.thread = threading.Thread(target=self._wait)
 
     def _wait(self) -> None:
@@ -259,7 +259,7 @@ def test_the_time_that_is_left_is_told() -> None:
 
 def test_waiting_ends_by_itself() -> None:
     with (
-        Listener(f"http://localhost:{free_port()}/callback") as listener,
+        RedirectListener(f"http://localhost:{free_port()}/callback") as listener,
         pytest.raises(AuthError, match="Nobody came"),
     ):
         listener.wait(lambda path: path, seconds=0)
@@ -269,7 +269,7 @@ def test_a_port_that_is_taken_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(UsageError) as refused:
-            Listener(f"http://localhost:{port}/callback")
+            RedirectListener(f"http://localhost:{port}/callback")
 
     assert f"Port {port}" in refused.value.message
     assert "--no-browser" in refused.value.hint
@@ -292,7 +292,7 @@ def test_a_port_that_is_taken_is_refused() -> None:
 )
 def test_an_address_that_cannot_be_listened_at_is_refused(address: str) -> None:
     with pytest.raises(UsageError) as refused:
-        Listener(address)
+        RedirectListener(address)
 
     assert address in refused.value.message
     assert refused.value.hint

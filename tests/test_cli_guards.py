@@ -12,7 +12,7 @@ from malsync.formats.latest_copy import Latest
 from malsync.mal.client import Client
 from malsync.mal.credentials import FixedToken
 from malsync.mirror import FILE_NAME, Mirror
-from malsync.operations.run import Surroundings, begin
+from malsync.operations.run import RunContext, begin
 from malsync.planning.restore_plan import plan
 from malsync.sandbox import World
 from tests.farside import Sandbox
@@ -235,7 +235,7 @@ def test_lists_that_are_read_again_before_a_run_are_counted_again(tmp_path: Path
     time = TestTime(live.taken_at + timedelta(minutes=6))
     with Mirror.open(tmp_path / FILE_NAME, write=True) as mirror:
         client = Client("https://api.example.org/v2", FixedToken("token"))
-        around = Surroundings(client, mirror, Latest(tmp_path), time.clock(), lambda: later, max_deletes=allowed)
+        around = RunContext(client, mirror, Latest(tmp_path), time.clock(), lambda: later, max_deletes=allowed)
 
         def start() -> object:
             return begin(around, made, live, account="default", kind="restore", head={})

@@ -15,7 +15,7 @@ import pytest
 
 from malsync.errors import UsageError
 from malsync.sandbox import Sandbox
-from malsync.schedule import KINDS, Wanted, command_of, daily_time, name_of, natural_kind, printed
+from malsync.schedule import KINDS, TimerRequest, command_of, daily_time, name_of, natural_kind, printed
 from tests.harness import Malsync, clean_environment
 
 ODD = "a b'c\"d%h $HOME\\ü & <x> ’quoted’ %"
@@ -28,7 +28,7 @@ END
 
 
 @pytest.fixture
-def odd(tmp_path: Path) -> Wanted:
+def odd(tmp_path: Path) -> TimerRequest:
     """A timer for an installation in a folder with everything in its name that some machine reads in its own way."""
     folder = tmp_path / ODD
     folder.mkdir()
@@ -37,17 +37,17 @@ def odd(tmp_path: Path) -> Wanted:
     script.chmod(0o755)
     command = command_of(str(folder / "python"), home=folder / "ho%me", account="se'cond \"%")
     assert command == (str(script), "--home", str(folder / "ho%me"), "--account", "se'cond \"%", "backup", "-q")
-    return Wanted(command, "malsync-backup", 3, 5, tmp_path / "config", tmp_path, "sandbox_mika")
+    return TimerRequest(command, "malsync-backup", 3, 5, tmp_path / "config", tmp_path, "sandbox_mika")
 
 
-def _texts(kind: Any, wanted: Wanted) -> list[str]:
+def _texts(kind: Any, wanted: TimerRequest) -> list[str]:
     return [text for _, text in printed(kind, wanted).files]
 
 
 # -- each kind, read by what reads it
 
 
-def test_a_cron_line_runs_the_command_as_it_is(odd: Wanted) -> None:
+def test_a_cron_line_runs_the_command_as_it_is(odd: TimerRequest) -> None:
     (line,) = _texts("cron", odd)
     *when, command = line.removesuffix("\n").split(" ", 5)
 
@@ -60,7 +60,7 @@ def test_a_cron_line_runs_the_command_as_it_is(odd: Wanted) -> None:
 
 
 @pytest.mark.parametrize("folder", ["plain", "two words%", "$HOME", ODD])
-def test_systemd_units_hold_the_command_as_it_is(odd: Wanted, folder: str) -> None:
+def test_systemd_units_hold_the_command_as_it_is(odd: TimerRequest, folder: str) -> None:
     command = (f"/{folder}/malsync", *odd.command[1:])
     service, timer = _texts("systemd", dataclasses.replace(odd, command=command))
     program, *words = shlex.split(re.search("^ExecStart=(.*)$", service, re.MULTILINE)[1])  # type: ignore[index]
@@ -78,7 +78,7 @@ def test_systemd_units_hold_the_command_as_it_is(odd: Wanted, folder: str) -> No
 
 
 @pytest.mark.parametrize("folder", ["two words % $HOME", ODD])
-def test_systemd_itself_finds_nothing_wrong_with_the_units(odd: Wanted, tmp_path: Path, folder: str) -> None:
+def test_systemd_itself_finds_nothing_wrong_with_the_units(odd: TimerRequest, tmp_path: Path, folder: str) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("there is no systemd-analyze here to ask")
     paths = []
@@ -102,7 +102,7 @@ def test_systemd_itself_finds_nothing_wrong_with_the_units(odd: Wanted, tmp_path
     assert ours == []
 
 
-def test_a_launchd_agent_is_a_property_list_with_the_command(odd: Wanted) -> None:
+def test_a_launchd_agent_is_a_property_list_with_the_command(odd: TimerRequest) -> None:
     (text,) = _texts("launchd", odd)
     agent = plistlib.loads(text.encode())
 
@@ -113,7 +113,7 @@ def test_a_launchd_agent_is_a_property_list_with_the_command(odd: Wanted) -> Non
 
 def test_a_windows_task_is_quoted_for_powershell_and_for_windows() -> None:
     command = (r"C:\Users\O'Neil’s\malsync.exe", "--home", "C:\\two words\\", "--account", 'a"b', "backup", "-q")
-    (text,) = _texts("windows", Wanted(command, "malsync-backup", 3, 5, Path("/"), Path("/")))
+    (text,) = _texts("windows", TimerRequest(command, "malsync-backup", 3, 5, Path("/"), Path("/")))
 
     # A single-quoted string of PowerShell's ends at any single quote, of paper too, that is not doubled.
     program, arguments = re.findall(r"-(?:Execute|Argument) '((?:[^'’]|''|’’)*)'(?= |$)", text, re.MULTILINE)
@@ -125,19 +125,19 @@ def test_a_windows_task_is_quoted_for_powershell_and_for_windows() -> None:
 
 
 def test_windows_cannot_be_told_a_path_in_which_it_would_fill_in_a_variable() -> None:
-    wanted = Wanted((r"C:\%TEMP%\malsync.exe", "backup"), "malsync-backup", 3, 5, Path("/"), Path("/"))
+    wanted = TimerRequest((r"C:\%TEMP%\malsync.exe", "backup"), "malsync-backup", 3, 5, Path("/"), Path("/"))
 
     with pytest.raises(UsageError, match="variable"):
         printed("windows", wanted)
 
 
-def _workflow(wanted: Wanted) -> dict[Any, Any]:
+def _workflow(wanted: TimerRequest) -> dict[Any, Any]:
     yaml = pytest.importorskip("yaml")
     found: dict[Any, Any] = yaml.safe_load("".join(_texts("github", wanted)))
     return found
 
 
-def test_a_workflow_is_yaml_that_takes_its_secrets_from_the_repository(odd: Wanted) -> None:
+def test_a_workflow_is_yaml_that_takes_its_secrets_from_the_repository(odd: TimerRequest) -> None:
     workflow = _workflow(odd)
 
     assert workflow[True]["schedule"] == [{"cron": "5 3 * * *"}]  # `on` is a boolean to YAML 1.1, and GitHub knows it
@@ -148,7 +148,7 @@ def test_a_workflow_is_yaml_that_takes_its_secrets_from_the_repository(odd: Want
 
 
 @pytest.mark.parametrize("name", ["", "${{ secrets.MALSYNC_ACCESS_TOKEN }}", 'a"b', "x\ny"])
-def test_no_name_puts_anything_into_a_workflow(odd: Wanted, name: str) -> None:
+def test_no_name_puts_anything_into_a_workflow(odd: TimerRequest, name: str) -> None:
     workflow = _workflow(dataclasses.replace(odd, user=name))
 
     step = next(step for step in workflow["jobs"]["backup"]["steps"] if step.get("name") == "Read the lists")
@@ -156,7 +156,7 @@ def test_no_name_puts_anything_into_a_workflow(odd: Wanted, name: str) -> None:
 
 
 def test_a_workflow_commits_the_lists_and_a_suspicious_one_beside_them(
-    odd: Wanted, box: Sandbox, tmp_path: Path
+    odd: TimerRequest, box: Sandbox, tmp_path: Path
 ) -> None:
     """Its shell steps, run as GitHub runs them, in a repository with a remote."""
     if shutil.which("git") is None or shutil.which("bash") is None:

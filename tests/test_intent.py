@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import Snapshot
-from malsync.planning.request import Intent, Kind, left_document, left_of
+from malsync.planning.request import RequestKind, WriteRequest, left_document, left_of
 from malsync.planning.restore_plan import MODES, PREFERENCES, Filters, Left, plan
 from malsync.planning.revert_plan import Window, revert
 from tests import strategies
 from tests.lists import snapshot, watched
 
-KINDS = get_args(Kind)
+KINDS = get_args(RequestKind)
 FIELDS = sorted({field.name for medium in MEDIA.values() for field in medium.writable})
 STATUSES = sorted({status for medium in MEDIA.values() for status in medium.statuses})
 
@@ -29,7 +29,7 @@ filters = st.builds(
 )
 windows = st.builds(Window, st.none() | strategies.moments, st.none() | strategies.moments)
 intents = st.builds(
-    Intent,
+    WriteRequest,
     st.sampled_from(KINDS),
     st.sampled_from(MODES),
     st.sampled_from(PREFERENCES),
@@ -50,18 +50,18 @@ def through_json(document: Any) -> Any:
 
 
 @given(intents)
-def test_an_intent_comes_back_as_it_was(intent: Intent) -> None:
+def test_an_intent_comes_back_as_it_was(intent: WriteRequest) -> None:
     document = intent.document()
-    found = Intent.of(through_json(document))
+    found = WriteRequest.of(through_json(document))
 
     assert found == intent
     assert through_json(found.document()) == through_json(document)
 
 
 @given(intents)
-def test_the_same_intent_is_written_in_the_same_bytes(intent: Intent) -> None:
+def test_the_same_intent_is_written_in_the_same_bytes(intent: WriteRequest) -> None:
     """A set has no order of its own."""
-    again = Intent.of(through_json(intent.document()))
+    again = WriteRequest.of(through_json(intent.document()))
 
     assert orjson.dumps(intent.document()) == orjson.dumps(again.document())
 
@@ -69,9 +69,9 @@ def test_the_same_intent_is_written_in_the_same_bytes(intent: Intent) -> None:
 @given(
     intents, strategies.snapshots(misfits=True), strategies.snapshots(misfits=True), strategies.snapshots(misfits=True)
 )
-def test_what_comes_back_plans_the_same(intent: Intent, a: Snapshot, b: Snapshot, live: Snapshot) -> None:
+def test_what_comes_back_plans_the_same(intent: WriteRequest, a: Snapshot, b: Snapshot, live: Snapshot) -> None:
     lists = {"wanted": a, "good": a, "bad": b}
-    found = Intent.of(through_json(intent.document()))
+    found = WriteRequest.of(through_json(intent.document()))
 
     assert set(intent.needs) <= lists.keys()
     assert found.needs == intent.needs
@@ -79,7 +79,7 @@ def test_what_comes_back_plans_the_same(intent: Intent, a: Snapshot, b: Snapshot
 
 
 @given(strategies.snapshots(), strategies.snapshots(), strategies.snapshots(), intents)
-def test_each_kind_plans_in_its_own_way(a: Snapshot, b: Snapshot, live: Snapshot, intent: Intent) -> None:
+def test_each_kind_plans_in_its_own_way(a: Snapshot, b: Snapshot, live: Snapshot, intent: WriteRequest) -> None:
     made = intent.plan({"wanted": a, "good": a, "bad": b}, live)
 
     if intent.kind in ("revert", "undo"):
@@ -105,7 +105,7 @@ def test_an_undo_is_limited_to_what_was_written() -> None:
     good, bad = snapshot({1: watched(1), 2: watched(1)}, {}), snapshot({1: watched(2), 2: watched(2)}, {})
     written = {call.key: call for call in plan(bad, good).calls if call.id == 1}
 
-    made = Intent("undo").plan({"good": good, "bad": bad}, bad, written)
+    made = WriteRequest("undo").plan({"good": good, "bad": bad}, bad, written)
 
     assert [call.id for call in made.calls] == [1]
 
@@ -134,7 +134,7 @@ def test_what_is_left_comes_back_as_it_was(left: Left) -> None:
 # -- what nobody wrote
 
 
-DOCUMENT = Intent(
+DOCUMENT = WriteRequest(
     "revert",
     filters=Filters("anime", frozenset({("anime", 1), ("manga", 2)}), frozenset({"dropped"}), frozenset({"score"})),
     window=Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)),
@@ -176,13 +176,13 @@ def changed(place: str, wrong: Any) -> Any:
 
 
 def test_the_document_that_is_broken_below_is_whole() -> None:
-    assert through_json(Intent.of(through_json(DOCUMENT)).document()) == through_json(DOCUMENT)
+    assert through_json(WriteRequest.of(through_json(DOCUMENT)).document()) == through_json(DOCUMENT)
 
 
 @pytest.mark.parametrize(("place", "wrong"), WRONG, ids=lambda one: repr(one))
 def test_what_nobody_wrote_is_not_believed(place: str, wrong: Any) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
-        Intent.of(changed(place, wrong))
+        WriteRequest.of(changed(place, wrong))
 
 
 @pytest.mark.parametrize(
@@ -190,4 +190,4 @@ def test_what_nobody_wrote_is_not_believed(place: str, wrong: Any) -> None:
 )
 def test_what_is_missing_is_missed(place: str) -> None:
     with pytest.raises(KeyError):
-        Intent.of(changed(place, ...))
+        WriteRequest.of(changed(place, ...))

@@ -16,20 +16,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from malsync.errors import Busy, Damaged, MirrorError, Refused
-from malsync.mirror import FILE_NAME, Journal, Line, Mirror, Run
+from malsync.mirror import FILE_NAME, Journal, JournalEntry, Mirror, Run
 from malsync.mirror.journal import CALL_STATES, KINDS, OUTCOMES, RUN_STATES
 from malsync.model.medium import ANIME, MANGA, MEDIA
 from malsync.model.snapshot import User
 from malsync.model.timestamps import local_time
-from malsync.planning.request import Kind
-from malsync.planning.restore_plan import Call
+from malsync.planning.request import RequestKind
+from malsync.planning.restore_plan import PlannedWrite
 from tests.harness import ROOT, clean_environment
 from tests.lists import MIKA, THEO, moment, snapshot, watched
 from tests.strategies import exact, ids, json_values, list_statuses, texts
 
-ADD = Call("add", ANIME, 20, "Naruto", {"status": (None, "completed"), "tags": (None, ["a", "b,c"])}, None)
-UPDATE = Call("update", ANIME, 1, "Title 1", {"score": (7, 8), "finish_date": ("2021", None)}, watched(3, score=7))
-REMOVE = Call("remove", MANGA, 2, "Berserk", {"status": ("reading", None)}, {"status": "reading", "odd": 1.5})
+ADD = PlannedWrite("add", ANIME, 20, "Naruto", {"status": (None, "completed"), "tags": (None, ["a", "b,c"])}, None)
+UPDATE = PlannedWrite(
+    "update", ANIME, 1, "Title 1", {"score": (7, 8), "finish_date": ("2021", None)}, watched(3, score=7)
+)
+REMOVE = PlannedWrite("remove", MANGA, 2, "Berserk", {"status": ("reading", None)}, {"status": "reading", "odd": 1.5})
 CALLS = (ADD, UPDATE, REMOVE)
 BEFORE, AFTER, THEIRS = 1, 2, 3
 """The snapshots in `path`: two of Mika's and one of Theo's."""
@@ -67,9 +69,9 @@ def journal(mirror: Mirror) -> Journal:
 
 def begin(
     journal: Journal,
-    calls: tuple[Call, ...] = CALLS,
+    calls: tuple[PlannedWrite, ...] = CALLS,
     *,
-    kind: Kind = "restore",
+    kind: RequestKind = "restore",
     user: User = MIKA,
     before: int = BEFORE,
     second: int = 0,
@@ -114,7 +116,7 @@ def test_a_run_is_there_with_all_its_calls_before_anything_is_sent(path: Path, j
         assert seen.run(1) == run
         assert seen.unfinished(MIKA) == run
         assert seen.lines(1) == [
-            Line(seq, call, "planned", 0, None, None, None, None, "") for seq, call in enumerate(CALLS, 1)
+            JournalEntry(seq, call, "planned", 0, None, None, None, None, "") for seq, call in enumerate(CALLS, 1)
         ]
         assert seen.pending(1) == 3
         assert seen.outcomes(1) == {"done": 0, "already": 0, "skipped": 0, "failed": 0, "not_restorable": 0}
@@ -127,8 +129,8 @@ def test_a_call_is_told_from_its_sending_to_its_outcome(journal: Journal) -> Non
     sent = journal.line(1, 2)
     answered = journal.answered(1, 2, "done", now=at(2), tries=3, http=200, answer={"score": 8}, why="said so")
 
-    assert sent == Line(2, UPDATE, "sent", 0, at(1), None, None, None, "")
-    assert answered == Line(2, UPDATE, "done", 3, at(1), at(2), 200, {"score": 8}, "said so")
+    assert sent == JournalEntry(2, UPDATE, "sent", 0, at(1), None, None, None, "")
+    assert answered == JournalEntry(2, UPDATE, "done", 3, at(1), at(2), 200, {"score": 8}, "said so")
     assert journal.lines(1)[1] == answered
     assert states(journal, 1) == ["planned", "done", "planned"]
 
@@ -192,7 +194,7 @@ def test_every_call_comes_back_exactly_whatever_lists_and_people_hold(draw: st.D
     calls = draw.draw(
         st.lists(
             st.builds(
-                Call,
+                PlannedWrite,
                 st.sampled_from(["add", "update", "remove"]),
                 st.just(medium),
                 ids,

@@ -6,7 +6,7 @@ import pytest
 
 from malsync.model.medium import ANIME
 from malsync.planning.preconditions import judge, remaining, to_send
-from malsync.planning.restore_plan import Call, Op
+from malsync.planning.restore_plan import Op, PlannedWrite
 from tests.lists import snapshot, watched
 
 Status = dict[str, Any] | None
@@ -18,8 +18,8 @@ FIELDS: dict[Op, dict[str, tuple[Any, Any]]] = {
 }
 
 
-def call(op: Op) -> Call:
-    return Call(op, ANIME, 1, "Title", FIELDS[op], None if op == "add" else WAS)
+def call(op: Op) -> PlannedWrite:
+    return PlannedWrite(op, ANIME, 1, "Title", FIELDS[op], None if op == "add" else WAS)
 
 
 ALL = {name: pair[1] for name, pair in FIELDS["update"].items()}
@@ -92,8 +92,8 @@ def test_by_force_an_entry_that_went_is_made_whole_again() -> None:
 def test_what_remains_is_what_the_lists_do_not_show() -> None:
     calls = [
         call("update"),
-        Call("add", ANIME, 2, "Two", FIELDS["add"], None),
-        Call("remove", ANIME, 3, "Three", {}, WAS),
+        PlannedWrite("add", ANIME, 2, "Two", FIELDS["add"], None),
+        PlannedWrite("remove", ANIME, 3, "Three", {}, WAS),
     ]
 
     nothing = remaining(calls, snapshot({1: DONE, 2: watched(3)}, {}))

@@ -12,7 +12,7 @@ from malsync.model.diff import FieldChanges
 from malsync.model.entry import Entry
 from malsync.model.medium import ANIME, MEDIA, Medium
 from malsync.planning.known_titles import FEWEST_FOREIGN, Known, Titles, folded
-from malsync.planning.restore_plan import Call, Plan
+from malsync.planning.restore_plan import Plan, PlannedWrite
 from malsync.sandbox import Sandbox, World
 from malsync.text import places
 from tests import strategies
@@ -386,7 +386,7 @@ def test_every_count_of_progress_has_its_total(medium: Medium) -> None:
     known = Known(totals={(medium.name, 1): totals})
     fields: FieldChanges = {name: (0, to) for name, to in zip(medium.progress, (6, 5), strict=False)}
 
-    left = known.applied(Plan((Call("update", medium, 1, "", fields, {}),))).left
+    left = known.applied(Plan((PlannedWrite("update", medium, 1, "", fields, {}),))).left
 
     assert [(one.why, list(one.fields)) for one in left] == [
         (f"{medium.progress[0]}: MAL will store 5, the title's total", [medium.progress[0]])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.mirror import FILE_NAME, Info, Mirror
+from malsync.mirror import FILE_NAME, Mirror, SnapshotInfo
 from malsync.model.diff import count, diff
 from malsync.model.medium import ANIME, MANGA, MEDIA
 from malsync.model.snapshot import Snapshot, User
@@ -38,7 +38,7 @@ def fresh() -> Iterator[Mirror]:
         yield mirror
 
 
-def store(path: Path, *made: Snapshot) -> list[Info]:
+def store(path: Path, *made: Snapshot) -> list[SnapshotInfo]:
     """Put snapshots into the mirror at `path`, one opening each, as commands do."""
     infos = []
     for one in made:
@@ -68,7 +68,7 @@ def data(made: Snapshot) -> dict[str, dict[int, bytes] | None]:
     }
 
 
-def assert_holds(mirror: Mirror, info: Info, made: Snapshot) -> None:
+def assert_holds(mirror: Mirror, info: SnapshotInfo, made: Snapshot) -> None:
     """That the snapshot of that number is `made`, in every value and in everything that is said about it."""
     found = mirror.load(info.number)
     assert data(found) == data(made)
@@ -525,7 +525,7 @@ def test_the_views_have_one_row_for_each_entry_of_each_users_newest_list(made: l
             mirror.add(one)
 
         for name in MEDIA:
-            newest: dict[Any, Info] = {}
+            newest: dict[Any, SnapshotInfo] = {}
             for info in mirror.infos():
                 if info.counts[name] is not None:
                     newest[info.user.key] = info

@@ -13,10 +13,10 @@ from malsync.planning.preconditions import judge
 from malsync.planning.restore_plan import (
     LONGEST_TEXT,
     MODES,
-    Call,
     Filters,
     Mode,
     Plan,
+    PlannedWrite,
     Prefer,
     guard_deletes,
     guard_wanted,
@@ -931,14 +931,14 @@ def test_force_lifts_the_refusal_of_a_wanted_list(wanted: Snapshot, mode: Mode) 
 # -- against a later reading: what others did meanwhile
 
 
-def planned(wanted: dict[str, Any] | None, live: dict[str, Any] | None) -> Call:
+def planned(wanted: dict[str, Any] | None, live: dict[str, Any] | None) -> PlannedWrite:
     """The only call that makes the one of the other."""
     lists = (snapshot({0: watched()} | ({} if one is None else {1: one}), {}) for one in (wanted, live))
     (call,) = plan(*lists, "exact").calls
     return call
 
 
-def verdict(call: Call, now: dict[str, Any] | None, **options: Any) -> tuple[str, dict[str, Any]]:
+def verdict(call: PlannedWrite, now: dict[str, Any] | None, **options: Any) -> tuple[str, dict[str, Any]]:
     """What becomes of a call, and the values that it sends."""
     found = judge(call, now, **options)
     assert (found.state == "skipped") == bool(found.why)

@@ -16,7 +16,19 @@ from malsync.mal.client import form_of
 from malsync.model.diff import diff
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import Snapshot
-from malsync.planning.restore_plan import MODES, PREFERENCES, Call, Filters, Key, Left, Mode, Op, Plan, Prefer, plan
+from malsync.planning.restore_plan import (
+    MODES,
+    PREFERENCES,
+    Filters,
+    Key,
+    Left,
+    Mode,
+    Op,
+    Plan,
+    PlannedWrite,
+    Prefer,
+    plan,
+)
 from malsync.planning.revert_plan import revert
 from malsync.sandbox import Account, Catalogue
 from malsync.sandbox.media import MEDIA as FAR_SIDE
@@ -134,7 +146,7 @@ class Site:
         """The lists as malsync reads them."""
         return wanted(self.holds)
 
-    def carry_out(self, calls: Iterable[Call]) -> "Site":
+    def carry_out(self, calls: Iterable[PlannedWrite]) -> "Site":
         for call in calls:
             assert self.account.entry(*call.key) == call.expect
             if call.op == "remove":
@@ -159,12 +171,12 @@ def shown(lists: Lists) -> Lists:
     }
 
 
-def keys_of(found: Iterable[Call | Left], *ops: Op) -> set[Key]:
+def keys_of(found: Iterable[PlannedWrite | Left], *ops: Op) -> set[Key]:
     """Which entries these are about."""
-    return {one.key for one in found if not ops or (isinstance(one, Call) and one.op in ops)}
+    return {one.key for one in found if not ops or (isinstance(one, PlannedWrite) and one.op in ops)}
 
 
-def written(made: Plan) -> dict[Key, Call]:
+def written(made: Plan) -> dict[Key, PlannedWrite]:
     """What a run of a plan wrote."""
     return {call.key: call for call in made.calls}
 
@@ -284,7 +296,9 @@ filters = st.builds(
 )
 
 
-def passing(calls: Iterable[Call], chosen: Filters, *versions: Mapping[Key, Status]) -> list[tuple[Op, Key, Any]]:
+def passing(
+    calls: Iterable[PlannedWrite], chosen: Filters, *versions: Mapping[Key, Status]
+) -> list[tuple[Op, Key, Any]]:
     """Of calls that were planned without filters, what is left of them with `chosen`."""
     found: list[tuple[Op, Key, Any]] = []
     for call in calls:
@@ -339,7 +353,7 @@ def test_a_choice_between_two_entries_takes_one_of_them_whole(pair: tuple[Lists,
 # -- lists of any kind: with members of any type, and of which not everything is known
 
 
-def arrived(call: Call) -> Status:
+def arrived(call: PlannedWrite) -> Status:
     """What the far side reads in the form of a call: a reader that takes any number and any word."""
     form = form_of(call.medium, {name: to for name, (_, to) in call.fields.items()})
     members = FAR_SIDE[call.medium.name].by_form_name

@@ -26,7 +26,7 @@ from malsync.mal.oauth import FileStore, StoredToken, TokenEndpoint
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.model.medium import ANIME, MEDIA
 from malsync.model.snapshot import Snapshot, User
-from malsync.operations.run import Surroundings, fresh, is_stale
+from malsync.operations.run import RunContext, fresh, is_stale
 from malsync.sandbox import Sandbox
 from malsync.urls import origin_of
 from tests.broken import broken_installation
@@ -210,7 +210,7 @@ def test_what_another_malsync_has_read_since_is_read_again_before_a_run(tmp_path
     someone = User(planned_on.user.origin, 4711, "someone")
     with Mirror.open(tmp_path / FILE_NAME, write=True) as mirror:
         client = Client("https://api.example.org/v2", FixedToken("token"))
-        around = Surroundings(client, mirror, Latest(tmp_path), time.clock(), lambda: now)
+        around = RunContext(client, mirror, Latest(tmp_path), time.clock(), lambda: now)
         mirror.add(snapshot({2: watched(2)}, {}, at="2026-11-01T12:00:30Z", user=someone))
         assert fresh(around, planned_on) is planned_on
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from malsync.cli.render import diff_document
-from malsync.mirror import FILE_NAME, Info, Mirror, Run
+from malsync.mirror import FILE_NAME, Mirror, Run, SnapshotInfo
 from malsync.mirror.journal import RUN_STATES
 from malsync.model.diff import OPS, count, diff
 from malsync.model.medium import MEDIA
@@ -90,7 +90,7 @@ def lived(template: Path, story: list[tuple[Snapshot, dict[str, Any] | None]]) -
             yield mirror
 
 
-def _run(mirror: Mirror, info: Info, *, state: Any, reach: int) -> None:
+def _run(mirror: Mirror, info: SnapshotInfo, *, state: Any, reach: int) -> None:
     """A run of that snapshot's user. It was planned from an earlier snapshot, and may take the run before it back."""
     numbers = [one.number for one in mirror.infos(info.user)]
     earlier = mirror.journal.runs(info.user)
@@ -114,7 +114,7 @@ def _run(mirror: Mirror, info: Info, *, state: Any, reach: int) -> None:
 # -- what the words mean, written down a second time
 
 
-def _by_words(infos: list[Info], policy: Policy) -> set[int]:
+def _by_words(infos: list[SnapshotInfo], policy: Policy) -> set[int]:
     """What the rules keep, without what is kept anyhow: as the documents say it, not as malsync does it."""
     found: set[int] = set()
     for user in {info.user.key for info in infos}:
@@ -135,7 +135,7 @@ def _by_words(infos: list[Info], policy: Policy) -> set[int]:
     return found | {info.number for info in infos if policy.noted and info.note}
 
 
-def _anyhow(infos: list[Info], runs: list[Run]) -> set[int]:
+def _anyhow(infos: list[SnapshotInfo], runs: list[Run]) -> set[int]:
     """What must be kept by any policy."""
     found: set[int] = set()
     for info in infos:
@@ -266,7 +266,7 @@ def _diffs(loaded: dict[int, Snapshot], numbers: list[int]) -> list[bytes]:
     ]
 
 
-def _histories(mirror: Mirror, infos: list[Info]) -> dict[Any, list[tuple[int, Any]]]:
+def _histories(mirror: Mirror, infos: list[SnapshotInfo]) -> dict[Any, list[tuple[int, Any]]]:
     users = {info.user.key: info.user for info in infos}.values()
     keys = [(user, name, id) for user in users for name in MEDIA for id in range(1, 5)]
     loaded = {info.number: mirror.load(info.number) for info in infos}
@@ -287,7 +287,7 @@ def _history(mirror: Mirror, user: User, name: str, id: int) -> list[tuple[int, 
     return [(version.snapshot, version.list_status) for version in mirror.history(user, MEDIA[name], id)]
 
 
-def _thinned(seen: list[tuple[int, Any]], left: list[Info], *_: object) -> list[tuple[int, Any]]:
+def _thinned(seen: list[tuple[int, Any]], left: list[SnapshotInfo], *_: object) -> list[tuple[int, Any]]:
     """How an entry looked to the snapshots that are left, each time that it changed."""
     numbers = {info.number for info in left}
     found: list[tuple[int, Any]] = []
@@ -297,11 +297,11 @@ def _thinned(seen: list[tuple[int, Any]], left: list[Info], *_: object) -> list[
     return found
 
 
-def _counted(infos: list[Info]) -> dict[int, Any]:
+def _counted(infos: list[SnapshotInfo]) -> dict[int, Any]:
     return {info.number: info.changes for info in infos}
 
 
-def _counted_by_hand(infos: list[Info], was: dict[int, Snapshot], stay: Any) -> dict[int, Any]:
+def _counted_by_hand(infos: list[SnapshotInfo], was: dict[int, Snapshot], stay: Any) -> dict[int, Any]:
     """What changed in each that stays since the one that is before it now."""
     found = {}
     for info in infos:
@@ -359,11 +359,11 @@ def test_a_suspicious_snapshot_takes_no_place_from_a_good_one(tmp_path: Path) ->
 # -- the reasons, by example
 
 
-def info(number: int, at: str, user: User = MIKA, source: Source = "backup", **more: Any) -> Info:
+def info(number: int, at: str, user: User = MIKA, source: Source = "backup", **more: Any) -> SnapshotInfo:
     """What the mirror says of a snapshot of both lists; `anime` and `manga` may be left out of them by name."""
     covers: Covers = {name: medium.names if more.pop(name, True) else None for name, medium in MEDIA.items()}
     given: dict[str, Any] = {"suspicious": (), "note": "", "digest": f"sha256:{number}", "encoded": {}} | more
-    return Info(number, 1, user, moment(at), source, covers=covers, counts={}, changes={}, **given)
+    return SnapshotInfo(number, 1, user, moment(at), source, covers=covers, counts={}, changes={}, **given)
 
 
 def run(number: int, before: int | None, after: int | None, user: User = MIKA, **more: Any) -> Run:
@@ -372,7 +372,7 @@ def run(number: int, before: int | None, after: int | None, user: User = MIKA, *
     return Run(number, user, "default", "restore", before=before, after=after, started_at=MONTH, ended_at=None, **given)
 
 
-def days(*numbers: int, first: int = 1) -> list[Info]:
+def days(*numbers: int, first: int = 1) -> list[SnapshotInfo]:
     """A backup of each of these days of October, numbered from `first`."""
     return [info(number, f"2026-10-{day:02}T12:00:00Z") for number, day in enumerate(numbers, first)]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from malsync.mirror import FILE_NAME, Line, Mirror
+from malsync.mirror import FILE_NAME, JournalEntry, Mirror
 from malsync.sandbox import World
 from tests.farside import Sandbox
 from tests.harness import Malsync, clean_environment, until
@@ -151,7 +151,7 @@ def kill(process: "subprocess.Popen[str]") -> None:
     assert process.returncode == -signal.SIGKILL, err
 
 
-def journal(malsync: Malsync, run: int = 1) -> list[Line]:
+def journal(malsync: Malsync, run: int = 1) -> list[JournalEntry]:
     """What the journal says, without asking malsync."""
     with Mirror.open(malsync.home / FILE_NAME, write=False) as mirror:
         return mirror.journal.lines(run)
@@ -162,7 +162,7 @@ def states(malsync: Malsync, run: int = 1) -> list[str]:
     return [line.state for line in journal(malsync, run)]
 
 
-def path_of(line: Line) -> str:
+def path_of(line: JournalEntry) -> str:
     """Where a line is written."""
     return f"/v2/{line.call.medium.name}/{line.call.id}/my_list_status"
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.mirror.journal import Run
-from malsync.planning.restore_plan import Call
+from malsync.planning.restore_plan import PlannedWrite
 from malsync.sandbox import Sandbox
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from malsync.sandbox.media import Kind
@@ -274,7 +274,7 @@ class RestoreMachine(RuleBasedStateMachine):
         self.note(result, run, before, after, struck)
         return result
 
-    def worked_on(self, known: dict[int, str], *, resumes: bool) -> tuple[Run | None, dict[Key, Call]]:
+    def worked_on(self, known: dict[int, str], *, resumes: bool) -> tuple[Run | None, dict[Key, PlannedWrite]]:
         """The run that a command began, or else went on with, and its calls by entry."""
         with Mirror.open(self.malsync.home / FILE_NAME) as mirror:
             for run in reversed(mirror.journal.runs()):
@@ -323,7 +323,7 @@ def left_of(result: Result) -> set[Key]:
     return {(one["medium"], one["id"]) for one in result.json["left"]}
 
 
-def is_as_planned(call: Call, before: Status | None) -> bool:
+def is_as_planned(call: PlannedWrite, before: Status | None) -> bool:
     """Whether nobody has done anything to the entry since that this would overwrite."""
     if call.op == "update" and before is not None:
         now = shown({call.key: before})[call.key]
@@ -331,7 +331,7 @@ def is_as_planned(call: Call, before: Status | None) -> bool:
     return before == call.expect
 
 
-def assert_is_no_more_than(call: Call, before: Status | None, after: Status | None) -> None:
+def assert_is_no_more_than(call: PlannedWrite, before: Status | None, after: Status | None) -> None:
     """Every field is what it was, or what the call says it is to be."""
     if call.op == "remove":
         assert after is None

@@ -9,7 +9,7 @@ import pytest
 
 from malsync.model.medium import ANIME, MANGA, MEDIA
 from malsync.model.snapshot import Covers, Snapshot
-from malsync.planning.restore_plan import Call, Filters, Plan, plan
+from malsync.planning.restore_plan import Filters, Plan, PlannedWrite, plan
 from malsync.planning.revert_plan import Window, revert
 from tests.lists import moment, snapshot, watched
 
@@ -494,7 +494,7 @@ def test_what_the_filters_leave_out_is_neither_in_conflict_nor_settled() -> None
 # -- taking back a run: only what it wrote
 
 
-def run(before: Snapshot, wanted: Snapshot) -> dict[tuple[str, int], Call]:
+def run(before: Snapshot, wanted: Snapshot) -> dict[tuple[str, int], PlannedWrite]:
     """The writes of a run from `before` to `wanted`, by entry."""
     return {call.key: call for call in plan(wanted, before, "exact").calls}
 

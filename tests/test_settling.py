@@ -13,12 +13,12 @@ from malsync.model.snapshot import Snapshot
 from malsync.operations.reconcile import settle
 from malsync.planning.preconditions import remaining
 from malsync.planning.request import left_document
-from malsync.planning.restore_plan import Call, Left, Plan
+from malsync.planning.restore_plan import Left, Plan, PlannedWrite
 from tests.lists import MIKA, moment, snapshot, watched
 
 NOW = moment("2026-11-01T12:00:09Z")
-CALL = Call("update", ANIME, 1, "One", {"num_episodes_watched": (1, 5)}, watched(1))
-REMOVAL = Call("remove", ANIME, 2, "Two", {}, watched(2))
+CALL = PlannedWrite("update", ANIME, 1, "One", {"num_episodes_watched": (1, 5)}, watched(1))
+REMOVAL = PlannedWrite("remove", ANIME, 2, "Two", {}, watched(2))
 WRITTEN, NOT_WRITTEN = watched(5), watched(1)
 SHOWN, NOT_SHOWN = "the last reading shows it as wanted", "the last reading does not show it as wanted"
 MEANWHILE = "changed while the run was under way"
@@ -40,7 +40,7 @@ def settled(
     state: Outcome,
     last: Snapshot,
     *,
-    call: Call = CALL,
+    call: PlannedWrite = CALL,
     still: Plan | None = None,
     head: tuple[Left, ...] = (),
     undoes: bool = False,
@@ -174,7 +174,7 @@ def test_a_conflict_of_one_field_hides_no_write_of_another(mirror: Mirror, state
 
 
 def test_what_changed_under_way_is_left(mirror: Mirror) -> None:
-    other = Call("update", ANIME, 3, "Three", {"score": (1, 9)}, watched(1, score=1))
+    other = PlannedWrite("update", ANIME, 3, "Three", {"score": (1, 9)}, watched(1, score=1))
 
     (left,), line = settled(mirror, "done", final(one=WRITTEN), still=Plan((other,)))
 
@@ -205,7 +205,9 @@ def test_what_mal_made_of_a_write_is_no_conflict(
     assert [one.why for one in left] == [found.why if is_conflict else NOT_SHOWN]
 
 
-ADDITION = Call("add", ANIME, 3, "Three", {"status": (None, "watching"), "num_episodes_watched": (None, 5)}, None)
+ADDITION = PlannedWrite(
+    "add", ANIME, 3, "Three", {"status": (None, "watching"), "num_episodes_watched": (None, 5)}, None
+)
 
 
 @pytest.mark.parametrize(("score", "is_left"), [(0, False), (7, True)])

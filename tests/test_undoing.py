@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from malsync.mirror import Line
+from malsync.mirror import JournalEntry
 from malsync.model.medium import ANIME
 from malsync.model.snapshot import Snapshot
-from malsync.operations.undo import LAG, Trace
-from malsync.planning.request import Intent
-from malsync.planning.restore_plan import Call, Op, Plan
+from malsync.operations.undo import LAG, RunTrace
+from malsync.planning.request import WriteRequest
+from malsync.planning.restore_plan import Op, Plan, PlannedWrite
 from tests.lists import moment, snapshot, watched
 
 Status = dict[str, Any] | None
@@ -24,14 +24,14 @@ def entry(episodes: int, at: str = BEFORE, **more: Any) -> dict[str, Any]:
     return watched(episodes, updated_at=at, **more)
 
 
-def line(op: Op = "update", id: int = 1, *, answer: Status = None, **named: Any) -> Line:
+def line(op: Op = "update", id: int = 1, *, answer: Status = None, **named: Any) -> JournalEntry:
     """A write of the progress, or of an addition or deletion, that was sent and answered with 200."""
     fields = {"num_episodes_watched": (1, 5)} if op == "update" else {}
     if op == "add":
         fields = {"status": (None, "watching"), "num_episodes_watched": (None, 5)}
-    call = Call(op, ANIME, id, "Title", named.pop("fields", fields), None)
+    call = PlannedWrite(op, ANIME, id, "Title", named.pop("fields", fields), None)
     given = {"state": "done", "tries": 1, "sent_at": SENT, "answered_at": SENT, "http": 200, "why": ""} | named
-    return Line(seq=id, call=call, answer=answer, **given)
+    return JournalEntry(seq=id, call=call, answer=answer, **given)
 
 
 def lists(*, at: str = SOON, **entries: Status) -> Snapshot:
@@ -40,8 +40,8 @@ def lists(*, at: str = SOON, **entries: Status) -> Snapshot:
     return snapshot({ids[name]: status for name, status in entries.items() if status is not None}, {}, at=at)
 
 
-def undone(before: Snapshot, after: Snapshot | None, live: Snapshot, *lines: Line, force: bool = False) -> Plan:
-    return Trace(before, after, lines).undo(Intent("undo", force=force), live)
+def undone(before: Snapshot, after: Snapshot | None, live: Snapshot, *lines: JournalEntry, force: bool = False) -> Plan:
+    return RunTrace(before, after, lines).undo(WriteRequest("undo", force=force), live)
 
 
 def calls(made: Plan) -> list[tuple[str, int, dict[str, Any]]]:
@@ -201,7 +201,7 @@ def test_a_conflict_shows_the_change_that_the_list_after_the_run_had() -> None:
     assert [left.fields for left in made.left] == [{"num_episodes_watched": {"good": 1, "bad": 5, "live": 9}}]
 
 
-def unanswered(op: Op = "update", **named: Any) -> Line:
+def unanswered(op: Op = "update", **named: Any) -> JournalEntry:
     return line(op, http=500, state="failed", **named)
 
 
@@ -413,19 +413,19 @@ def test_an_entry_that_somebody_else_added_is_not_taken_for_one_that_moved() -> 
 
 
 def test_what_a_later_run_wrote_is_no_doubt() -> None:
-    trace = Trace(lists(), lists(), (line("add", answer=entry(5, WRITTEN)),), frozenset({("anime", 1)}))
+    trace = RunTrace(lists(), lists(), (line("add", answer=entry(5, WRITTEN)),), frozenset({("anime", 1)}))
 
-    made = trace.undo(Intent("undo"), lists())
+    made = trace.undo(WriteRequest("undo"), lists())
 
     assert (made.calls, made.left, made.already) == ((), (), 1)
 
 
 def test_what_the_undo_wrote_itself_is_no_doubt() -> None:
     added = entry(5, WRITTEN)
-    trace = Trace(lists(), lists(), (line("add", answer=added),))
-    first = trace.undo(Intent("undo"), lists(one=added))
+    trace = RunTrace(lists(), lists(), (line("add", answer=added),))
+    first = trace.undo(WriteRequest("undo"), lists(one=added))
 
-    made = trace.undo(Intent("undo"), lists(), settled=[call.key for call in first.calls])
+    made = trace.undo(WriteRequest("undo"), lists(), settled=[call.key for call in first.calls])
 
     assert [call.op for call in first.calls] == ["remove"]
     assert made.left == ()

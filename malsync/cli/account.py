@@ -69,10 +69,10 @@ def _listen(app: App, request: "Request") -> str:
     import threading
 
     from malsync.mal.oauth import code_from
-    from malsync.mal.redirect_listener import Listener
+    from malsync.mal.redirect_listener import RedirectListener
 
     with (
-        Listener(request.redirect_uri, app.world.clock.monotonic) as listener,
+        RedirectListener(request.redirect_uri, app.world.clock.monotonic) as listener,
         private_page(app.home, "login", request.url) as page,
     ):
         app.output.warn(

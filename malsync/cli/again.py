@@ -9,22 +9,22 @@ from malsync.errors import MirrorError, UsageError
 from malsync.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from malsync.mirror import Line, Run
+    from malsync.mirror import JournalEntry, Run
     from malsync.operations.run import Planner
-    from malsync.operations.undo import Trace
+    from malsync.operations.undo import RunTrace
     from malsync.planning.known_titles import Known
-    from malsync.planning.request import Intent
-    from malsync.planning.restore_plan import Call, Left, Plan
+    from malsync.planning.request import WriteRequest
+    from malsync.planning.restore_plan import Left, Plan, PlannedWrite
 
 
-def what_remains(calls: "Sequence[Call]", left: "Sequence[Left]") -> "Planner":
+def what_remains(calls: "Sequence[PlannedWrite]", left: "Sequence[Left]") -> "Planner":
     """A planner that knows these calls alone: what of them the lists do not show yet."""
     from malsync.planning.preconditions import remaining
 
     return lambda now: replace(remaining(calls, now), left=tuple(left))
 
 
-def planner_again(job: Job, run: "Run", intent: "Intent") -> "Planner":
+def planner_again(job: Job, run: "Run", intent: "WriteRequest") -> "Planner":
     """How `run` was planned. Where its lists are gone, what is left of its calls says what remains."""
     from malsync.planning.request import left_of
 
@@ -41,7 +41,7 @@ def planner_again(job: Job, run: "Run", intent: "Intent") -> "Planner":
     return lambda now: intent.plan(known, now)
 
 
-def rounded(calls: "Sequence[Call]", intent: "Intent") -> "list[Call]":
+def rounded(calls: "Sequence[PlannedWrite]", intent: "WriteRequest") -> "list[PlannedWrite]":
     """`calls` as they are, or with their dates rounded where that is wanted."""
     from malsync.planning.restore_plan import sendable
 
@@ -66,12 +66,12 @@ def found_again(job: Job, described: dict[str, Any]) -> Snapshot | None:
     return found if found.digest == described.get("digest") else None
 
 
-def intent_of(run: "Run") -> "Intent":
+def intent_of(run: "Run") -> "WriteRequest":
     """What `run` was asked for. Raises MirrorError where the journal does not say so in a way that is understood."""
-    from malsync.planning.request import Intent
+    from malsync.planning.request import WriteRequest
 
     try:
-        return Intent.of(run.head["intent"])
+        return WriteRequest.of(run.head["intent"])
     except (KeyError, TypeError, ValueError) as error:
         raise MirrorError(
             f"What run {run.number} was asked for cannot be read.",
@@ -79,16 +79,16 @@ def intent_of(run: "Run") -> "Intent":
         ) from error
 
 
-def trace_of(job: Job, run: "Run") -> "Trace":
+def trace_of(job: Job, run: "Run") -> "RunTrace":
     """What `run` left behind. Raises UsageError where the lists around it have been pruned."""
-    from malsync.operations.undo import Trace
+    from malsync.operations.undo import RunTrace
 
     before = _stored(job, run, run.before)
     after = _stored(job, run, run.after) if run.state == "finished" else None
     journal = job.mirror.journal
     later = [one.number for one in journal.runs(run.user) if one.number > run.number]
     wrote = (line.call.key for number in later for line in journal.lines(number) if line.sent_at is not None)
-    return Trace(before, after, tuple(journal.lines(run.number)), frozenset(wrote))
+    return RunTrace(before, after, tuple(journal.lines(run.number)), frozenset(wrote))
 
 
 def _stored(job: Job, run: "Run", number: int | None) -> Snapshot:
@@ -108,12 +108,14 @@ def nothing_to_undo_by(run: "Run") -> UsageError:
     )
 
 
-def unanswered(lines: "Sequence[Line]", live: Snapshot, known: "Known") -> "tuple[list[Call], list[Left]]":
+def unanswered(
+    lines: "Sequence[JournalEntry]", live: Snapshot, known: "Known"
+) -> "tuple[list[PlannedWrite], list[Left]]":
     """The calls that may still go out, and what MAL did not store as it was sent of those that arrived without an answer."""
     from malsync.operations.write_entry import why_kept
     from malsync.planning.restore_plan import Left
 
-    calls: list[Call] = []
+    calls: list[PlannedWrite] = []
     left: list[Left] = []
     for call, state in ((line.call, line.state) for line in lines):
         kept = known.kept(call, live.plain.list_status(call.medium, call.id)) if state == "sent" else {}
@@ -125,12 +127,14 @@ def unanswered(lines: "Sequence[Line]", live: Snapshot, known: "Known") -> "tupl
     return calls, left
 
 
-def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[list[Call], list[Left]]":
+def foreseen(
+    calls: "Sequence[PlannedWrite]", live: Snapshot, *, force: bool
+) -> "tuple[list[PlannedWrite], list[Left]]":
     """Which of `calls` would go out now, and which would be skipped."""
     from malsync.planning.preconditions import judge
     from malsync.planning.restore_plan import Left, from_to
 
-    sent: list[Call] = []
+    sent: list[PlannedWrite] = []
     left: list[Left] = []
     for call in calls:
         verdict = judge(call, live.plain.list_status(call.medium, call.id), force=force)
@@ -142,7 +146,7 @@ def foreseen(calls: "Sequence[Call]", live: Snapshot, *, force: bool) -> "tuple[
     return sent, left
 
 
-def plan_of(calls: "Sequence[Call]", left: "Sequence[Left]") -> "Plan":
+def plan_of(calls: "Sequence[PlannedWrite]", left: "Sequence[Left]") -> "Plan":
     """A plan of these calls, in their order."""
     from malsync.planning.restore_plan import Plan
 

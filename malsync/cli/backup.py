@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from malsync.browse.alarms import Alarms
     from malsync.mal.client import Client
-    from malsync.mirror import Info, Mirror
+    from malsync.mirror import Mirror, SnapshotInfo
     from malsync.model.snapshot import Snapshot, Source, User
     from malsync.operations.backup import Backup
 
@@ -172,12 +172,12 @@ def _file_pattern(app: App, pattern: str | None) -> Any:
     return write
 
 
-def _one_before(infos: "list[Info]", info: "Info") -> "Info | None":
+def _one_before(infos: "list[SnapshotInfo]", info: "SnapshotInfo") -> "SnapshotInfo | None":
     before = [one for one in infos if one.series == info.series and one.number < info.number]
     return max(before, key=lambda one: one.number, default=None)
 
 
-def _undone_by(app: App, mirror: "Mirror", before: "Info | None", info: "Info") -> str:
+def _undone_by(app: App, mirror: "Mirror", before: "SnapshotInfo | None", info: "SnapshotInfo") -> str:
     """What is left of the changes of a suspicious backup, and what undoes them; empty where nothing changed."""
     if before is None or not info.suspicious or not any(info.changes.values()):
         return ""
@@ -186,7 +186,7 @@ def _undone_by(app: App, mirror: "Mirror", before: "Info | None", info: "Info") 
     return _undoing(app, Alarms(mirror.ask), before, info)
 
 
-def _report(app: App, result: "Backup", before: "Info | None", written: Path | None) -> None:
+def _report(app: App, result: "Backup", before: "SnapshotInfo | None", written: Path | None) -> None:
     from malsync.cli.render import counted, summary
     from malsync.text import visible
 
@@ -203,7 +203,7 @@ def _report(app: App, result: "Backup", before: "Info | None", written: Path | N
         say(f"  and in {written}")
 
 
-def _warn_of(app: App, info: "Info", undoing: str, account: str | None, public: str | None) -> None:
+def _warn_of(app: App, info: "SnapshotInfo", undoing: str, account: str | None, public: str | None) -> None:
     """Say why the list looks suspicious, and what to type about it."""
     warn = app.output.warn
     warn("This looks suspicious. It is stored and marked; the last good list stays what `good` means.")
@@ -218,7 +218,7 @@ def _warn_of(app: App, info: "Info", undoing: str, account: str | None, public: 
         warn(undoing)
 
 
-def info_document(info: "Info", account: str | None) -> dict[str, Any]:
+def info_document(info: "SnapshotInfo", account: str | None) -> dict[str, Any]:
     """What `backup`, `import` and `snapshots` say of a snapshot in JSON."""
     from malsync.model.timestamps import timestamp
 
@@ -280,15 +280,15 @@ def snapshots(app: App) -> None:
         app.output.say(line, colour="yellow", indent=6)
 
 
-def _footnotes(app: App, mirror: "Mirror", infos: "list[Info]") -> "Iterator[str]":
+def _footnotes(app: App, mirror: "Mirror", infos: "list[SnapshotInfo]") -> "Iterator[str]":
     """Why snapshots are suspicious; one line for those that are so for one reason, night after night."""
     from malsync.browse.alarms import Alarms
     from malsync.text import visible
 
     alarms = Alarms(mirror.ask)
-    last: dict[int, Info] = {}
-    nights: dict[tuple[int, tuple[str, ...]], list[Info]] = {}
-    changed: dict[int, Info] = {}
+    last: dict[int, SnapshotInfo] = {}
+    nights: dict[tuple[int, tuple[str, ...]], list[SnapshotInfo]] = {}
+    changed: dict[int, SnapshotInfo] = {}
     for info in infos:
         before, last[info.series] = last.get(info.series), info
         if info.suspicious:
@@ -304,7 +304,7 @@ def _footnotes(app: App, mirror: "Mirror", infos: "list[Info]") -> "Iterator[str
                 yield f"  {one.number}: {_undoing(app, alarms, changed[one.number], one)}"
 
 
-def _undoing(app: App, alarms: "Alarms", before: "Info", info: "Info") -> str:
+def _undoing(app: App, alarms: "Alarms", before: "SnapshotInfo", info: "SnapshotInfo") -> str:
     """What is left of the changes from `before` to `info`, and the command that undoes them where that is worth it."""
     standing, account = alarms.standing(before.number, info.number), app.accounts.account_of(info.user)
     told = f"{str(standing).capitalize()}."
@@ -313,7 +313,7 @@ def _undoing(app: App, alarms: "Alarms", before: "Info", info: "Info") -> str:
     return f"{told} To undo only these changes: {command(f'revert {before.number} {info.number}', account)}"
 
 
-def _remarks(info: "Info") -> list[str]:
+def _remarks(info: "SnapshotInfo") -> list[str]:
     from malsync.text import visible
 
     suspicious = ["suspicious"] if info.suspicious else []

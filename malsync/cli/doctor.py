@@ -12,7 +12,7 @@ from malsync.cli.options import Command, pass_app
 from malsync.errors import Exit, MalsyncError, UsageError
 
 if TYPE_CHECKING:
-    from malsync.doctor.context import Check, CheckOf, Patient
+    from malsync.doctor.context import Check, CheckOf, DoctorContext
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _GRAVITY = (Exit.MIRROR, Exit.USAGE, Exit.AUTH, Exit.API, Exit.REFUSED, Exit.SUSPICIOUS)
@@ -37,10 +37,10 @@ def doctor(app: App, max_age: str | None) -> int:
     other things that are wrong, the code of the gravest: 6 mirror or disk, 2 settings, home folder or clock, 3 not signed in,
     4 API, 7 an unfinished run, 8 no good backup.
     """
-    from malsync.doctor.context import Patient
+    from malsync.doctor.context import DoctorContext
 
     limit = None if max_age is None else age_of(max_age)
-    checks = list(_checks(Patient(app, limit)))
+    checks = list(_checks(DoctorContext(app, limit)))
     ok = all(check.ok for check in checks)
     app.output.document({"ok": ok, "checks": [{"name": c.name, "ok": c.ok, "message": c.message} for c in checks]})
     width = max(len(check.name) for check in checks)
@@ -52,7 +52,7 @@ def doctor(app: App, max_age: str | None) -> int:
     return _exit([check.exit for check in checks if not check.ok], is_limited=limit is not None)
 
 
-def _checks(patient: "Patient") -> "Iterator[Check]":
+def _checks(patient: "DoctorContext") -> "Iterator[Check]":
     """Every check in its turn. What one of them fails at is what it says, and the others go on."""
     from malsync.doctor import machine, remote, storage
 
@@ -66,7 +66,7 @@ def _checks(patient: "Patient") -> "Iterator[Check]":
         yield from _guarded(name, step, patient)
 
 
-def _guarded(name: str, step: "CheckOf", patient: "Patient") -> "Iterator[Check]":
+def _guarded(name: str, step: "CheckOf", patient: "DoctorContext") -> "Iterator[Check]":
     from malsync.doctor.context import ill
 
     try:

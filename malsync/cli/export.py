@@ -17,7 +17,7 @@ from malsync.errors import UsageError
 if TYPE_CHECKING:
     from malsync.mirror import Mirror
     from malsync.model.medium import Medium
-    from malsync.operations.references import Chosen
+    from malsync.operations.references import ResolvedList
 
 _STDOUT = "-"
 _ENDINGS = {"xml": ".xml.gz", "csv": ".csv"}
@@ -102,7 +102,7 @@ def _promised(target: str | None) -> str | None:
     return next((form for form in _ENDINGS if f".{form}" in endings and ".json" not in endings), None)
 
 
-def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:
+def _export_snapshot(app: App, chosen: "ResolvedList", target: str) -> None:
     from malsync.formats import snapshot_file
     from malsync.formats.latest_copy import export_name
 
@@ -118,7 +118,9 @@ def _export_snapshot(app: App, chosen: "Chosen", target: str) -> None:
     app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).", colour="green")
 
 
-def _export_tables(app: App, chosen: "Chosen", media: "list[Medium]", told: dict[str, Any], target: str | None) -> None:
+def _export_tables(
+    app: App, chosen: "ResolvedList", media: "list[Medium]", told: dict[str, Any], target: str | None
+) -> None:
     from malsync.formats import latest_copy, sqlite_export
 
     if target == _STDOUT and (app.output.json or sys.stdout.isatty()):
@@ -141,7 +143,7 @@ def _export_tables(app: App, chosen: "Chosen", media: "list[Medium]", told: dict
     app.output.say(f"Wrote {path} ({path.stat().st_size:,} bytes).{look}", colour="green")
 
 
-def _media(chosen: "Chosen", only: str | None) -> "list[Medium]":
+def _media(chosen: "ResolvedList", only: str | None) -> "list[Medium]":
     """The lists to be written. Raises UsageError where there is none."""
     from malsync.model.medium import MEDIA
 
@@ -159,7 +161,7 @@ def _facts(app: App, mirror: "Mirror", medium: "Medium") -> dict[int, dict[str, 
     return mirror.catalogue.told(medium, list(LAYOUTS[medium.name].facts.values())) | app.facts.get(medium.name, {})
 
 
-def _paths(app: App, chosen: "Chosen", media: "list[Medium]", kind: str, target: str | None) -> "dict[str, Path]":
+def _paths(app: App, chosen: "ResolvedList", media: "list[Medium]", kind: str, target: str | None) -> "dict[str, Path]":
     """Where each list goes. Raises UsageError where two would go to one place."""
     from malsync.formats.latest_copy import export_name
 
@@ -186,7 +188,7 @@ def _paths(app: App, chosen: "Chosen", media: "list[Medium]", kind: str, target:
 
 
 def _contents(
-    chosen: "Chosen", media: "list[Medium]", kind: str, told: dict[str, Any], *, spreadsheet: bool
+    chosen: "ResolvedList", media: "list[Medium]", kind: str, told: dict[str, Any], *, spreadsheet: bool
 ) -> tuple[dict[str, Iterable[bytes]], list[str]]:
     """What each file holds, all of it made before any is written; and what it cannot say."""
     from malsync.formats import csv_export
@@ -237,7 +239,7 @@ def _make_folder(path: Path, target: str | None) -> None:
         files.make_folder(path.parent)
 
 
-def _tell_exported(app: App, chosen: "Chosen", kind: str, paths: "dict[str, Path]", losses: list[str]) -> None:
+def _tell_exported(app: App, chosen: "ResolvedList", kind: str, paths: "dict[str, Path]", losses: list[str]) -> None:
     from malsync.model.medium import MEDIA
 
     files = {name: str(path) for name, path in paths.items()}

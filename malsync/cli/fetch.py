@@ -18,7 +18,7 @@ from malsync.text import many
 if TYPE_CHECKING:
     from malsync.mal.types import Title
     from malsync.mirror import Mirror
-    from malsync.mirror.catalogue import Fetch, Wanted
+    from malsync.mirror.catalogue import Fetch, TitlesToFetch
     from malsync.model.snapshot import User
     from malsync.operations.fetch import Details, Fetcher
     from malsync.transport import Credentials
@@ -166,7 +166,7 @@ def _name_missed(app: App, result: "Details") -> None:
 
 
 def _report(app: App, result: "Details") -> int:
-    def named(one: "Wanted") -> dict[str, Any]:
+    def named(one: "TitlesToFetch") -> dict[str, Any]:
         return {"medium": one.medium.name, "id": one.id, "title": one.title}
 
     _document(

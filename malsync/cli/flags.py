@@ -14,7 +14,7 @@ from malsync.model.snapshot import Snapshot
 from malsync.planning.restore_plan import MODES, Filters, Key
 
 if TYPE_CHECKING:
-    from malsync.planning.request import Intent, Kind
+    from malsync.planning.request import RequestKind, WriteRequest
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -85,11 +85,11 @@ class Flags:
         """Whether anything is to be sent but GET."""
         return not (self.dry_run or self.plan_file is not None or self.rehearse)
 
-    def intent(self, kind: "Kind", **more: Any) -> "Intent":
+    def intent(self, kind: "RequestKind", **more: Any) -> "WriteRequest":
         """What the command was asked for, these flags with it."""
-        from malsync.planning.request import Intent
+        from malsync.planning.request import WriteRequest
 
-        return Intent(kind, force=self.force, round_dates=self.round_dates, max_deletes=self.max_deletes, **more)
+        return WriteRequest(kind, force=self.force, round_dates=self.round_dates, max_deletes=self.max_deletes, **more)
 
 
 def flags_of(given: dict[str, Any]) -> Flags:

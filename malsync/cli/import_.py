@@ -20,7 +20,7 @@ from malsync.text import many
 
 if TYPE_CHECKING:
     from malsync.formats.mal_xml.reader import Reading
-    from malsync.mirror import Info, Mirror
+    from malsync.mirror import Mirror, SnapshotInfo
     from malsync.model.anilist import Taken
     from malsync.model.diff import Op
     from malsync.model.snapshot import Snapshot, User
@@ -120,10 +120,10 @@ class _Arrived:
     """An import: where it is in the mirror, whether it is new there, its titles beside MAL's, and how it differs from the last
     good backup of its user, where there is one."""
 
-    info: "Info"
+    info: "SnapshotInfo"
     is_new: bool
     titles: "Titles"
-    good: "Info | None"
+    good: "SnapshotInfo | None"
     changes: "dict[Op, int]"
     unwritten: "Unwritten"
 
@@ -160,7 +160,7 @@ def _store(app: App, snapshot: "Snapshot", wait: float) -> _Arrived:
         return _Arrived(info, is_new, titles, good, count(changes), unwritten(snapshot))
 
 
-def _last_good(app: App, mirror: "Mirror", user: "User") -> "Info | None":
+def _last_good(app: App, mirror: "Mirror", user: "User") -> "SnapshotInfo | None":
     """The last good backup of `user`; of a list that names nobody, of the account that is meant."""
     from malsync.model.timestamps import is_future
     from malsync.operations.backup import is_good

@@ -15,11 +15,11 @@ from malsync.text import command
 
 if TYPE_CHECKING:
     from malsync.mal.client import Client
-    from malsync.mirror import Line, Mirror, Run
-    from malsync.operations.references import Chosen
-    from malsync.operations.run import Planner, Surroundings
+    from malsync.mirror import JournalEntry, Mirror, Run
+    from malsync.operations.references import ResolvedList
+    from malsync.operations.run import Planner, RunContext
     from malsync.planning.known_titles import Known, Titles
-    from malsync.planning.request import Intent
+    from malsync.planning.request import WriteRequest
     from malsync.planning.restore_plan import Key, Plan, Unwritten
 
 
@@ -34,7 +34,7 @@ class Job:
     def __init__(self, app: App, flags: Flags) -> None:
         self.app = app
         self.flags = flags
-        self.lists: dict[str, Chosen] = {}
+        self.lists: dict[str, ResolvedList] = {}
         self.titles: dict[str, Titles] = {}
         """By the file or the import that they are in: titles compared with MAL's, as far as the filters let them pass."""
         self.unwritten: dict[str, Unwritten] = {}
@@ -52,7 +52,7 @@ class Job:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def choose(self, role: str, reference: str) -> "Chosen":
+    def choose(self, role: str, reference: str) -> "ResolvedList":
         """The list that `reference` names, kept for planning."""
         self.lists[role] = self.app.choose(reference, self.mirror)
         return self.lists[role]
@@ -112,14 +112,14 @@ class Job:
         return known_with(live, by_key(catalogue.names, keys), by_key(catalogue.totals, keys))
 
     @contextmanager
-    def writing(self, told: Callable[["Line", int], object], intent: "Intent") -> "Iterator[Surroundings]":
+    def writing(self, told: Callable[["JournalEntry", int], object], intent: "WriteRequest") -> "Iterator[RunContext]":
         """The right to write here, and what a run needs; then the mirror is open for reading again."""
-        from malsync.operations.run import Surroundings
+        from malsync.operations.run import RunContext
 
         self._stack.close()
         with self.app.at_work(None), self.interruption, self.app.mirror(write=True) as mirror:
             self.app.bind(self.account, self.user)
-            yield Surroundings(
+            yield RunContext(
                 self.client,
                 mirror,
                 self.app.shelf,
@@ -138,14 +138,14 @@ class Job:
 class Task:
     """A plan beside the live lists that it was made from, and how to plan again beside later ones."""
 
-    intent: "Intent"
+    intent: "WriteRequest"
     plan: "Plan"
     live: Snapshot
     planner: "Planner"
     lists: Mapping[str, Any]
     known: "Known"
     undoes: "Run | None" = None
-    undone: "tuple[Line, ...]" = ()
+    undone: "tuple[JournalEntry, ...]" = ()
     """What the run that is to be undone had written when this was planned."""
 
     @property

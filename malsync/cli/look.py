@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from malsync.model.entry import Entry
     from malsync.model.medium import Medium
     from malsync.model.snapshot import Snapshot, User
-    from malsync.operations.references import Chosen
+    from malsync.operations.references import ResolvedList
 
 
 _TITLES = "MAL lists titles in romanised Japanese."
@@ -147,7 +147,7 @@ def _check_fields(fields: Iterable[str], *snapshots: "Snapshot") -> None:
             raise UsageError(f"There is no field {name!r} to compare.", f"Fields: {', '.join(sorted(known))}.")
 
 
-def _check_comparable(before: "Chosen", after: "Chosen", only: str | None) -> None:
+def _check_comparable(before: "ResolvedList", after: "ResolvedList", only: str | None) -> None:
     """Lists that nobody can compare are not lists without a difference."""
     for name in before.snapshot.lists:
         if only in {None, name} and all(one.snapshot.lists.get(name) is not None for one in (before, after)):
@@ -159,7 +159,7 @@ def _check_comparable(before: "Chosen", after: "Chosen", only: str | None) -> No
     )
 
 
-def _gaps(app: App, lists: "Iterable[Chosen]", only: str | None, fields: Iterable[str]) -> bool:
+def _gaps(app: App, lists: "Iterable[ResolvedList]", only: str | None, fields: Iterable[str]) -> bool:
     """Name the fields that were not compared, because one of the lists does not know them. Whether there are any."""
     from malsync.cli.telling import unknown_fields
     from malsync.planning.restore_plan import Filters, unwritten
@@ -173,7 +173,7 @@ def _gaps(app: App, lists: "Iterable[Chosen]", only: str | None, fields: Iterabl
     return found
 
 
-def _uncovered(app: App, before: "Chosen", after: "Chosen", only: str | None) -> None:
+def _uncovered(app: App, before: "ResolvedList", after: "ResolvedList", only: str | None) -> None:
     for name in before.snapshot.lists:
         missing = [one.reference for one in (before, after) if one.snapshot.lists.get(name) is None]
         if missing and only in {None, name}:

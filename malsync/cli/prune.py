@@ -13,7 +13,7 @@ from malsync.text import many
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from malsync.mirror import Info, Mirror
+    from malsync.mirror import Mirror, SnapshotInfo
     from malsync.operations.retention import Policy, Reasons
 
 _RULES = {
@@ -74,7 +74,7 @@ def prune(app: App, dry_run: bool, wait: float, **given: Any) -> None:
         app.output.say(f"{saved:,} bytes given back.")
 
 
-def _decided(app: App, mirror: "Mirror", policy: "Policy") -> "tuple[list[Info], Reasons]":
+def _decided(app: App, mirror: "Mirror", policy: "Policy") -> "tuple[list[SnapshotInfo], Reasons]":
     from malsync.operations.retention import kept
 
     infos = mirror.infos(app.named_user(mirror))
@@ -82,7 +82,7 @@ def _decided(app: App, mirror: "Mirror", policy: "Policy") -> "tuple[list[Info],
     return infos, kept(infos, mirror.journal.runs(), policy, app.now)
 
 
-def _report(app: App, infos: "list[Info]", reasons: "Reasons", *, dry_run: bool) -> None:
+def _report(app: App, infos: "list[SnapshotInfo]", reasons: "Reasons", *, dry_run: bool) -> None:
     from malsync.text import visible
 
     removed = sorted(info.number for info in infos if info.number not in reasons)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from malsync.cli.job import Job, Task
     from malsync.model.snapshot import Snapshot
     from malsync.operations.run import Result
-    from malsync.planning.restore_plan import Call
+    from malsync.planning.restore_plan import PlannedWrite
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
     from malsync.mal.credentials import FixedToken
     from malsync.mal.list_reader import read_snapshot
     from malsync.mirror import FILE_NAME, Mirror
-    from malsync.operations.run import Surroundings, begin, carry_out
+    from malsync.operations.run import RunContext, begin, carry_out
     from malsync.sandbox import Sandbox
     from malsync.throttle import Pace
 
@@ -58,7 +58,7 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
         def read() -> "Snapshot":
             return read_snapshot(client, user, "backup", clock)
 
-        around = Surroundings(
+        around = RunContext(
             client,
             mirror,
             Latest(Path(folder) / "latest"),
@@ -80,7 +80,7 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
         return Rehearsed(result, dict(client.requests))
 
 
-def _expecting(call: "Call", copied: "Snapshot") -> "Call":
+def _expecting(call: "PlannedWrite", copied: "Snapshot") -> "PlannedWrite":
     """`call`, expecting its entry as the copy shows it: which blank members are left out is each server's own way."""
     here = copied.plain.list_status(call.medium, call.id)
     return call if here is None else replace(call, expect=here)

@@ -7,7 +7,7 @@ from typing import Any
 from malsync.model.diff import Change, Op, count
 from malsync.model.entry import Entry
 from malsync.model.medium import Json, Kind, Medium
-from malsync.planning.restore_plan import Call, Left, Plan, from_to
+from malsync.planning.restore_plan import Left, Plan, PlannedWrite, from_to
 from malsync.text import DONE, clipped, in_full, places, shown, visible, wrapped
 
 SIGNS = {"add": "+", "update": "~", "remove": "-"}
@@ -117,7 +117,7 @@ def duration(seconds: float) -> str:
 
 
 def plan_table(
-    calls: Sequence[Call], columns: int, *, whole: bool
+    calls: Sequence[PlannedWrite], columns: int, *, whole: bool
 ) -> tuple[list[tuple[str, str, str, str, str]], dict[str, int]]:
     """A row for each title: sign, title, and a line for each field with its name, from and to; and how wide the last two are.
 
@@ -136,7 +136,7 @@ _REST = 1 + 4 * len("   ") + 19
 """What a row takes beside its field, from and to: the sign, what stands between, and room for the title."""
 
 
-def _plan_row(call: Call, widths: Mapping[str, int], *, whole: bool) -> tuple[str, str, str, str, str]:
+def _plan_row(call: PlannedWrite, widths: Mapping[str, int], *, whole: bool) -> tuple[str, str, str, str, str]:
     lines: list[tuple[str, str, str]] = []
     for name in call.medium.ordered(call.fields) or ["status"]:
         pair = call.fields.get(name, (None, None))

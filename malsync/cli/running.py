@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from malsync.formats.plan_file import PlanFile
     from malsync.mirror import Mirror, Run
     from malsync.planning.known_titles import Known
-    from malsync.planning.request import Intent
+    from malsync.planning.request import WriteRequest
     from malsync.planning.restore_plan import Plan
 
 
 # -- what each command does
 
 
-def carry(job: Job, intent: "Intent") -> int:
+def carry(job: Job, intent: "WriteRequest") -> int:
     """Plan by the lists that were chosen, then all the rest."""
     live = job.live()
     chosen = {role: job.lists[role].snapshot for role in intent.needs}
@@ -59,7 +59,7 @@ def carry(job: Job, intent: "Intent") -> int:
     return _go(job, Task(intent, planner(live), live, planner, lists, known), guard)
 
 
-def carry_plan(job: Job, intent: "Intent", file: "PlanFile", name: str) -> int:
+def carry_plan(job: Job, intent: "WriteRequest", file: "PlanFile", name: str) -> int:
     """Carry out the plan that was read from the file `name`. What is to be skipped is told before anything is sent."""
     live = job.live()
     known = job.known(live, {call.key for call in file.plan.calls})
@@ -229,7 +229,7 @@ def _guarded(job: Job, task: Task, guard: Callable[[], object]) -> None:
         job.app.output.warn(refusal.hint)
 
 
-def _guard_wanted(job: Job, intent: "Intent", live: Snapshot) -> None:
+def _guard_wanted(job: Job, intent: "WriteRequest", live: Snapshot) -> None:
     from malsync.model.medium import MEDIA
     from malsync.planning.restore_plan import guard_wanted
 
@@ -247,7 +247,7 @@ def _guard_wanted(job: Job, intent: "Intent", live: Snapshot) -> None:
     )
 
 
-def _guard_planned(job: Job, intent: "Intent", file: "PlanFile", live: Snapshot) -> None:
+def _guard_planned(job: Job, intent: "WriteRequest", file: "PlanFile", live: Snapshot) -> None:
     """Raise Refused where the list that a plan file was made for is none to be trusted, if it is still there."""
     from malsync.planning.restore_plan import guard_wanted
 
@@ -265,7 +265,7 @@ def _guard_planned(job: Job, intent: "Intent", file: "PlanFile", live: Snapshot)
     )
 
 
-def _compare_titles(job: Job, intent: "Intent", live: Snapshot, known: "Known") -> None:
+def _compare_titles(job: Job, intent: "WriteRequest", live: Snapshot, known: "Known") -> None:
     """Compare the titles of lists that come from a file or an import with MAL's."""
     from malsync.operations.references import is_path
     from malsync.planning.known_titles import meant
@@ -275,7 +275,7 @@ def _compare_titles(job: Job, intent: "Intent", live: Snapshot, known: "Known") 
             job.titles[chosen.reference] = known.compare(meant(chosen.snapshot, live, intent.filters))
 
 
-def _name_unwritten(job: Job, intent: "Intent") -> None:
+def _name_unwritten(job: Job, intent: "WriteRequest") -> None:
     """Name what the lists that were chosen do not know, and so what "match" does not mean."""
     from malsync.planning.restore_plan import unwritten
 
@@ -284,7 +284,7 @@ def _name_unwritten(job: Job, intent: "Intent") -> None:
         tell_unwritten(job.app.output, chosen.reference, found, chosen.snapshot.counts)
 
 
-def _guard_titles(job: Job, intent: "Intent") -> None:
+def _guard_titles(job: Job, intent: "WriteRequest") -> None:
     from malsync.planning.known_titles import guard_titles
 
     marks = {chosen.reference: chosen.snapshot.suspicious for chosen in job.lists.values()}
@@ -328,7 +328,7 @@ def _timeless(described: Mapping[str, Any]) -> dict[str, Any]:
     return {name: item for name, item in described.items() if name != "taken_at" or not is_live}
 
 
-def _check_ids(intent: "Intent", lists: list[Snapshot]) -> None:
+def _check_ids(intent: "WriteRequest", lists: list[Snapshot]) -> None:
     from malsync.model.medium import MEDIA
 
     for name, id in sorted(intent.filters.ids):

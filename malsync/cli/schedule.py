@@ -12,7 +12,7 @@ from malsync.cli.options import Command, pass_app
 from malsync.errors import MalsyncError, UsageError
 
 if TYPE_CHECKING:
-    from malsync.schedule import Kind, Timer, Wanted
+    from malsync.schedule import Timer, TimerKind, TimerRequest
 
 _KINDS = ("systemd", "cron", "launchd", "windows", "github")
 
@@ -32,7 +32,7 @@ _KINDS = ("systemd", "cron", "launchd", "windows", "github")
 @click.option("--install", is_flag=True, help="Write systemd's unit files and start the timer.")
 @click.option("--uninstall", is_flag=True, help="Stop systemd's timer and take its unit files away.")
 @pass_app
-def schedule(app: App, kind: "Kind | None", at: str | None, install: bool, uninstall: bool) -> None:
+def schedule(app: App, kind: "TimerKind | None", at: str | None, install: bool, uninstall: bool) -> None:
     """Print a timer that backs up every day: for systemd, cron, launchd, Windows or GitHub Actions.
 
     Without a kind, the one that suits this machine. What is printed calls this installation by its whole path, with --home
@@ -59,13 +59,13 @@ def schedule(app: App, kind: "Kind | None", at: str | None, install: bool, unins
         _warn_of_environment(app)
 
 
-def _wanted(app: App, at: str | None) -> "Wanted":
-    from malsync.schedule import Wanted, command_of, config_folder, daily_time, name_of, time_of
+def _wanted(app: App, at: str | None) -> "TimerRequest":
+    from malsync.schedule import TimerRequest, command_of, config_folder, daily_time, name_of, time_of
 
     home = app.named_home
     hour, minute = daily_time(f"{platform.node()}\0{app.home.absolute()}") if at is None else time_of(at)
     environment, folder = app.world.environment, Path.home()
-    return Wanted(
+    return TimerRequest(
         command_of(sys.executable, home=home, account=app.named_account),
         name_of(home, app.named_account),
         hour,
@@ -85,13 +85,13 @@ def _user(app: App) -> str:
     return "" if user is None else user.name
 
 
-def _natural() -> "Kind":
+def _natural() -> "TimerKind":
     from malsync.schedule import natural_kind
 
     return natural_kind(sys.platform, has_systemd=Path("/run/systemd/system").is_dir())
 
 
-def _document(timer: "Timer", wanted: "Wanted", **more: Any) -> dict[str, Any]:
+def _document(timer: "Timer", wanted: "TimerRequest", **more: Any) -> dict[str, Any]:
     return {
         "kind": timer.kind,
         "at": wanted.at,
@@ -112,7 +112,7 @@ def _print(app: App, timer: "Timer") -> None:
         app.output.note(step)
 
 
-def _change(app: App, timer: "Timer", wanted: "Wanted", *, install: bool) -> None:
+def _change(app: App, timer: "Timer", wanted: "TimerRequest", *, install: bool) -> None:
     from malsync.schedule import systemd
 
     manager = systemd.UserManager(app.world.environment)

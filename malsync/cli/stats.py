@@ -17,7 +17,7 @@ from malsync.operations.references import dated_ahead
 from malsync.text import many
 
 if TYPE_CHECKING:
-    from malsync.mirror import Info, Mirror
+    from malsync.mirror import Mirror, SnapshotInfo
     from malsync.mirror.statistics import Row
     from malsync.model.medium import Medium
 
@@ -70,7 +70,9 @@ def stats(app: App, ref: str | None, only: str | None) -> None:
     _tell(app, document, chosen)
 
 
-def _looked_at(app: App, stack: ExitStack, ref: str | None, only: str | None) -> "tuple[Mirror, dict[str, Info], bool]":
+def _looked_at(
+    app: App, stack: ExitStack, ref: str | None, only: str | None
+) -> "tuple[Mirror, dict[str, SnapshotInfo], bool]":
     """The mirror, by medium the snapshot to look at, and whether it is one that is stored."""
     from malsync.mirror.read_only import copied
     from malsync.model.medium import MEDIA
@@ -101,7 +103,7 @@ def _looked_at(app: App, stack: ExitStack, ref: str | None, only: str | None) ->
     return mirror, found, is_stored
 
 
-def _figures(mirror: "Mirror", medium: "Medium", info: "Info", now: datetime) -> dict[str, Any]:
+def _figures(mirror: "Mirror", medium: "Medium", info: "SnapshotInfo", now: datetime) -> dict[str, Any]:
     """One list in figures as of `now`, under the names of the queries that counted them."""
     from malsync.mirror.queries import sql
     from malsync.mirror.statistics import every_month, mean_score, queries_of
@@ -124,7 +126,7 @@ def _figures(mirror: "Mirror", medium: "Medium", info: "Info", now: datetime) ->
     }
 
 
-def _grown(mirror: "Mirror", newest: "Info", until: str, *, is_stored: bool) -> list[dict[str, Any]]:
+def _grown(mirror: "Mirror", newest: "SnapshotInfo", until: str, *, is_stored: bool) -> list[dict[str, Any]]:
     """Every snapshot of the user up to the one that is looked at, oldest first, with its counts and changes."""
     from malsync.mirror.queries import sql
     from malsync.mirror.statistics import SNAPSHOTS
@@ -145,7 +147,7 @@ def _grown(mirror: "Mirror", newest: "Info", until: str, *, is_stored: bool) -> 
 # -- for people
 
 
-def _tell(app: App, document: dict[str, Any], chosen: "dict[str, Info]") -> None:
+def _tell(app: App, document: dict[str, Any], chosen: "dict[str, SnapshotInfo]") -> None:
     from malsync.text import visible
 
     ink = _Ink(_can_draw())

@@ -106,7 +106,7 @@ def _references(app: App, who: str) -> Offered:
 # -- the types of parameters that offer it
 
 
-class Text(click.types.StringParamType):
+class TextParam(click.types.StringParamType):
     """Valid text, unlike the names of files, which may hold any bytes."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -120,7 +120,7 @@ class Text(click.types.StringParamType):
         return text
 
 
-class Suggested(Text):
+class Suggested(TextParam):
     """A text, for which `offered` knows values that are likely."""
 
     def __init__(self, offered: Callable[[App], Offered]) -> None:
@@ -136,7 +136,7 @@ class Suggested(Text):
         return _items(incomplete, self._offered(_app(ctx)))
 
 
-class Reference(click.types.StringParamType):
+class ReferenceParam(click.types.StringParamType):
     """A list reference."""
 
     def shell_complete(
@@ -184,8 +184,8 @@ class FileName(click.types.StringParamType):
         return _files(incomplete, self._kind)
 
 
-TEXT: Any = Text()
-REFERENCE: Any = Reference()
+TEXT: Any = TextParam()
+REFERENCE: Any = ReferenceParam()
 ACCOUNT: Any = Suggested(_accounts)
 FIELD: Any = Suggested(_fields)
 RUN: Any = RunNumber()

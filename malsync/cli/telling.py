@@ -12,10 +12,10 @@ from malsync.text import many, visible
 if TYPE_CHECKING:
     from malsync.cli.job import Job, Task
     from malsync.cli.output import Output
-    from malsync.mirror import Line
+    from malsync.mirror import JournalEntry
     from malsync.operations.run import Result
     from malsync.planning.known_titles import Titles
-    from malsync.planning.restore_plan import Call, Left, Plan, Unwritten
+    from malsync.planning.restore_plan import Left, Plan, PlannedWrite, Unwritten
 
 _LONGEST_WHY = 300
 
@@ -112,7 +112,7 @@ def title_documents(found: "Mapping[str, Titles]") -> list[dict[str, Any]]:
     ]
 
 
-def _table(job: "Job", calls: "Sequence[Call]") -> bool:
+def _table(job: "Job", calls: "Sequence[PlannedWrite]") -> bool:
     """Show these calls. Whether a value in it is shortened."""
     from malsync.cli.render import CUT, FOLD, plan_table
 
@@ -147,13 +147,13 @@ def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
 
 
 @contextmanager
-def progress(job: "Job", total: int) -> "Iterator[Callable[[Line, int], None]]":
+def progress(job: "Job", total: int) -> "Iterator[Callable[[JournalEntry, int], None]]":
     """Progress through so many writes, and a line for each that did not come out as wanted."""
     from malsync.text import clipped
 
     with job.app.output.counting(total, "writing") as moved:
 
-        def told(line: "Line", number: int) -> None:
+        def told(line: "JournalEntry", number: int) -> None:
             moved(number)
             if line.state in ("failed", "skipped", "not_restorable"):
                 call, what = line.call, line.state.replace("_", " ")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from malsync.cli.job import Job
-    from malsync.operations.references import Chosen
+    from malsync.operations.references import ResolvedList
     from malsync.planning.revert_plan import Window
 
 _TIMES = "A time is a month, a day, a minute or a second: 2026-11, 2026-11-20, yesterday, 2026-11-20T19:00, 2026-11-20T19:00Z"
@@ -147,7 +147,7 @@ def _moment(
         raise UsageError(f"{option} {text!r} is no time.", _TIMES) from error
 
 
-def _check_owner(job: "Job", lists: "list[Chosen]", ref: str) -> None:
+def _check_owner(job: "Job", lists: "list[ResolvedList]", ref: str) -> None:
     for chosen in lists:
         theirs = chosen.snapshot.user
         if not same_person(theirs, job.user):

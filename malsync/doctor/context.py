@@ -12,7 +12,7 @@ from malsync.operations.home import Home
 if TYPE_CHECKING:
     from malsync.doctor.probe import Answer
     from malsync.mal.oauth import Tokens
-    from malsync.mirror import Info
+    from malsync.mirror import SnapshotInfo
     from malsync.mirror.read_only import Look
     from malsync.model.snapshot import User
     from malsync.operations.config import Settings
@@ -38,7 +38,7 @@ def ill(name: str, worth: Exit, message: str) -> Check:
     return Check(name, False, message, worth)
 
 
-class Patient:
+class DoctorContext:
     """One home folder, and the account that is meant."""
 
     def __init__(self, app: Home, max_age: timedelta | None) -> None:
@@ -102,7 +102,7 @@ class Patient:
         return store_of(self.app.home, self.settings.token_store).load(account)
 
     @cached_property
-    def infos(self) -> "list[Info] | None":
+    def infos(self) -> "list[SnapshotInfo] | None":
         """Every snapshot, oldest first; None where the mirror cannot be read, which is told by the check of it."""
         try:
             return self.look.mirror.infos()
@@ -132,9 +132,9 @@ class Patient:
         return next(iter(self._answers.values())) if self._answers and self._trouble is None else self.asked({})
 
 
-def named(name: str, account: str, patient: Patient) -> str:
+def named(name: str, account: str, patient: DoctorContext) -> str:
     """The name of a check that is made for each account: the account that is meant needs no mention."""
     return name if account == patient.app.account else f"{name} {account}"
 
 
-CheckOf = Callable[[Patient], Iterator[Check]]
+CheckOf = Callable[[DoctorContext], Iterator[Check]]

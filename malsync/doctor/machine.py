@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from malsync import __version__
-from malsync.doctor.context import Check, Patient, ill, well
+from malsync.doctor.context import Check, DoctorContext, ill, well
 from malsync.errors import Exit
 
 _LEAST_FREE = 100 * 2**20
 _WINDOWS = os.name == "nt"
 
 
-def python(_: Patient) -> Iterator[Check]:
+def python(_: DoctorContext) -> Iterator[Check]:
     """Which versions these are."""
     yield well("python", f"malsync {__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}.")
 
 
-def settings(patient: Patient) -> Iterator[Check]:
+def settings(patient: DoctorContext) -> Iterator[Check]:
     """Whether config.toml can be read; raises what is wrong with it."""
     from malsync.operations.config import FILE_NAME
     from malsync.urls import check_url
@@ -34,7 +34,7 @@ def settings(patient: Patient) -> Iterator[Check]:
     yield well("settings", f"{FILE_NAME} is right." if is_there else f"No {FILE_NAME}: the usual settings hold.")
 
 
-def home(patient: Patient) -> Iterator[Check]:
+def home(patient: DoctorContext) -> Iterator[Check]:
     """Whether the home folder is its owner's alone."""
     folder = patient.app.home
     if not folder.exists():
@@ -76,7 +76,7 @@ def _names(paths: list[Path]) -> str:
     return " and ".join(map(str, paths))
 
 
-def disk(patient: Patient) -> Iterator[Check]:
+def disk(patient: DoctorContext) -> Iterator[Check]:
     """Whether there is room, and whether the disk is one that SQLite's log works on."""
     from malsync.doctor.disk import existing
     from malsync.mirror import FILE_NAME as MIRROR_NAME
@@ -97,7 +97,7 @@ def room(folder: Path, free: int, mirror: int) -> Check:
     return well("disk", f"{_size(free)} free.")
 
 
-def network_disk(patient: Patient) -> Iterator[Check]:
+def network_disk(patient: DoctorContext) -> Iterator[Check]:
     """Whether the home folder is on another machine, and if so, whether the mirror works that way."""
     from malsync.doctor.disk import existing, filesystem_of, is_network
 

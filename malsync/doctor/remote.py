@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from malsync.doctor.context import Check, Patient, ill, named, well
+from malsync.doctor.context import Check, DoctorContext, ill, named, well
 from malsync.errors import ApiError, Exit
 from malsync.model.timestamps import local_time
 from malsync.text import command, span
@@ -19,7 +19,7 @@ _REFUSALS = {400, 401, 403}
 """What the API answers to whoever asks without a token that it takes."""
 
 
-def login(patient: Patient) -> Iterator[Check]:
+def login(patient: DoctorContext) -> Iterator[Check]:
     """Whether each account is signed in, until when, and as whom."""
     from malsync.mal.credentials import FixedToken
 
@@ -37,7 +37,7 @@ def login(patient: Patient) -> Iterator[Check]:
             yield _signed_in(patient, name, account, user, tokens)
 
 
-def _nobody(patient: Patient, name: str, account: str) -> Check:
+def _nobody(patient: DoctorContext, name: str, account: str) -> Check:
     if not patient.settings.client_id:
         return ill(
             name, Exit.AUTH,
@@ -48,7 +48,7 @@ def _nobody(patient: Patient, name: str, account: str) -> Check:
     return ill(name, Exit.AUTH, f"Not signed in. {command('login', account)}")
 
 
-def _signed_in(patient: Patient, name: str, account: str, user: "User | None", tokens: "Tokens") -> Check:
+def _signed_in(patient: DoctorContext, name: str, account: str, user: "User | None", tokens: "Tokens") -> Check:
     from malsync.mal.oauth import REFRESH_TOKEN_SECONDS
     from malsync.urls import origin_of
 
@@ -76,7 +76,7 @@ def _signed_in(patient: Patient, name: str, account: str, user: "User | None", t
     return _told(patient, name, tokens.headers(), user, until)
 
 
-def _told(patient: Patient, name: str, headers: dict[str, str], user: "User | None", until: str) -> Check:
+def _told(patient: DoctorContext, name: str, headers: dict[str, str], user: "User | None", until: str) -> Check:
     """What MAL itself says to the token."""
     try:
         answer = patient.asked(headers)
@@ -96,7 +96,7 @@ def _told(patient: Patient, name: str, headers: dict[str, str], user: "User | No
     return well(name, f"Signed in as {called}. {until}.")
 
 
-def api(patient: Patient) -> Iterator[Check]:
+def api(patient: DoctorContext) -> Iterator[Check]:
     """Whether the API answers; raises ApiError where it does not."""
     answer, url = patient.any_answer(), patient.settings.api_url
     if answer.user is None and answer.status not in _REFUSALS:
@@ -109,7 +109,7 @@ def api(patient: Patient) -> Iterator[Check]:
     yield well("api", f"{url} answers.")
 
 
-def clock(patient: Patient) -> Iterator[Check]:
+def clock(patient: DoctorContext) -> Iterator[Check]:
     """Whether the time here is the time there: tokens and snapshots are dated by it."""
     try:
         ahead = patient.any_answer().ahead

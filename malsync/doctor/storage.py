@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from malsync.doctor.context import Check, Patient, ill, named, well
+from malsync.doctor.context import Check, DoctorContext, ill, named, well
 from malsync.errors import Exit
 from malsync.model.snapshot import BACKUPS
 from malsync.model.timestamps import local_time
@@ -16,13 +16,13 @@ from malsync.operations.references import dated_ahead, listed
 from malsync.text import ago, many
 
 if TYPE_CHECKING:
-    from malsync.mirror import Info
+    from malsync.mirror import SnapshotInfo
     from malsync.model.snapshot import User
 
 _SECONDS = 10
 
 
-def mirror(patient: Patient) -> Iterator[Check]:
+def mirror(patient: DoctorContext) -> Iterator[Check]:
     """Whether the file is a whole database, and the newest list of each user in it rebuilds to its digest."""
     from malsync.mirror.database import VERSION
 
@@ -48,7 +48,7 @@ def mirror(patient: Patient) -> Iterator[Check]:
         yield well("mirror", f"{told}. All of them are proven by: malsync verify")
 
 
-def latest(patient: Patient) -> Iterator[Check]:
+def latest(patient: DoctorContext) -> Iterator[Check]:
     """Whether the newest good list of each user stands beside the mirror as a file that can be read."""
     from malsync.formats import snapshot_file
 
@@ -71,7 +71,7 @@ def latest(patient: Patient) -> Iterator[Check]:
     yield well("latest", "The newest lists stand beside the mirror as files." if expected else "There is no list yet.")
 
 
-def _last_whole(infos: "Sequence[Info]") -> "list[Info]":
+def _last_whole(infos: "Sequence[SnapshotInfo]") -> "list[SnapshotInfo]":
     """By user, the newest backup that covers both lists and is not suspicious: others do not replace the file."""
     found = {
         info.user.key: info
@@ -81,7 +81,7 @@ def _last_whole(infos: "Sequence[Info]") -> "list[Info]":
     return list(found.values())
 
 
-def runs(patient: Patient) -> Iterator[Check]:
+def runs(patient: DoctorContext) -> Iterator[Check]:
     """Whether a run waits to be finished."""
     if patient.infos is None:
         yield well("runs", "Not looked at: the mirror cannot be read.")
@@ -97,7 +97,7 @@ def runs(patient: Patient) -> Iterator[Check]:
         yield well("runs", "None is unfinished.")
 
 
-def backup(patient: Patient) -> Iterator[Check]:
+def backup(patient: DoctorContext) -> Iterator[Check]:
     """How old the last good backup of each account is."""
     infos, accounts = patient.infos, patient.accounts
     if infos is None:
@@ -115,7 +115,7 @@ def backup(patient: Patient) -> Iterator[Check]:
         yield _age(patient, "backup" if len(users) == 1 else f"backup {user.name}", user, infos)
 
 
-def _age(patient: Patient, name: str, user: "User | None", infos: "Sequence[Info]") -> Check:
+def _age(patient: DoctorContext, name: str, user: "User | None", infos: "Sequence[SnapshotInfo]") -> Check:
     now = patient.mal_now
     every = [info for info in infos if info.source in BACKUPS and user is not None and info.user.key == user.key]
     # Made while a clock was wrong, one of a time to come would hide for years that there are no others.
@@ -148,7 +148,7 @@ def _age(patient: Patient, name: str, user: "User | None", infos: "Sequence[Info
 # -- the timer
 
 
-def schedule(patient: Patient) -> Iterator[Check]:
+def schedule(patient: DoctorContext) -> Iterator[Check]:
     """Whether this machine runs the backup by itself, as far as it tells. None is advice and no fault: some back up by hand."""
     found = [name for name in (_systemd(patient), _cron(patient), _launchd(), _windows(patient)) if name]
     if found:
@@ -157,7 +157,7 @@ def schedule(patient: Patient) -> Iterator[Check]:
         yield well("schedule", "No timer was found on this machine. For one: malsync schedule")
 
 
-def _systemd(patient: Patient) -> str:
+def _systemd(patient: DoctorContext) -> str:
     from malsync.schedule import config_folder, units_folder
     from malsync.schedule.systemd import UserManager
 
@@ -169,7 +169,7 @@ def _systemd(patient: Patient) -> str:
     return f"systemd's {', '.join(running)}" if running else ""
 
 
-def _cron(patient: Patient) -> str:
+def _cron(patient: DoctorContext) -> str:
     lines = [line for line in _said(patient, "crontab", "-l").splitlines() if not line.lstrip().startswith("#")]
     return "a line in crontab" if any("malsync" in line for line in lines) else ""
 
@@ -198,13 +198,13 @@ def agent_words(content: bytes) -> list[str]:
         return []
 
 
-def _windows(patient: Patient) -> str:
+def _windows(patient: DoctorContext) -> str:
     if sys.platform != "win32":
         return ""
     return "Windows' task" if "malsync" in _said(patient, "schtasks", "/Query", "/FO", "CSV") else ""
 
 
-def _said(patient: Patient, *command: str) -> str:
+def _said(patient: DoctorContext, *command: str) -> str:
     environment = dict(patient.app.world.environment)
     tool = shutil.which(command[0], path=environment.get("PATH"))
     if tool is None:

@@ -15,7 +15,7 @@ from malsync.model.entry import same_value, value
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
 from malsync.model.snapshot import User
 from malsync.planning.request import left_document, left_of
-from malsync.planning.restore_plan import LONGEST_TEXT, Call, Key, Plan, from_to, unsayable
+from malsync.planning.restore_plan import LONGEST_TEXT, Key, Plan, PlannedWrite, from_to, unsayable
 from malsync.text import quoted
 
 _MAKE_ANOTHER = "Mend it, or make a new one with --plan."
@@ -63,7 +63,7 @@ def _encoded(made: PlanFile) -> Iterator[bytes]:
     yield b"\n]\n}\n"
 
 
-def _call(call: Call) -> bytes:
+def _call(call: PlannedWrite) -> bytes:
     """One call in three lines: what, the fields to look at, and the whole entry as it was."""
     what = {"op": call.op, "medium": call.medium.name, "id": call.id, "title": call.title}
     fields = {name: from_to(call.fields[name]) for name in call.medium.ordered(call.fields)}
@@ -113,7 +113,7 @@ def _check_size(document: Json, name: str) -> None:
             waiting += [(part, depth + 1) for part in parts]
 
 
-def _checked(item: dict[str, Any], where: str) -> Call:
+def _checked(item: dict[str, Any], where: str) -> PlannedWrite:
     """One call, if it is one that a plan can hold: what it would send is known, sayable, and fits what it expects."""
     medium: Medium = MEDIA[item["medium"]]
     where = f"{where} ({medium.name} {item['id']})"
@@ -137,4 +137,4 @@ def _checked(item: dict[str, Any], where: str) -> Call:
         raise UsageError(f"{where}: an add needs a status.", _MAKE_ANOTHER)
     if item["op"] == "update" and not fields:
         raise UsageError(f"{where}: an update needs a field.", _MAKE_ANOTHER)
-    return Call(item["op"], medium, int(item["id"]), item["title"], fields, expect)
+    return PlannedWrite(item["op"], medium, int(item["id"]), item["title"], fields, expect)

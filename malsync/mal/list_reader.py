@@ -45,7 +45,7 @@ class Pass:
 
 
 @dataclass
-class Trace:
+class PassLog:
     """What reading a list tells beside the list: the ids that any pass `seen`, and when the last pass `began`, by `now`."""
 
     now: Callable[[], datetime]
@@ -74,7 +74,7 @@ def read_snapshot(
     """
     name = user.name if source == "public" else ME
     dates: list[datetime | None] = []
-    traces = {medium: Trace(clock.now) for medium in MEDIA}
+    traces = {medium: PassLog(clock.now) for medium in MEDIA}
 
     def read(medium: Medium) -> TitleList:
         titles = read_list(client, medium, name, progress, traces[medium.name])
@@ -106,7 +106,7 @@ def read_snapshot(
 
 
 def read_list(
-    client: "Client", medium: Medium, name: str, progress: Progress = untold, trace: Trace | None = None
+    client: "Client", medium: Medium, name: str, progress: Progress = untold, trace: PassLog | None = None
 ) -> TitleList:
     """One whole list; `trace` is told more.
 
@@ -116,7 +116,7 @@ def read_list(
     tell: then the next pass asks for all of them again. Raises Unsteady after four passes.
     """
     last: Pass | None = None
-    trace = trace or Trace(Clock().now)
+    trace = trace or PassLog(Clock().now)
     for number in range(1, MOST_PASSES + 1):
         full = last is None or last.titles is None or not last.full or _has_recent(last.titles, last.began)
         trace.began = trace.now()

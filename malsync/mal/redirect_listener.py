@@ -54,7 +54,7 @@ def _no_countdown(seconds: float) -> None:
     """Default countdown: do nothing."""
 
 
-class Listener:
+class RedirectListener:
     """Listens on 127.0.0.1 at the port of `redirect_uri`, as a context.
 
     One thread serves up to `MOST_CONNECTIONS` at once and each for at most `CONNECTION_SECONDS`; when one more comes, the

@@ -2,7 +2,7 @@
 
 from malsync.mirror.database import FILE_NAME
 from malsync.mirror.history import Version
-from malsync.mirror.journal import Journal, Line, Run
-from malsync.mirror.snapshots import Info, Mirror
+from malsync.mirror.journal import Journal, JournalEntry, Run
+from malsync.mirror.snapshots import Mirror, SnapshotInfo
 
-__all__ = ["FILE_NAME", "Info", "Journal", "Line", "Mirror", "Run", "Version"]
+__all__ = ["FILE_NAME", "Journal", "JournalEntry", "Mirror", "Run", "SnapshotInfo", "Version"]

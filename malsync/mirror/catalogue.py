@@ -123,7 +123,7 @@ LISTS: dict[str, tuple[Rows, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TitlesToFetch:
     """A title whose details are to be fetched."""
 
     medium: Medium
@@ -155,7 +155,7 @@ class Catalogue:
         """Whether there is a snapshot of this list of `user`."""
         return bool(self._file.rows(f"SELECT * FROM ({_NEWEST.format(medium.name)})", users.find(self._file, user)))
 
-    def not_asked_for(self, user: User, medium: Medium, since: datetime | None = None) -> list[Wanted]:
+    def not_asked_for(self, user: User, medium: Medium, since: datetime | None = None) -> list[TitlesToFetch]:
         """The titles of the newest list of `user` whose details were never asked for, or not `since` then; oldest first.
 
         That MAL had no such title (404) is an answer too. Titles that left the list and were not asked for since come
@@ -165,7 +165,7 @@ class Catalogue:
         number = users.find(self._file, user)
         rows = self._file.rows(_LEFT_A_LIST.format(medium.name), number)
         rows += self._file.rows(_ON_A_LIST.format(medium.name), number, bound)
-        return [Wanted(medium, id, title or "") for id, title, _ in rows]
+        return [TitlesToFetch(medium, id, title or "") for id, title, _ in rows]
 
     def begin_fetch(self, user: User, what: str, now: datetime) -> Fetch:
         """Begin to fetch everything anew, or go on where the same was begun and not ended within `GO_ON_WITHIN`."""

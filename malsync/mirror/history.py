@@ -13,7 +13,7 @@ from malsync.model.medium import ListStatus, Medium
 from malsync.model.plain_text import plain_status
 
 if TYPE_CHECKING:
-    from malsync.mirror.snapshots import Info
+    from malsync.mirror.snapshots import SnapshotInfo
 
 _Span = tuple[int, int | None, ListStatus]  # the snapshots since and until which it was valid, and what it was
 
@@ -27,7 +27,7 @@ class Version:
     list_status: ListStatus | None
 
 
-def through(file: File, infos: "Iterable[Info]", medium: Medium, id: int) -> list[Version]:
+def through(file: File, infos: "Iterable[SnapshotInfo]", medium: Medium, id: int) -> list[Version]:
     """One entry through `infos`, which are in order and cover `medium`: a version wherever it changed, came or went."""
     codec = RowCodec(medium)
     rows = file.rows(

@@ -21,10 +21,10 @@ from malsync.model.plain_text import text_fields
 from malsync.model.row_values import maybe, moment, one_of, typed
 from malsync.model.snapshot import Snapshot, User
 from malsync.model.timestamps import local_time, parse_timestamp, timestamp
-from malsync.planning.request import Kind
-from malsync.planning.restore_plan import Call, Key
+from malsync.planning.request import RequestKind
+from malsync.planning.restore_plan import Key, PlannedWrite
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 Ending = Literal["finished", "undone", "abandoned"]
 RunState = Literal["unfinished"] | Ending
 """`undone` is what became of an unfinished run that was taken back; a finished one stays `finished`."""
@@ -63,7 +63,7 @@ class Run:
     number: int
     user: User
     account: str
-    kind: Kind
+    kind: RequestKind
     head: dict[str, Any]
     before: int | None
     after: int | None
@@ -79,11 +79,11 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class JournalEntry:
     """One call of a run and what came of it. `sent_at` is when it last went out, `answered_at` when its outcome was known."""
 
     seq: int
-    call: Call
+    call: PlannedWrite
     state: CallState
     tries: int
     sent_at: datetime | None
@@ -140,11 +140,11 @@ class Journal:
             f" Give it up: malsync runs --abandon {number}",
         )
 
-    def lines(self, number: int) -> list[Line]:
+    def lines(self, number: int) -> list[JournalEntry]:
         """The calls of a run in their order, each with what came of it so far."""
         return self._lines("ORDER BY seq", number)
 
-    def line(self, number: int, seq: int) -> Line:
+    def line(self, number: int, seq: int) -> JournalEntry:
         """One call of a run. Raises KeyError when there is none."""
         for line in self._lines("AND seq = ?", number, seq):
             return line
@@ -185,9 +185,9 @@ class Journal:
         self,
         user: User,
         account: str,
-        kind: Kind,
+        kind: RequestKind,
         head: dict[str, Any],
-        calls: Sequence[Call],
+        calls: Sequence[PlannedWrite],
         *,
         before: int,
         now: datetime,
@@ -248,7 +248,7 @@ class Journal:
         http: int | None = None,
         answer: ListStatus | None = None,
         why: str = "",
-    ) -> Line:
+    ) -> JournalEntry:
         """Say what came of a call, sent or not, and return its line. `tries` is how many more requests it took.
 
         Without `http` or `answer`, what MAL said last stands. `sent` is for a call of which nobody knows whether it did
@@ -299,7 +299,7 @@ class Journal:
                 found.append(_run(row))
         return found
 
-    def _lines(self, which: str, number: int, *values: int) -> list[Line]:
+    def _lines(self, which: str, number: int, *values: int) -> list[JournalEntry]:
         found = []
         for row in self._file.rows(f"{_LINES} {which}", number, *values):
             with self._file.understood(f"line {row[0]} of run {number}"):
@@ -359,12 +359,12 @@ def _run(row: Row) -> Run:
     )
 
 
-def _line(row: Row) -> Line:
+def _line(row: Row) -> JournalEntry:
     seq, op, medium, media_id, title, expect, fields, state, tries, sent_at, answered_at, http, answer, why = row
     of = MEDIA[one_of(tuple(MEDIA), medium)]
-    return Line(
+    return JournalEntry(
         seq=seq,
-        call=Call(
+        call=PlannedWrite(
             op=one_of(OPS, op),
             medium=of,
             id=typed(int, media_id),

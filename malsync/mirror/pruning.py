@@ -13,7 +13,7 @@ from malsync.model.medium import MEDIA, Medium
 from malsync.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from malsync.mirror.snapshots import Info
+    from malsync.mirror.snapshots import SnapshotInfo
 
 # A snapshot sees a version of its series that is valid at its number, if it knows that list at all. The plus keeps SQLite
 # from looking through all of the series for each version: by their numbers, it begins with the first that may see it.
@@ -28,7 +28,7 @@ _CHECKPOINT_WAIT = 1000  # milliseconds
 Lists = Mapping[str, TitleList]
 
 
-def remove(file: File, infos: "Iterable[Info]", numbers: Collection[int]) -> None:
+def remove(file: File, infos: "Iterable[SnapshotInfo]", numbers: Collection[int]) -> None:
     """Delete the snapshots of those numbers, of `infos`, which are all that there are. For within a transaction.
 
     What changed since the one before is counted anew where that one went. A run that has lost a list around it says so by NULL.
@@ -37,7 +37,7 @@ def remove(file: File, infos: "Iterable[Info]", numbers: Collection[int]) -> Non
     for name in MEDIA:
         file.change(_UNSEEN.format(name))
     file.change("DELETE FROM series WHERE id NOT IN (SELECT series FROM snapshot)")
-    by_series: dict[int, list[Info]] = {}
+    by_series: dict[int, list[SnapshotInfo]] = {}
     for info in sorted(infos, key=lambda info: info.number):
         by_series.setdefault(info.series, []).append(info)
     for theirs in by_series.values():
@@ -65,7 +65,7 @@ def _size(file: File) -> int:
     return int(file.rows("PRAGMA page_count")[0][0]) * int(file.rows("PRAGMA page_size")[0][0])
 
 
-def counted(one: "Info", was: Lists, other: "Info | Snapshot", now: Lists) -> dict[Op, int]:
+def counted(one: "SnapshotInfo", was: Lists, other: "SnapshotInfo | Snapshot", now: Lists) -> dict[Op, int]:
     """What changed from `one` to `other`, of which only the entries that may differ are given, by medium.
 
     A list that the first did not cover was kept from an earlier one: it can neither come nor go.
@@ -79,7 +79,7 @@ def counted(one: "Info", was: Lists, other: "Info | Snapshot", now: Lists) -> di
     )
 
 
-def _count_anew(file: File, before: "list[Info]", after: "list[Info]") -> None:
+def _count_anew(file: File, before: "list[SnapshotInfo]", after: "list[SnapshotInfo]") -> None:
     """Say of each snapshot of a series what changed since the one before, where that is another one than it was."""
     had = {info.number: one.number for one, info in pairwise(before)}
     changes: dict[int, dict[Op, int]] = {}

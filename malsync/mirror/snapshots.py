@@ -73,7 +73,7 @@ def _at_one_moment(method: Callable[Concatenate["Mirror", _P], _R]) -> Callable[
 
 
 @dataclass(frozen=True, slots=True)
-class Info:
+class SnapshotInfo:
     """What the mirror says of a snapshot without rebuilding it. `changes` is against the one before it in its series."""
 
     number: int
@@ -138,12 +138,12 @@ class Mirror:
         with self._file.understood("a MAL user"):
             return [users.read(*row) for row in rows]
 
-    def infos(self, user: User | None = None) -> list[Info]:
+    def infos(self, user: User | None = None) -> list[SnapshotInfo]:
         """Every snapshot, or those of one user, oldest first."""
         found = [_info(row) for row in self._file.rows(f"{_HEADERS} ORDER BY taken_at, snapshot.id")]
         return found if user is None else [info for info in found if info.user.key == user.key]
 
-    def info(self, number: int) -> Info:
+    def info(self, number: int) -> SnapshotInfo:
         """The snapshot of that number. Raises KeyError when there is none."""
         if not is_number(number):
             raise KeyError(number)
@@ -158,7 +158,7 @@ class Mirror:
         """The number of every snapshot, even of those whose headers cannot be read."""
         return [number for (number,) in self._file.rows("SELECT id FROM snapshot ORDER BY id")]
 
-    def find(self, snapshot: Snapshot) -> Info | None:
+    def find(self, snapshot: Snapshot) -> SnapshotInfo | None:
         """The same snapshot, if it is here already: its user, its time, its digest and what it covers."""
         same = f"{_HEADERS} WHERE taken_at = ? AND digest = ? ORDER BY snapshot.id"
         rows = self._file.rows(same, timestamp(snapshot.taken_at), snapshot.digest)
@@ -211,7 +211,7 @@ class Mirror:
 
     # -- writing
 
-    def add(self, snapshot: Snapshot) -> Info:
+    def add(self, snapshot: Snapshot) -> SnapshotInfo:
         """Store `snapshot` whole, in one transaction, and rebuild it before that is committed.
 
         A snapshot that is here already is not stored again. The one before it in its series is proven first: on a damaged
@@ -296,7 +296,7 @@ class Mirror:
             ]
         complaints += self.journal.problems()
         problems: dict[int, str | None] = {}
-        by_series: dict[int, list[Info]] = {}
+        by_series: dict[int, list[SnapshotInfo]] = {}
         for row in self._file.rows(f"{_HEADERS} ORDER BY snapshot.id"):
             try:
                 info = _info(row)
@@ -311,7 +311,7 @@ class Mirror:
                 problems |= {info.number: self._problem(info) for info in infos}
         return sorted(problems.items()), "; ".join(complaints) or "ok"
 
-    def _verify_series(self, infos: list[Info]) -> dict[int, str | None]:
+    def _verify_series(self, infos: list[SnapshotInfo]) -> dict[int, str | None]:
         """Walk the snapshots in order with each version's canonical form made once: rebuilding each anew costs 14 times that."""
         sweeps = {name: Sweep(self._spans(medium, infos[0].series)) for name, medium in MEDIA.items()}
         problems: dict[int, str | None] = {}
@@ -325,7 +325,7 @@ class Mirror:
                 problems[info.number] = _miscounted(info, counts)
         return problems
 
-    def _problem(self, info: Info) -> str | None:
+    def _problem(self, info: SnapshotInfo) -> str | None:
         """What is wrong with one snapshot; None when it is whole."""
         try:
             return _miscounted(info, self.load(info.number).counts)
@@ -349,7 +349,7 @@ class Mirror:
 
     # -- inside
 
-    def _rows(self, info: Info) -> dict[str, dict[int, Row] | None]:
+    def _rows(self, info: SnapshotInfo) -> dict[str, dict[int, Row] | None]:
         """Each list's rows at that snapshot, by id; None for a list that it does not cover."""
         at = {"series": info.series, "snapshot": info.number}
         found: dict[str, dict[int, Row] | None] = {}
@@ -387,7 +387,7 @@ class Mirror:
             return int(found[0][0])
         return self._file.insert("INSERT INTO series (user, kind) VALUES (?, ?)", user, kind)
 
-    def _newest_of(self, series: int) -> Info | None:
+    def _newest_of(self, series: int) -> SnapshotInfo | None:
         rows = self._file.rows(f"{_HEADERS} WHERE series = ? ORDER BY snapshot.id DESC LIMIT 1", series)
         return _info(rows[0]) if rows else None
 
@@ -407,7 +407,7 @@ class Mirror:
         )
 
     def _write_versions(
-        self, series: int, number: int, snapshot: Snapshot, previous: Info | None
+        self, series: int, number: int, snapshot: Snapshot, previous: SnapshotInfo | None
     ) -> tuple[dict[str, TitleList], dict[str, TitleList]]:
         """Close the versions that changed or went, insert those that changed or came. Returns both, before and after."""
         seen = 0 if previous is None else previous.number
@@ -470,16 +470,16 @@ def _unlike(path: Path, number: int) -> Damaged:
     return damaged(path, f"snapshot {number} does not rebuild to what was stored")
 
 
-def _miscounted(info: Info, counts: dict[str, int | None]) -> str | None:
+def _miscounted(info: SnapshotInfo, counts: dict[str, int | None]) -> str | None:
     return None if counts == info.counts else f"it says {info.counts} entries and holds {counts}"
 
 
-def _info(row: Row) -> Info:
+def _info(row: Row) -> SnapshotInfo:
     number, series, origin, mal_id, name, taken_at, source, its_digest, covers, *rest = row
     try:
         anime, manga, added, updated, removed, suspicious, note, encoded = rest
         told = orjson.loads(covers)
-        return Info(
+        return SnapshotInfo(
             number=number,
             series=series,
             user=users.read(origin, mal_id, name),

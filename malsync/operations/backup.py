@@ -11,7 +11,7 @@ from malsync.model.snapshot import AROUND_RUNS, BACKUPS, Snapshot, User
 from malsync.planning.guards import doubt
 
 if TYPE_CHECKING:
-    from malsync.mirror import Info, Mirror
+    from malsync.mirror import Mirror, SnapshotInfo
 
 
 class Shelf(Protocol):
@@ -25,7 +25,7 @@ class Shelf(Protocol):
 class Backup:
     """What a backup came to: what the mirror says of it, the lists, and what a person should know."""
 
-    info: "Info"
+    info: "SnapshotInfo"
     snapshot: Snapshot
     warnings: Sequence[str]
 
@@ -49,7 +49,7 @@ def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -
     )
 
 
-def stored_all_the_same(info: "Info", error: UsageError) -> UsageError:
+def stored_all_the_same(info: "SnapshotInfo", error: UsageError) -> UsageError:
     """The error for a file beside the mirror that could not be written."""
     return UsageError(f"Snapshot {info.number} is stored in the mirror, but {error.message}", error.hint)
 
@@ -83,7 +83,7 @@ def doubts(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot) -> list[str]:
     return [reason for reason in reasons if reason is not None]
 
 
-def is_good(info: "Info") -> bool:
+def is_good(info: "SnapshotInfo") -> bool:
     """Whether the reference `good` may name this snapshot: a backup that is not suspicious.
 
     Imports are not: nobody read them from MAL. Nor are the lists around a run: those before it are what one wanted to be rid
@@ -92,7 +92,7 @@ def is_good(info: "Info") -> bool:
     return not info.suspicious and info.source in BACKUPS
 
 
-def measure(medium: Medium, infos: "Sequence[Info]") -> "Info | None":
+def measure(medium: Medium, infos: "Sequence[SnapshotInfo]") -> "SnapshotInfo | None":
     """The snapshot that a new list of `medium` is judged by: the newest good one that knows every field of it.
 
     The newest is the one stored last, not the one with the latest time: a clock that was wrong once must not freeze it.

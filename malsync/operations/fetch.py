@@ -19,7 +19,7 @@ from malsync.model.medium import ANIME, MEDIA, Medium
 if TYPE_CHECKING:
     from malsync.mal.client import Client
     from malsync.mirror import Mirror
-    from malsync.mirror.catalogue import Wanted
+    from malsync.mirror.catalogue import TitlesToFetch
 
 FAILURES_IN_A_ROW = 3
 """After so many it is not the titles that are at fault."""
@@ -30,8 +30,8 @@ class Details:
     """What became of each title so far. Those that failed are named with why."""
 
     fetched: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(MEDIA, 0)))
-    gone: "list[Wanted]" = field(default_factory=list)
-    failed: "list[tuple[Wanted, str]]" = field(default_factory=list)
+    gone: "list[TitlesToFetch]" = field(default_factory=list)
+    failed: "list[tuple[TitlesToFetch, str]]" = field(default_factory=list)
 
 
 class Fetcher:
@@ -42,7 +42,7 @@ class Fetcher:
         self.storing = storing
         self.clock = clock
 
-    def details(self, wanted: "Sequence[Wanted]", result: Details, told: Callable[[int], object]) -> None:
+    def details(self, wanted: "Sequence[TitlesToFetch]", result: Details, told: Callable[[int], object]) -> None:
         """Fetch and store every member of each title, and say in `result` what came of it; `told` how many are through.
 
         Raises AuthError and Later at once, and ApiError when three titles in a row failed: what came until then is stored.
@@ -83,7 +83,7 @@ class Fetcher:
         except NotFound as error:
             raise ApiError(error.message, "Check MALSYNC_API_URL; nothing was marked.") from error
 
-    def _read(self, one: "Wanted") -> Title:
+    def _read(self, one: "TitlesToFetch") -> Title:
         title = self.client.details(one.medium, one.id, fields=one.medium.detailed)
         if title["id"] != one.id:
             raise ApiError(f"GET /{one.medium.name}/{one.id}: MAL told of {title['id']} instead.")

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from malsync.mal.client import Client
     from malsync.mal.list_reader import Progress
     from malsync.mal.oauth import TokenEndpoint
-    from malsync.mirror import Info, Mirror
+    from malsync.mirror import Mirror, SnapshotInfo
     from malsync.model.snapshot import Snapshot, User
     from malsync.operations.accounts import Accounts
     from malsync.operations.config import Settings
-    from malsync.operations.references import Chosen, Sources
+    from malsync.operations.references import ResolvedList, Sources
     from malsync.transport import Credentials
 
 LOCK_NAME = "malsync.lock"
@@ -329,7 +329,7 @@ class Home:
 
     # -- which list
 
-    def choose(self, reference: str, mirror: "Mirror") -> "Chosen":
+    def choose(self, reference: str, mirror: "Mirror") -> "ResolvedList":
         """The list that `reference` names; the number that was chosen is said on stderr."""
         from malsync.operations.references import resolve
 
@@ -413,7 +413,7 @@ class Home:
             skipped=self.name_future,
         )
 
-    def name_future(self, infos: "Sequence[Info]") -> None:
+    def name_future(self, infos: "Sequence[SnapshotInfo]") -> None:
         """Name those of `infos` that are dated in the future, on stderr."""
         from malsync.operations.references import dated_ahead, listed
 

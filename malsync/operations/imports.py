@@ -11,7 +11,7 @@ from malsync.model.medium import MEDIA
 from malsync.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from malsync.mirror import Info, Mirror
+    from malsync.mirror import Mirror, SnapshotInfo
 
 
 def as_one(snapshots: Sequence[Snapshot]) -> Snapshot:
@@ -49,7 +49,7 @@ def as_one(snapshots: Sequence[Snapshot]) -> Snapshot:
     return together
 
 
-def take_in(mirror: "Mirror", snapshot: Snapshot) -> "Info":
+def take_in(mirror: "Mirror", snapshot: Snapshot) -> "SnapshotInfo":
     """Store a list that came from files. The same again: nothing happens."""
     return mirror.add(snapshot.known_as("import"))
 

@@ -12,10 +12,10 @@ from malsync.model.plain_text import plain_answer
 from malsync.model.snapshot import Encoded, Snapshot
 from malsync.planning.preconditions import remaining
 from malsync.planning.request import left_of
-from malsync.planning.restore_plan import Call, Key, Left, Plan
+from malsync.planning.restore_plan import Key, Left, Plan, PlannedWrite
 
 if TYPE_CHECKING:
-    from malsync.mirror import Journal, Line, Run
+    from malsync.mirror import Journal, JournalEntry, Run
 
 
 def settle(
@@ -24,7 +24,7 @@ def settle(
     open_plan: Plan,
     final: Snapshot,
     *,
-    rounded: Callable[[Call], Call],
+    rounded: Callable[[PlannedWrite], PlannedWrite],
     now: datetime,
 ) -> tuple[Left, ...]:
     """What is left by the last reading, whose `open_plan` is; and each line's state set right by it.
@@ -37,7 +37,7 @@ def settle(
     lines = [_with_plain_answer(line, final.encoded) for line in journal.lines(run.number)]
     final = final.plain
     unlike = {call.key: call for call in remaining([rounded(line.call) for line in lines], final).calls}
-    still: dict[Key, Call] = {call.key: call for call in open_plan.calls}
+    still: dict[Key, PlannedWrite] = {call.key: call for call in open_plan.calls}
     conflicts = {one.key for one in _unsettled(open_plan.left, final, lines)}
     left: list[Left] = []
     ours: dict[Key, FieldChanges] = {}
@@ -81,7 +81,7 @@ def _unmended(run: "Run", final: Snapshot, told: Container[tuple[Key, str]]) -> 
                 yield replace(one, fields={name: sides})
 
 
-def _along(calls: Iterable[Call], final: Snapshot, told: Container[Key]) -> Iterator[Left]:
+def _along(calls: Iterable[PlannedWrite], final: Snapshot, told: Container[Key]) -> Iterator[Left]:
     """The fields of written entries that were not sent, and are not what they were when the run was planned."""
     for call in calls:
         now = final.list_status(call.medium, call.id)
@@ -92,7 +92,7 @@ def _along(calls: Iterable[Call], final: Snapshot, told: Container[Key]) -> Iter
             yield _left(replace(call, fields=changed), _MEANWHILE)
 
 
-def _with_plain_answer(line: "Line", encoded: Encoded) -> "Line":
+def _with_plain_answer(line: "JournalEntry", encoded: Encoded) -> "JournalEntry":
     """The line with plain text in what MAL answered, by the lists after it, whose `encoded` fields these are."""
     if line.answer is None:
         return line
@@ -101,7 +101,7 @@ def _with_plain_answer(line: "Line", encoded: Encoded) -> "Line":
     return replace(line, answer=answer)
 
 
-def _unsettled(left: Iterable[Left], final: Snapshot, lines: Iterable["Line"]) -> Iterator[Left]:
+def _unsettled(left: Iterable[Left], final: Snapshot, lines: Iterable["JournalEntry"]) -> Iterator[Left]:
     """`left` without the fields that `final` shows as wanted, and without conflicts with what the run itself wrote."""
     sent = {line.call.key: line for line in lines if line.sent_at is not None}
     for one in left:
@@ -120,7 +120,7 @@ def _is_wanted(one: Left, name: str, sides: Mapping[str, Json], now: ListStatus 
     return field is not None and "to" in sides and now is not None and same_value(field, value(field, now), sides["to"])
 
 
-def _is_ours(line: "Line", name: str, now: ListStatus) -> bool:
+def _is_ours(line: "JournalEntry", name: str, now: ListStatus) -> bool:
     """Whether the field is what the line wrote: as it was sent, or as MAL answered."""
     call, field = line.call, line.call.medium.by_name.get(name)
     if field is None or call.op == "remove" or (call.op == "update" and name not in call.fields):
@@ -146,6 +146,6 @@ _MEANWHILE = "changed while the run was under way"
 _NOT_SHOWN = "the last reading does not show it as wanted"
 
 
-def _left(call: Call, why: str) -> Left:
+def _left(call: PlannedWrite, why: str) -> Left:
     fields = {name: {"wanted": to, "live": is_now} for name, (is_now, to) in call.fields.items()}
     return Left(call.medium, call.id, call.title, why, fields)

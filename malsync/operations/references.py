@@ -12,7 +12,7 @@ from malsync.model.timestamps import is_future, local_time, timestamp
 from malsync.operations.backup import is_good
 
 if TYPE_CHECKING:
-    from malsync.mirror import Info, Mirror
+    from malsync.mirror import Mirror, SnapshotInfo
 
 LIVE = "live"
 _NAMED = 5
@@ -43,7 +43,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ResolvedList:
     """A list that a reference named. `number` is the snapshot's, or None for a file or the live list."""
 
     reference: str
@@ -69,7 +69,7 @@ class Sources:
     live: Callable[[str | None], Snapshot]
     file: Callable[[str], Snapshot]
     now: Callable[[], datetime]
-    skipped: "Callable[[Sequence[Info]], object]" = bool
+    skipped: "Callable[[Sequence[SnapshotInfo]], object]" = bool
     """Told of snapshots that were passed over because they are dated in the future."""
 
 
@@ -88,21 +88,21 @@ def parse(text: str) -> Reference:
     return Reference(text, who or None, which)
 
 
-def resolve(text: str, sources: Sources) -> Chosen:
+def resolve(text: str, sources: Sources) -> ResolvedList:
     """The list that `text` names. Raises UsageError when there is none, and what reading a file or MAL raises."""
     reference = parse(text)
     if reference.is_path:
-        return Chosen(text, sources.file(text))
+        return ResolvedList(text, sources.file(text))
     if reference.is_live:
-        return Chosen(text, sources.live(reference.who))
+        return ResolvedList(text, sources.live(reference.who))
     info = choose(reference, sources)
     try:
-        return Chosen(text, sources.mirror.load(info.number), info.number)
+        return ResolvedList(text, sources.mirror.load(info.number), info.number)
     except KeyError as error:
         raise UsageError(f"Snapshot {info.number} has been pruned just now.", "List them: malsync snapshots") from error
 
 
-def choose(reference: Reference, sources: Sources) -> "Info":
+def choose(reference: Reference, sources: Sources) -> "SnapshotInfo":
     """The stored snapshot that a reference names. Raises UsageError when there is none."""
     which = reference.which
     if which.isdecimal():
@@ -176,7 +176,7 @@ def _local(moment: datetime) -> datetime:
     return datetime.fromtimestamp(moment.timestamp(), UTC)
 
 
-def _by_number(reference: Reference, sources: Sources) -> "Info":
+def _by_number(reference: Reference, sources: Sources) -> "SnapshotInfo":
     infos = sources.mirror.infos()
     found = next((info for info in infos if str(info.number) == reference.which.lstrip("0")), None)
     if found is None:
@@ -193,7 +193,7 @@ def _by_number(reference: Reference, sources: Sources) -> "Info":
     return found
 
 
-def _present(user: User, infos: "list[Info]", sources: Sources) -> "list[Info]":
+def _present(user: User, infos: "list[SnapshotInfo]", sources: Sources) -> "list[SnapshotInfo]":
     """Those that are not dated in the future: made while a clock was wrong, one such would hide every newer one for years."""
     now = sources.now()
     present = [info for info in infos if not is_future(info.taken_at, now)]
@@ -207,7 +207,7 @@ def _present(user: User, infos: "list[Info]", sources: Sources) -> "list[Info]":
     return present
 
 
-def _good(user: User, infos: "list[Info]") -> "Info":
+def _good(user: User, infos: "list[SnapshotInfo]") -> "SnapshotInfo":
     """The newest backup that is not suspicious."""
     good = [info for info in _backups(user, infos) if is_good(info)]
     if not good:
@@ -215,7 +215,7 @@ def _good(user: User, infos: "list[Info]") -> "Info":
     return good[-1]
 
 
-def _backups(user: User, infos: "list[Info]") -> "list[Info]":
+def _backups(user: User, infos: "list[SnapshotInfo]") -> "list[SnapshotInfo]":
     """Those that were read because somebody wanted them kept. Raises UsageError where there are none."""
     backups = [info for info in infos if info.source in BACKUPS]
     if not backups:
@@ -226,7 +226,7 @@ def _backups(user: User, infos: "list[Info]") -> "list[Info]":
     return backups
 
 
-def _latest(user: User, infos: "list[Info]", back: int) -> "Info":
+def _latest(user: User, infos: "list[SnapshotInfo]", back: int) -> "SnapshotInfo":
     backups = _backups(user, infos)
     if back >= len(backups):
         raise UsageError(
@@ -236,7 +236,7 @@ def _latest(user: User, infos: "list[Info]", back: int) -> "Info":
     return backups[-1 - back]
 
 
-def _at(reference: Reference, infos: "list[Info]", end: datetime) -> "Info":
+def _at(reference: Reference, infos: "list[SnapshotInfo]", end: datetime) -> "SnapshotInfo":
     before = [info for info in infos if info.taken_at < end]
     if not before:
         oldest = infos[0]
@@ -259,12 +259,12 @@ def list_document(reference: str, number: int | None, snapshot: Snapshot) -> dic
     }
 
 
-def dated_ahead(infos: "Sequence[Info]", now: datetime) -> "list[Info]":
+def dated_ahead(infos: "Sequence[SnapshotInfo]", now: datetime) -> "list[SnapshotInfo]":
     """Those of `infos` that are dated in the future."""
     return [info for info in infos if is_future(info.taken_at, now)]
 
 
-def listed(infos: "Sequence[Info]") -> str:
+def listed(infos: "Sequence[SnapshotInfo]") -> str:
     """Snapshots by their numbers and times; of many the first few."""
     told = [f"snapshot {info.number} ({local_time(info.taken_at)})" for info in infos[:_NAMED]]
     return ", ".join(told) + (f" and {len(infos) - _NAMED} more" if len(infos) > _NAMED else "")

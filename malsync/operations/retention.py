@@ -18,7 +18,7 @@ from malsync.model.timestamps import is_future
 from malsync.operations.backup import is_good, measure
 
 if TYPE_CHECKING:
-    from malsync.mirror import Info, Run
+    from malsync.mirror import Run, SnapshotInfo
 
 Reasons = dict[int, list[str]]
 """By a snapshot's number, why it is kept, in words."""
@@ -49,7 +49,7 @@ class Policy:
         return self == Policy()
 
 
-def kept(infos: "Sequence[Info]", runs: "Sequence[Run]", policy: Policy, now: datetime) -> Reasons:
+def kept(infos: "Sequence[SnapshotInfo]", runs: "Sequence[Run]", policy: Policy, now: datetime) -> Reasons:
     """Which of `infos` are kept, by number, and why. `runs` are all of the mirror's; the same again keeps all that was kept.
 
     Each user's backups, imports, and lists kept around runs are thinned out apart: an evening of restores takes no place from
@@ -59,7 +59,7 @@ def kept(infos: "Sequence[Info]", runs: "Sequence[Run]", policy: Policy, now: da
     here = {info.number for info in infos}
     reasons: Reasons = {info.number: ["dated in the future"] for info in infos if is_future(info.taken_at, now)}
     infos = [info for info in infos if info.number not in reasons]
-    by_group: dict[tuple[object, str], list[Info]] = {}
+    by_group: dict[tuple[object, str], list[SnapshotInfo]] = {}
     for info in infos:
         if not info.suspicious:
             by_group.setdefault((info.user.key, _group(info.source)), []).append(info)
@@ -89,11 +89,11 @@ def by_policy(taken: Mapping[int, datetime], policy: Policy) -> Reasons:
     return reasons
 
 
-def always(infos: "Sequence[Info]", runs: "Sequence[Run]") -> Reasons:
+def always(infos: "Sequence[SnapshotInfo]", runs: "Sequence[Run]") -> Reasons:
     """What is kept whatever a policy says: of each user the newest good list, the newest backup and what the next one is judged
     by; suspicious ones with the good ones that they were judged by; what an unfinished run and the newest run need."""
     reasons: Reasons = {}
-    by_user: dict[object, list[Info]] = {}
+    by_user: dict[object, list[SnapshotInfo]] = {}
     for info in infos:
         by_user.setdefault(info.user.key, []).append(info)
     for theirs in by_user.values():
@@ -108,7 +108,7 @@ def always(infos: "Sequence[Info]", runs: "Sequence[Run]") -> Reasons:
     return reasons
 
 
-def _of_a_user(infos: "list[Info]") -> "Iterable[tuple[int, list[str]]]":
+def _of_a_user(infos: "list[SnapshotInfo]") -> "Iterable[tuple[int, list[str]]]":
     """Of one user's snapshots, oldest first: each that is kept, and why."""
     good = [info for info in infos if is_good(info)]
     yield (good or infos)[-1].number, ["newest good" if good else "newest"]
@@ -123,7 +123,7 @@ def _of_a_user(infos: "list[Info]") -> "Iterable[tuple[int, list[str]]]":
     as_stored = sorted(trusted, key=lambda info: info.number)
     numbers = [info.number for info in as_stored]
     judged_by = cache(lambda many: _measures(_by_time(as_stored[:many])))
-    neighbour: Info | None = None
+    neighbour: SnapshotInfo | None = None
     for info in infos:
         if info.suspicious:
             yield info.number, ["suspicious"]
@@ -134,11 +134,11 @@ def _of_a_user(infos: "list[Info]") -> "Iterable[tuple[int, list[str]]]":
             neighbour = info
 
 
-def _by_time(infos: "Iterable[Info]") -> "list[Info]":
+def _by_time(infos: "Iterable[SnapshotInfo]") -> "list[SnapshotInfo]":
     return sorted(infos, key=lambda info: (info.taken_at, info.number))
 
 
-def _measures(infos: "Sequence[Info]") -> "list[Info]":
+def _measures(infos: "Sequence[SnapshotInfo]") -> "list[SnapshotInfo]":
     """What a backup that came after `infos` (oldest first) is judged by."""
     return [found for medium in MEDIA.values() if (found := measure(medium, infos)) is not None]
 

@@ -30,12 +30,12 @@ from malsync.operations.reconcile import settle
 from malsync.operations.write_entry import Attempt, Stale, is_gone, why_kept
 from malsync.planning.known_titles import Known, by_key
 from malsync.planning.preconditions import judge, to_send
-from malsync.planning.request import Kind
-from malsync.planning.restore_plan import Call, Left, Plan, guard_deletes, sendable
+from malsync.planning.request import RequestKind
+from malsync.planning.restore_plan import Left, Plan, PlannedWrite, guard_deletes, sendable
 
 if TYPE_CHECKING:
     from malsync.mal.client import Client
-    from malsync.mirror import Info, Journal, Line, Mirror, Run
+    from malsync.mirror import Journal, JournalEntry, Mirror, Run, SnapshotInfo
 
 DEAD_CALLS = 3
 """So many calls in a row that fail after all their tries, and the API is taken for down."""
@@ -55,12 +55,12 @@ def _unshielded() -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def _untold(line: "Line", number: int) -> None:
+def _untold(line: "JournalEntry", number: int) -> None:
     """The progress that nobody watches."""
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RunContext:
     """What a run needs beside its plan: `read` reads both live lists anew, `told` hears of each line that is settled and how
     many are by then, `shield` is held while a write is under way, so that Ctrl-C waits for its end."""
 
@@ -69,13 +69,13 @@ class Surroundings:
     shelf: Shelf
     clock: Clock
     read: Callable[[], Snapshot]
-    told: Callable[["Line", int], object] = _untold
+    told: Callable[["JournalEntry", int], object] = _untold
     shield: Callable[[], AbstractContextManager[object]] = _unshielded
     force: bool = False
     round_dates: bool = False
     max_deletes: int | None = None
 
-    def guard(self, calls: Iterable[Call], live: Snapshot, result: str = "Nothing was sent.") -> None:
+    def guard(self, calls: Iterable[PlannedWrite], live: Snapshot, result: str = "Nothing was sent.") -> None:
         """Raise Refused where carrying out `calls` beside `live` would delete more than was allowed."""
         sent = to_send(map(self.rounded, calls), live, force=self.force)
         guard_deletes(sent, live, self.max_deletes, result)
@@ -84,7 +84,7 @@ class Surroundings:
         """Both live lists, judged with what malsync wrote into them before."""
         return judged(self.mirror, self.read())
 
-    def rounded(self, call: Call) -> Call:
+    def rounded(self, call: PlannedWrite) -> PlannedWrite:
         """The call with its dates rounded, where that was said only when the run was gone on with."""
         rounded = sendable(call, round_dates=True)[0] if self.round_dates else []
         return rounded[0] if rounded else call
@@ -107,7 +107,7 @@ class Result:
         return not self.left
 
 
-def keep(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "Info":
+def keep(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "SnapshotInfo":
     """Store a reading of the live lists around a run.
 
     It is judged like any backup: a list that somebody has emptied must not become what `good` means because it was read.
@@ -117,12 +117,12 @@ def keep(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "Inf
 
 
 def begin(
-    around: Surroundings,
+    around: RunContext,
     plan: Plan,
     live: Snapshot,
     *,
     account: str,
-    kind: Kind,
+    kind: RequestKind,
     head: dict[str, Any],
     undoes: int | None = None,
 ) -> "tuple[Run, Snapshot]":
@@ -145,7 +145,7 @@ def begin(
     return run, live
 
 
-def fresh(around: Surroundings, live: Snapshot) -> Snapshot:
+def fresh(around: RunContext, live: Snapshot) -> Snapshot:
     """`live`, or a new reading where that one is too old, or where another malsync has read these lists since."""
     latest = live.taken_at + STALE
     newer = any(
@@ -168,13 +168,13 @@ def age_of(live: Snapshot, clock: Clock) -> timedelta:
     return clock.now() - (live.read_at or live.taken_at)
 
 
-def carry_out(around: Surroundings, run: "Run", live: Snapshot, planner: Planner) -> Result:
+def carry_out(around: RunContext, run: "Run", live: Snapshot, planner: Planner) -> Result:
     """Send what the journal has of `run` as planned or sent; then read both lists again, store and compare them.
 
     `live` is a reading to begin with. Raises Interrupted, ApiError or AuthError where the run could not be ended, its
     journal in order: it can be resumed.
     """
-    writer, journal = _Writer(around, run, live), around.mirror.journal
+    writer, journal = _RunWriter(around, run, live), around.mirror.journal
     try:
         final = writer.work_and_read()
         after = keep(around.mirror, around.shelf, final, "after-run")
@@ -202,7 +202,7 @@ def _broken_off(what: str, journal: "Journal", run: "Run") -> tuple[str, str]:
     )
 
 
-def _never_fresh(call: Call) -> Later:
+def _never_fresh(call: PlannedWrite) -> Later:
     return Later(
         f"{call.medium.name} {call.id} {call.title}: the lists were read {READINGS_PER_WRITE} times, and each reading was too "
         "old before the write could be sent.",
@@ -210,17 +210,17 @@ def _never_fresh(call: Call) -> Later:
     )
 
 
-class _Writer:
+class _RunWriter:
     """One run's writes, in order."""
 
-    def __init__(self, around: Surroundings, run: "Run", live: Snapshot) -> None:
+    def __init__(self, around: RunContext, run: "Run", live: Snapshot) -> None:
         self.remarks: list[str] = []
         self._around = around
         self._client = around.client
         self._journal = around.mirror.journal
         self._number = run.number
         self._live = live
-        self._dead: list[Line] = []
+        self._dead: list[JournalEntry] = []
         self._begun: Attempt | None = None
         """What of the line in hand was sent and answered, and is not all of it."""
 
@@ -241,7 +241,7 @@ class _Writer:
         for settled, line in enumerate(open_lines, start=len(lines) - len(open_lines) + 1):
             self._carry_out(line, settled)
 
-    def _carry_out(self, line: "Line", settled: int) -> None:
+    def _carry_out(self, line: "JournalEntry", settled: int) -> None:
         """Settle one line, however often it moves while its write waits."""
         self._begun = None
         for _ in range(READINGS_PER_WRITE):
@@ -251,7 +251,7 @@ class _Writer:
                 return
         raise _never_fresh(line.call)
 
-    def _make_fresh(self, line: "Line", attempt: Attempt | None = None) -> None:
+    def _make_fresh(self, line: "JournalEntry", attempt: Attempt | None = None) -> None:
         """Read the lists again if the last reading is too old to write `line` on. Raises Later where every reading is.
 
         Raises Stale if its entry is not as `attempt` goes by.
@@ -270,7 +270,7 @@ class _Writer:
                 raise Stale
         raise _never_fresh(line.call)
 
-    def _one(self, line: "Line") -> "Line":
+    def _one(self, line: "JournalEntry") -> "JournalEntry":
         """Judge one line by the last reading, and write it. Raises Stale where a later reading shows that it has moved."""
         now = self._live.plain.list_status(line.call.medium, line.call.id)
         if self._begun is not None:
@@ -299,10 +299,10 @@ class _Writer:
             self._dead.clear()
         return settled
 
-    def _known(self, call: Call) -> Known:
+    def _known(self, call: PlannedWrite) -> Known:
         return Known(totals=by_key(self._around.mirror.catalogue.totals, [call.key]))
 
-    def _written(self, line: "Line", attempt: Attempt) -> "Line":
+    def _written(self, line: "JournalEntry", attempt: Attempt) -> "JournalEntry":
         try:
             attempt.make()
         except (Stale, Refused, Later) as error:
@@ -321,7 +321,7 @@ class _Writer:
         why = attempt.why or attempt.meanwhile
         return self._settled(line, state, tries=attempt.tries, http=200, answer=attempt.answer, why=why)
 
-    def _put_back(self, line: "Line", attempt: Attempt) -> None:
+    def _put_back(self, line: "JournalEntry", attempt: Attempt) -> None:
         """A write whose entry moved while it waited. What has left stays on record: MAL may have carried it out."""
         self._begun = attempt if attempt.answer is not None else None
         if attempt.tries or line.sent_at is not None:
@@ -330,7 +330,7 @@ class _Writer:
         else:
             self._journal.unsent(self._number, line.seq)
 
-    def _failed(self, line: "Line", error: ApiError, attempt: Attempt) -> "Line":
+    def _failed(self, line: "JournalEntry", error: ApiError, attempt: Attempt) -> "JournalEntry":
         """A call that failed after all its tries. Whether MAL carried it out nobody knows: the last reading will tell."""
         settled = self._settled(
             line, "failed", tries=attempt.tries, http=error.status, answer=attempt.answer, why=error.message
@@ -340,7 +340,7 @@ class _Writer:
             raise error
         return settled
 
-    def _settled(self, line: "Line", state: Any, *, tries: int, why: str, **answer: Any) -> "Line":
+    def _settled(self, line: "JournalEntry", state: Any, *, tries: int, why: str, **answer: Any) -> "JournalEntry":
         now = self._around.clock.now()
         self._journal.answered(self._number, line.seq, state, now=now, tries=tries, why=why, **answer)
         return replace(line, state=state, why=why)

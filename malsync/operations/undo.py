@@ -16,11 +16,11 @@ from malsync.model.entry import Entry, same_value, value
 from malsync.model.medium import MEDIA, Field, Json, ListStatus
 from malsync.model.plain_text import plain_answer
 from malsync.model.snapshot import PLAIN, Encoded, Snapshot, plain_together
-from malsync.planning.request import Intent
-from malsync.planning.restore_plan import Call, Key, Left, Plan, updated_at
+from malsync.planning.request import WriteRequest
+from malsync.planning.restore_plan import Key, Left, Plan, PlannedWrite, updated_at
 
 if TYPE_CHECKING:
-    from malsync.mirror import Line
+    from malsync.mirror import JournalEntry
 
 LAG = timedelta(minutes=15)
 """For so long after a write, a list that does not show it may be one from before it."""
@@ -33,7 +33,7 @@ _ELSEWHERE = "MAL accepted the write, but the title is not on the list: {} may b
 
 
 @dataclass(frozen=True)
-class Trace:
+class RunTrace:
     """What a run left behind: the lists before it, those after it (None for one that came to no end), and its journal.
 
     `later` are the entries that runs after it wrote: what the lists show of them says nothing of this one.
@@ -41,29 +41,29 @@ class Trace:
 
     before: Snapshot
     after: Snapshot | None
-    lines: "tuple[Line, ...]"
+    lines: "tuple[JournalEntry, ...]"
     later: frozenset[Key] = frozenset()
 
     @cached_property
-    def sent(self) -> "dict[Key, Line]":
+    def sent(self) -> "dict[Key, JournalEntry]":
         """The lines that were sent, by entry; the others changed nothing."""
         return {line.call.key: line for line in self.lines if line.sent_at is not None}
 
-    def undo(self, intent: Intent, live: Snapshot, settled: Collection[Key] = ()) -> Plan:
+    def undo(self, intent: WriteRequest, live: Snapshot, settled: Collection[Key] = ()) -> Plan:
         """The writes that undo the run beside `live`. What cannot be undone, or be checked, is left.
 
         `settled`: entries that this undo writes itself, so that `live` may differ from what the run left.
         """
         before, live, *after = plain_together(self.before, live, *([] if self.after is None else [self.after]))
         lines = tuple(replace(line, answer=_plain(line, before, self.before.encoded)) for line in self.lines)
-        return Trace(before, after[0] if after else None, lines, self.later)._undo(intent, live, settled)
+        return RunTrace(before, after[0] if after else None, lines, self.later)._undo(intent, live, settled)
 
-    def _undo(self, intent: Intent, live: Snapshot, settled: Collection[Key]) -> Plan:
+    def _undo(self, intent: WriteRequest, live: Snapshot, settled: Collection[Key]) -> Plan:
         """`undo`, all texts being plain."""
         explained = {*settled, *self.later}
         doubts = {key: why for key, why in self._doubts(live) if key not in explained}
         lists = {name: None if titles is None else dict(titles) for name, titles in self.before.lists.items()}
-        written: dict[Key, Call] = {}
+        written: dict[Key, PlannedWrite] = {}
         left = [_left(self.sent[key].call, why) for key, why in doubts.items()]
         for key, line in self.sent.items():
             call, titles = line.call, lists.get(line.call.medium.name)
@@ -86,7 +86,7 @@ class Trace:
 
     # -- what the run made of an entry
 
-    def _became(self, line: "Line", live: Snapshot) -> Entry | None:
+    def _became(self, line: "JournalEntry", live: Snapshot) -> Entry | None:
         """The entry as the run left it; where its answer and the list after it differ, whichever of them is there now."""
         call = line.call
         was, seen, is_now = (_entry(one, call) for one in (self.before, self.after, live))
@@ -146,7 +146,7 @@ class Trace:
                     yield name, entry
 
 
-def _plain(line: "Line", before: Snapshot, encoded: Encoded) -> ListStatus | None:
+def _plain(line: "JournalEntry", before: Snapshot, encoded: Encoded) -> ListStatus | None:
     """What MAL answered with plain text, by the lists before the run, whose `encoded` fields these are."""
     call = line.call
     if line.answer is None:
@@ -156,15 +156,15 @@ def _plain(line: "Line", before: Snapshot, encoded: Encoded) -> ListStatus | Non
     return plain_answer(call.medium, line.answer, expected, encoded.get(call.medium.name, ()))
 
 
-def _place(line: "Line") -> tuple[Any, int]:
+def _place(line: "JournalEntry") -> tuple[Any, int]:
     return line.call.medium, line.call.id
 
 
-def _entry(lists: Snapshot | None, call: Call) -> Entry | None:
+def _entry(lists: Snapshot | None, call: PlannedWrite) -> Entry | None:
     return None if lists is None else lists.entries(call.medium).get(call.id)
 
 
-def _is_refused(line: "Line") -> bool:
+def _is_refused(line: "JournalEntry") -> bool:
     """Whether MAL refused the write, as far as its last answer says: one that was lost before may have been another."""
     return line.answer is None and line.http is not None and 400 <= line.http < 500 and line.state != "done"
 
@@ -181,20 +181,20 @@ def _options(field: Field, answer: ListStatus, sent: Entry, seen: Entry | None) 
     return [said, shown] if is_its_own else [said]
 
 
-def _shows(status: ListStatus, call: Call) -> bool:
+def _shows(status: ListStatus, call: PlannedWrite) -> bool:
     """Whether an entry has every value that was sent."""
     by_name = call.medium.by_name
     return all(same_value(by_name[name], value(by_name[name], status), to) for name, (_, to) in call.fields.items())
 
 
-def _may_be(medium: str, entry: Entry, line: "Line") -> bool:
+def _may_be(medium: str, entry: Entry, line: "JournalEntry") -> bool:
     """Whether an entry may be what a write made under another id."""
     if medium != line.call.medium.name:
         return False
     return updated_at(entry.list_status) == updated_at(line.answer) or _shows(entry.list_status, line.call)
 
 
-def _differ(line: "Line", status: ListStatus) -> bool:
+def _differ(line: "JournalEntry", status: ListStatus) -> bool:
     """Whether an entry has not the values that MAL answered."""
     fields = line.call.medium.writable
     return bool(differing(fields, status, line.answer or {}))
@@ -205,7 +205,7 @@ def _is_older(status: ListStatus, answer: ListStatus) -> bool:
     return then is not None and now is not None and then < now
 
 
-def _along(line: "Line", was: Entry | None, became: Entry | None) -> FieldChanges:
+def _along(line: "JournalEntry", was: Entry | None, became: Entry | None) -> FieldChanges:
     """The fields of an entry that were not sent, and that MAL's answer shows otherwise than they were."""
     if was is None or became is None or line.answer is None:
         return {}
@@ -213,7 +213,7 @@ def _along(line: "Line", was: Entry | None, became: Entry | None) -> FieldChange
     return differing(others, was.list_status, line.answer)
 
 
-def _named(call: Call, along: FieldChanges, live: Snapshot) -> Iterator[Left]:
+def _named(call: PlannedWrite, along: FieldChanges, live: Snapshot) -> Iterator[Left]:
     """Those of the fields that are not as they were before the run."""
     is_now = live.list_status(call.medium, call.id)
     if is_now is None:
@@ -229,5 +229,5 @@ def _named(call: Call, along: FieldChanges, live: Snapshot) -> Iterator[Left]:
         yield Left(call.medium, call.id, call.title, _ALONG, found)
 
 
-def _left(call: Call, why: str) -> Left:
+def _left(call: PlannedWrite, why: str) -> Left:
     return Left(call.medium, call.id, call.title, why, {})

@@ -9,7 +9,7 @@ from malsync.model.entry import same, same_value, value
 from malsync.model.medium import Json, ListStatus
 from malsync.model.plain_text import plain_answer
 from malsync.model.snapshot import Snapshot
-from malsync.planning.restore_plan import Call, is_partial
+from malsync.planning.restore_plan import PlannedWrite, is_partial
 
 if TYPE_CHECKING:
     from malsync.mal.client import Client
@@ -32,7 +32,7 @@ class Attempt:
     `why` says what could not be restored, `meanwhile` what somebody else did to the entry since it was read.
     """
 
-    def __init__(self, client: "Client", call: Call, fields: FieldChanges, live: Snapshot) -> None:
+    def __init__(self, client: "Client", call: PlannedWrite, fields: FieldChanges, live: Snapshot) -> None:
         self.answer: ListStatus | None = None
         """The entry as MAL answered last, as received."""
         self.why = ""

@@ -13,7 +13,7 @@ from malsync.errors import Refused
 from malsync.model.entry import Entry, same_value, value
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
 from malsync.model.snapshot import Snapshot
-from malsync.planning.restore_plan import EVERYTHING, Call, Filters, Key, Left, Plan, from_to
+from malsync.planning.restore_plan import EVERYTHING, Filters, Key, Left, Plan, PlannedWrite, from_to
 
 Names = Mapping[Key, tuple[str, ...]]
 """MAL's title for an id, then its alternative titles. Titles that only a file has given are not in it."""
@@ -25,7 +25,7 @@ FOREIGN = "most titles are not MAL's for these ids"
 """What marks an import as a list of another site; how many follows."""
 
 
-_T = TypeVar("_T", Call, Left)
+_T = TypeVar("_T", PlannedWrite, Left)
 _V = TypeVar("_V")
 
 
@@ -78,7 +78,7 @@ class Known:
         names = self.names.get(one.key)
         return replace(one, title=names[0]) if names else one
 
-    def _beyond(self, call: Call) -> Iterator[Left]:
+    def _beyond(self, call: PlannedWrite) -> Iterator[Left]:
         """Progress above the total: MAL stores the total instead (mal-api.md, 3)."""
         totals = self.totals.get(call.key)
         if not totals or call.op == "remove":
@@ -89,7 +89,7 @@ class Known:
                 why = f"{name}: MAL will store {total}, the title's total"
                 yield Left(call.medium, call.id, call.title, why, {name: from_to(call.fields[name])})
 
-    def kept(self, call: Call, now: ListStatus | None) -> dict[str, tuple[Json, Json]]:
+    def kept(self, call: PlannedWrite, now: ListStatus | None) -> dict[str, tuple[Json, Json]]:
         """What MAL keeps of `call` otherwise than it was sent: by field, what was wanted and what is there.
 
         Empty unless `now` is what MAL makes of this very write: everything as it was sent, but progress cut to the total.

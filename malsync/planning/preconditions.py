@@ -9,7 +9,7 @@ from malsync.model.entry import same, same_value, value
 from malsync.model.medium import Json, ListStatus
 from malsync.model.plain_text import plain_status, text_fields
 from malsync.model.snapshot import Snapshot
-from malsync.planning.restore_plan import Call, Plan, unsayable
+from malsync.planning.restore_plan import Plan, PlannedWrite, unsayable
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Verdict:
     why: str = ""
 
 
-def judge(call: Call, now: ListStatus | None, *, force: bool = False) -> Verdict:
+def judge(call: PlannedWrite, now: ListStatus | None, *, force: bool = False) -> Verdict:
     """Whether `call` may still go out, its entry being `now` in the live list, with plain text (None: absent).
 
     What others did since it was planned is not overwritten, unless `force`.
@@ -29,7 +29,7 @@ def judge(call: Call, now: ListStatus | None, *, force: bool = False) -> Verdict
     return _JUDGES[call.op](call, now, force)
 
 
-def _judge_add(call: Call, now: ListStatus | None, force: bool) -> Verdict:
+def _judge_add(call: PlannedWrite, now: ListStatus | None, force: bool) -> Verdict:
     if now is None:
         return Verdict("send", call.fields)
     missing = _unlike(call, now)
@@ -39,7 +39,7 @@ def _judge_add(call: Call, now: ListStatus | None, force: bool) -> Verdict:
     return Verdict("send", missing) if force else Verdict("skipped", {}, "moved: it is on the list again")
 
 
-def _judge_update(call: Call, now: ListStatus | None, force: bool) -> Verdict:
+def _judge_update(call: PlannedWrite, now: ListStatus | None, force: bool) -> Verdict:
     if now is None:
         # Sending a few fields would make an entry of them alone.
         whole: FieldChanges = {name: (None, to) for name, to in _whole(call).items()}
@@ -56,7 +56,7 @@ def _judge_update(call: Call, now: ListStatus | None, force: bool) -> Verdict:
     return Verdict("send", missing)
 
 
-def _judge_remove(call: Call, now: ListStatus | None, force: bool) -> Verdict:
+def _judge_remove(call: PlannedWrite, now: ListStatus | None, force: bool) -> Verdict:
     if now is None:
         return Verdict("already", {})
     # Plans and journals of older versions hold the entry as MAL returned it.
@@ -69,14 +69,14 @@ def _judge_remove(call: Call, now: ListStatus | None, force: bool) -> Verdict:
 _JUDGES = {"add": _judge_add, "update": _judge_update, "remove": _judge_remove}
 
 
-def _unlike(call: Call, now: ListStatus) -> FieldChanges:
+def _unlike(call: PlannedWrite, now: ListStatus) -> FieldChanges:
     """The fields of `call` that are not as it wants them, each from what it is now."""
     fields = call.medium.by_name
     pairs = {name: (value(fields[name], now), to) for name, (_, to) in call.fields.items()}
     return {name: pair for name, pair in pairs.items() if not same_value(fields[name], *pair)}
 
 
-def _whole(call: Call) -> dict[str, Json]:
+def _whole(call: PlannedWrite) -> dict[str, Json]:
     """The entry that an update was to make: what it was, with the changes, without values that no request can set."""
     expect = call.expect or {}
     whole = {field.name: value(field, expect) for field in call.medium.writable}
@@ -88,14 +88,14 @@ def _whole(call: Call) -> dict[str, Json]:
     }
 
 
-def to_send(calls: Iterable[Call], live: Snapshot, *, force: bool = False) -> Plan:
+def to_send(calls: Iterable[PlannedWrite], live: Snapshot, *, force: bool = False) -> Plan:
     """Those of `calls` that may go out beside `live`, each with what it would send."""
     live = live.plain
     verdicts = [(call, judge(call, live.list_status(call.medium, call.id), force=force)) for call in calls]
     return Plan(tuple(replace(call, fields=found.fields) for call, found in verdicts if found.state == "send"))
 
 
-def remaining(calls: Iterable[Call], live: Snapshot) -> Plan:
+def remaining(calls: Iterable[PlannedWrite], live: Snapshot) -> Plan:
     """What `calls` wanted and `live` does not show."""
     live = live.plain
     found = []

@@ -11,15 +11,15 @@ from malsync.model.timestamps import maybe_timestamp
 from malsync.planning.restore_plan import EVERYTHING, MODES, PREFERENCES, Filters, Left, Mode, Plan, Prefer, plan
 from malsync.planning.revert_plan import ALWAYS, Window, Written, revert
 
-Kind = Literal["restore", "revert", "migrate", "apply", "undo"]
+RequestKind = Literal["restore", "revert", "migrate", "apply", "undo"]
 _THREE_WAY = {"revert", "undo"}
 
 
 @dataclass(frozen=True)
-class Intent:
+class WriteRequest:
     """`kind` is the command. `round_dates` and `force` are its flags, `max_deletes` what it allowed."""
 
-    kind: Kind
+    kind: RequestKind
     mode: Mode = "merge"
     prefer: Prefer = "source"
     filters: Filters = EVERYTHING
@@ -74,11 +74,11 @@ class Intent:
         }
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> "Intent":
+    def of(cls, document: Mapping[str, Any]) -> "WriteRequest":
         """What `document` wrote. Raises KeyError, TypeError or ValueError for anything else."""
         filters, window = document["filters"], document["window"]
         return cls(
-            kind=one_of(get_args(Kind), document["kind"]),
+            kind=one_of(get_args(RequestKind), document["kind"]),
             mode=one_of(MODES, document["mode"]),
             prefer=one_of(PREFERENCES, document["prefer"]),
             filters=Filters(

@@ -35,7 +35,7 @@ _PARTIAL = re.compile(r"\d{4}(-\d{2})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Change):
+class PlannedWrite(Change):
     """One write: a change of the live list, and `expect`: the entry as it stood there when it was planned (None: absent)."""
 
     expect: ListStatus | None
@@ -66,7 +66,7 @@ class Left:
 class Plan:
     """Writes in the order in which they go out, what no write can mend, and how many entries are as wanted already."""
 
-    calls: tuple[Call, ...]
+    calls: tuple[PlannedWrite, ...]
     left: tuple[Left, ...] = ()
     already: int = 0
 
@@ -120,7 +120,7 @@ def plan(
     """
     wanted, live = plain_together(wanted, live)
     wanted_ops = _OPS[mode] & {"update"} if filters.fields else _OPS[mode]
-    calls: list[Call] = []
+    calls: list[PlannedWrite] = []
     left: list[Left] = []
     for change in diff(live, wanted, fields=filters.fields, unknowns=False):
         source, target = (one.list_status(change.medium, change.id) for one in (wanted, live))
@@ -128,7 +128,7 @@ def plan(
             continue
         if source is not None and target is not None and not _PREFERRED[prefer](change.medium, source, target):
             continue
-        call, rest = sendable(Call(*_parts(change), target), round_dates=round_dates)
+        call, rest = sendable(PlannedWrite(*_parts(change), target), round_dates=round_dates)
         calls += call
         left += rest
     return Plan(in_order(calls, wanted), tuple(left))
@@ -175,7 +175,7 @@ def unwritten(wanted: Snapshot, filters: Filters = EVERYTHING) -> Unwritten:
 # -- what a request can say
 
 
-def sendable(call: Call, *, round_dates: bool) -> tuple[list[Call], list[Left]]:
+def sendable(call: PlannedWrite, *, round_dates: bool) -> tuple[list[PlannedWrite], list[Left]]:
     """The part of `call` that a request can say, and the rest with the reason."""
     if call.op == "remove":
         return [call], []
@@ -254,7 +254,7 @@ def is_partial(field: Field, to: Json) -> bool:
     return len(to) != len("2021-12-31")
 
 
-def _rounded(call: Call) -> FieldChanges:
+def _rounded(call: PlannedWrite) -> FieldChanges:
     """The fields with a month or a year as its first day, and without those that are so already."""
     by_name = call.medium.by_name
     fields = {name: (was, _first_day(by_name[name], to)) for name, (was, to) in call.fields.items()}
@@ -270,12 +270,12 @@ def _first_day(field: Field, to: Json) -> Json:
 # -- order
 
 
-def in_order(calls: Iterable[Call], wanted: Snapshot) -> tuple[Call, ...]:
+def in_order(calls: Iterable[PlannedWrite], wanted: Snapshot) -> tuple[PlannedWrite, ...]:
     """Adds and updates by when the wanted entry was last updated, oldest first, so that MAL's own order comes back; then
     the removals, by medium and id."""
     places = {name: place for place, name in enumerate(MEDIA)}
 
-    def place(call: Call) -> tuple[bool, datetime, int, int]:
+    def place(call: PlannedWrite) -> tuple[bool, datetime, int, int]:
         removes = call.op == "remove"
         when = _EARLIEST if removes else updated_at(wanted.list_status(call.medium, call.id)) or _EARLIEST
         return removes, when, places[call.medium.name], call.id

@@ -12,7 +12,17 @@ from malsync.model.diff import FieldChanges, Op, comparable, differing, known_to
 from malsync.model.entry import Entry, value
 from malsync.model.medium import MEDIA, Field, ListStatus, Medium
 from malsync.model.snapshot import Snapshot, plain_together
-from malsync.planning.restore_plan import EVERYTHING, Call, Filters, Key, Left, Plan, in_order, sendable, updated_at
+from malsync.planning.restore_plan import (
+    EVERYTHING,
+    Filters,
+    Key,
+    Left,
+    Plan,
+    PlannedWrite,
+    in_order,
+    sendable,
+    updated_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,7 @@ class Window:
 
 
 ALWAYS = Window()
-Written = Mapping[Key, Call]
+Written = Mapping[Key, PlannedWrite]
 """What a run wrote, by entry: what its undo is limited to."""
 
 
@@ -59,7 +69,7 @@ def revert(
     conflict becomes what `good` says. What a list that has the entry does not cover is left as it is.
     """
     good, bad, live = plain_together(good, bad, live)
-    calls: list[Call] = []
+    calls: list[PlannedWrite] = []
     left: list[Left] = []
     already = 0
     for medium in MEDIA.values():
@@ -100,7 +110,7 @@ def _meant(fields: tuple[Field, ...], filters: Filters, written: Written | None,
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    calls: list[Call] = field(default_factory=list)
+    calls: list[PlannedWrite] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     already: int = 0
 
@@ -191,7 +201,7 @@ class _Three:
 
     def _call(self, op: Op, fields: FieldChanges) -> _Outcome:
         expect = None if self.live is None else self.live.list_status
-        return _Outcome([Call(op, self.medium, self.id, self._title, fields, expect)])
+        return _Outcome([PlannedWrite(op, self.medium, self.id, self._title, fields, expect)])
 
     def _conflict(self, why: str, names: set[str] | None = None) -> _Outcome:
         """All three values of the fields concerned: those that are not one value in all three lists."""

@@ -16,8 +16,8 @@ from typing import Literal, get_args
 from malsync import __version__
 from malsync.errors import UsageError
 
-Kind = Literal["systemd", "cron", "launchd", "windows", "github"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+TimerKind = Literal["systemd", "cron", "launchd", "windows", "github"]
+KINDS: tuple[TimerKind, ...] = get_args(TimerKind)
 DELAY_MINUTES = 45
 """Up to so many minutes after its time a timer starts, where the machine can do that: MAL has many users."""
 _SINGLE_QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")  # PowerShell takes each of them for one
@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TimerRequest:
     """What is to run every day, and when. `user` is the MAL user's name, where it is known."""
 
     command: tuple[str, ...]
@@ -46,12 +46,12 @@ class Wanted:
 class Timer:
     """A timer in words: its files (no path: it is to be pasted), and what to do with them."""
 
-    kind: Kind
+    kind: TimerKind
     files: tuple[tuple[Path | None, str], ...]
     steps: tuple[str, ...]
 
 
-def natural_kind(platform: str, *, has_systemd: bool) -> Kind:
+def natural_kind(platform: str, *, has_systemd: bool) -> TimerKind:
     """The kind that suits a machine; `platform` is Python's word for it."""
     if platform == "darwin":
         return "launchd"
@@ -60,7 +60,7 @@ def natural_kind(platform: str, *, has_systemd: bool) -> Kind:
     return "systemd" if has_systemd else "cron"
 
 
-def printed(kind: Kind, wanted: Wanted) -> Timer:
+def printed(kind: TimerKind, wanted: TimerRequest) -> Timer:
     """The timer of that kind. Raises UsageError for a command that it cannot be told."""
     return _FORMS[kind](wanted)
 
@@ -73,7 +73,7 @@ def units_folder(config_folder: Path) -> Path:
     return config_folder / "systemd" / "user"
 
 
-def _systemd(wanted: Wanted) -> Timer:
+def _systemd(wanted: TimerRequest) -> Timer:
     folder = units_folder(wanted.config_folder)
     service = (
         "[Unit]\n"
@@ -120,7 +120,7 @@ def _exec(command: tuple[str, ...]) -> str:
 # -- cron
 
 
-def _cron(wanted: Wanted) -> Timer:
+def _cron(wanted: TimerRequest) -> Timer:
     # cron ends the command at a %, unless it is escaped: even between quotes (crontab(5)).
     command = shlex.join(wanted.command).replace("%", "\\%")
     line = f"{wanted.minute} {wanted.hour} * * * {command}\n"
@@ -134,7 +134,7 @@ def _cron(wanted: Wanted) -> Timer:
 # -- launchd
 
 
-def _launchd(wanted: Wanted) -> Timer:
+def _launchd(wanted: TimerRequest) -> Timer:
     path = wanted.home_folder / "Library" / "LaunchAgents" / f"{wanted.name}.plist"
     agent = {
         "Label": wanted.name,
@@ -160,7 +160,7 @@ def _launchd(wanted: Wanted) -> Timer:
 # -- Windows
 
 
-def _windows(wanted: Wanted) -> Timer:
+def _windows(wanted: TimerRequest) -> Timer:
     program, *words = wanted.command
     if any(re.search("%[^%]+%", word) for word in wanted.command):
         raise UsageError(
@@ -246,7 +246,7 @@ jobs:
 """
 
 
-def _github(wanted: Wanted) -> Timer:
+def _github(wanted: TimerRequest) -> Timer:
     # A name is told by an API, and what stands in a workflow is filled in by GitHub: nothing but a plain name goes in.
     user = json.dumps(wanted.user) if re.fullmatch(r"[A-Za-z0-9_-]+", wanted.user) else "${{ vars.MAL_USER }}"
     text = _WORKFLOW.format(minute=wanted.minute, hour=wanted.hour, version=__version__, user=user)
@@ -259,7 +259,7 @@ def _github(wanted: Wanted) -> Timer:
     return Timer("github", ((Path(".github/workflows/malsync.yml"), text),), tuple(steps))
 
 
-_FORMS: dict[Kind, Callable[[Wanted], Timer]] = {
+_FORMS: dict[TimerKind, Callable[[TimerRequest], Timer]] = {
     "systemd": _systemd,
     "cron": _cron,
     "launchd": _launchd,

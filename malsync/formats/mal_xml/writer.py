@@ -55,7 +55,7 @@ def encode(snapshot: Snapshot, medium: Medium, facts: Facts) -> tuple[list[bytes
             f"This list does not know the status of its {medium.name}, and MAL's XML has no entry without one.",
             "Export it as JSON (--format json), or name another list.",
         )
-    writer = _Writer(layout, covered)
+    writer = _XmlWriter(layout, covered)
     titles = sorted(snapshot.plain.entries(medium).values(), key=lambda entry: (entry.title.casefold(), entry.id))
     pieces = [_TOP.format(taken_at=timestamp(snapshot.taken_at)).encode(), *_info(layout, snapshot)]
     pieces += (writer.entry(entry, facts.get(entry.id, {})) for entry in titles)
@@ -77,7 +77,7 @@ def _info(layout: Layout, snapshot: Snapshot) -> Iterator[bytes]:
     yield f"<{ROOT}>\n\n\t<{INFO}>\n{lines}\t</{INFO}>\n\n".encode()
 
 
-class _Writer:
+class _XmlWriter:
     """Writes entries of one medium, and counts what it could not say. An element that the list knows nothing of is left out."""
 
     def __init__(self, layout: Layout, covered: tuple[str, ...]) -> None:
