@@ -18,10 +18,13 @@
     │   └── Busy                  another malsync, or another program, is at work on this home folder
     └── Interrupted         130   Ctrl-C, in the middle of a run that can be resumed
 
-Each carries one line that says what happened (`message`) and one that says what to do (`hint`).
+Each states what happened in one line (`message`). What to do about it is a `hint` where that takes no command; where it
+does, `advice` names what a command line would suggest, and malsync/cli/errors.py has the words. So no caller from Python
+reads about commands or flags.
 """
 
 from enum import IntEnum
+from typing import Any
 
 
 class Exit(IntEnum):
@@ -41,14 +44,16 @@ class Exit(IntEnum):
 
 
 class MalsyncError(Exception):
-    """What happened, in one line, and what to do about it, in another."""
+    """What happened, in one line. `facts` are the values that it, or the advice on it, is made of."""
 
     exit = Exit.BUG
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", *, advice: str = "", **facts: Any) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.advice = advice
+        self.facts = facts
 
 
 class UsageError(MalsyncError):
@@ -82,9 +87,9 @@ class Transient(ApiError):
     """A failure that may pass. `retry_after` is in seconds, where the server named it; `status` is its, if it answered."""
 
     def __init__(
-        self, message: str, hint: str = "", retry_after: float | None = None, status: int | None = None
+        self, message: str, hint: str = "", retry_after: float | None = None, status: int | None = None, **facts: Any
     ) -> None:
-        super().__init__(message, hint)
+        super().__init__(message, hint, **facts)
         self.retry_after = retry_after
         self.status = status
 
@@ -102,8 +107,8 @@ class NotFound(ApiError):
 class Rejected(ApiError):
     """MAL refused what was sent, and would again. `code` is the `error` of its answer, such as `invalid_content`."""
 
-    def __init__(self, message: str, hint: str = "", *, status: int, code: str) -> None:
-        super().__init__(message, hint)
+    def __init__(self, message: str, hint: str = "", *, status: int, code: str, **facts: Any) -> None:
+        super().__init__(message, hint, **facts)
         self.status = status
         self.code = code
 

@@ -20,6 +20,7 @@ import click
 from malsync import __version__
 from malsync.cli.app import App
 from malsync.cli.environment import SECRET_VARIABLES, World
+from malsync.cli.errors import hint_of
 from malsync.cli.options import LazyGroup, home_named
 from malsync.cli.output import Output, has_colour, writing
 from malsync.errors import Cancelled, Exit, MalsyncError, UsageError
@@ -129,9 +130,9 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return interrupted(arguments, world)
     except Cancelled as error:
-        return _failed(output, error.exit, error.message, error.hint, is_error=False)
+        return _failed(output, error.exit, error.message, hint_of(error), is_error=False)
     except MalsyncError as error:
-        return _failed(output, error.exit, error.message, _LIMITS if _exhausted(error) else error.hint)
+        return _failed(output, error.exit, error.message, _LIMITS if _exhausted(error) else hint_of(error))
     except (BrokenPipeError, SystemExit):
         # Whoever reads a help has seen enough; click would end the process with 1 for that, which means "different". The
         # interpreter must not trip over it again when it ends.

@@ -48,7 +48,7 @@ def _understood(call: str, response: requests.Response, body: bytes) -> Any:
             "Check MALSYNC_API_URL.",
         )
     if status == 401:
-        raise TokenRefused(f"{call}: MAL refused the token ({said or 'invalid_token'}).", "Log in again: malsync login")
+        raise TokenRefused(f"{call}: MAL refused the token ({said or 'invalid_token'}).", advice="log in")
     if status == 403:
         raise _forbidden(call, told, said)
     if status == 404 and document is None and body.strip() not in _DELETED:

@@ -155,7 +155,7 @@ class Home:
         """Where the mirror is, to be looked at and no more. Raises UsageError where there is none: nothing to `what`."""
         path = self.mirror_path
         if not path.exists() or (path.is_file() and not path.stat().st_size):
-            raise UsageError(f"There is nothing to {what}: no mirror at {path}.", "Make one: malsync backup")
+            raise UsageError(f"There is nothing to {what}: no mirror at {path}.", advice="back up")
         return path
 
     def mirror(self, *, write: bool = False, wait: float = 5.0) -> "Mirror":
@@ -364,7 +364,7 @@ class Home:
                     "There is no snapshot of a MAL user yet, only lists that are nobody's there.",
                     "Name one by its number: malsync snapshots",
                 )
-            raise UsageError("There is no snapshot yet.", "Make one: malsync backup")
+            raise UsageError("There is no snapshot yet.", advice="back up")
         name = who or self.account
         if name in bound:
             return bound[name]
