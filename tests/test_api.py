@@ -41,6 +41,7 @@ def stored(malsync: Malsync) -> list[dict[str, Any]]:
 # -- failures that pass
 
 
+@pytest.mark.promise("pace-2")
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_failure_that_passes_is_tried_five_times_with_growing_waits(
     malsync: Malsync, box: Sandbox, fault: str
@@ -85,6 +86,7 @@ def test_a_failure_says_what_was_wrong(malsync: Malsync, box: Sandbox, fault: st
     assert words in malsync.error("backup", exit_code=4)["message"]
 
 
+@pytest.mark.promise("pace-2")
 def test_the_waits_are_a_share_of_the_back_off_that_chance_picks(offline: Malsync) -> None:
     from malsync.errors import Transient
     from malsync.mal.client import Client
@@ -138,6 +140,7 @@ def test_retry_after_is_kept(malsync: Malsync, box: Sandbox, status: str) -> Non
     assert malsync.time.slept == [37.0, 37.0]
 
 
+@pytest.mark.promise("pace-3")
 def test_retry_after_of_five_minutes_is_waited_for(malsync: Malsync, box: Sandbox) -> None:
     # One request and no more: while it waits, five minutes pass for every other request too.
     box.add_faults("429:on=boards,times=1,retry_after=300")
@@ -148,6 +151,7 @@ def test_retry_after_of_five_minutes_is_waited_for(malsync: Malsync, box: Sandbo
     assert box.counts == {"GET": 2}
 
 
+@pytest.mark.promise("pace-3")
 def test_retry_after_beyond_five_minutes_ends_at_once_with_4(malsync: Malsync, box: Sandbox) -> None:
     strike(box, "429", retry_after=3600)
 
@@ -160,6 +164,7 @@ def test_retry_after_beyond_five_minutes_ends_at_once_with_4(malsync: Malsync, b
     assert stored(malsync) == []
 
 
+@pytest.mark.promise("pace-2")
 def test_one_call_never_takes_more_than_five_minutes(malsync: Malsync, box: Sandbox) -> None:
     strike(box, "429", retry_after=200)
 
@@ -169,6 +174,7 @@ def test_one_call_never_takes_more_than_five_minutes(malsync: Malsync, box: Sand
     assert malsync.time.slept == [200.0]
 
 
+@pytest.mark.promise("other-2")
 @pytest.mark.parametrize(
     "text", ["Wed, 21 Oct 2026 07:28:00 +9999", f"Wed, 21 Oct 2026 07:{'9' * 90} GMT", "-1", "\xb2", "soon", ""]
 )
@@ -222,6 +228,7 @@ def test_an_expired_token_from_elsewhere_ends_with_3_at_once(malsync: Malsync, b
     assert malsync.time.slept == []
 
 
+@pytest.mark.promise("pace-4")
 @pytest.mark.parametrize(
     ("status", "body", "exit_code", "words"),
     [
@@ -262,6 +269,7 @@ def test_a_member_of_another_type_ends_with_4_and_names_entry_and_member(malsync
     assert stored(malsync) == []
 
 
+@pytest.mark.promise("reading-16", "security-32")
 @pytest.mark.parametrize(
     ("document", "place"),
     [
@@ -321,6 +329,7 @@ def _filler(size: int) -> Iterator[bytes]:
         yield b" " * 2**20
 
 
+@pytest.mark.promise("security-33")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -349,6 +358,7 @@ def test_what_is_not_there_is_to_be_looked_for_where_it_was_named(
     assert hint in malsync.error(*words, exit_code=4)["hint"]
 
 
+@pytest.mark.promise("pace-2", "security-33")
 def test_an_answer_that_comes_in_drips_is_given_up_after_five_minutes(offline: Malsync) -> None:
     def dripping() -> Iterator[bytes]:
         for piece in (b'{"data": [],', b' "paging"', b": {}}"):
@@ -382,6 +392,7 @@ def test_an_answer_that_cannot_be_unpacked_is_tried_again(offline: Malsync) -> N
 # -- pages without end, and addresses elsewhere
 
 
+@pytest.mark.promise("reading-9")
 def test_a_page_that_names_itself_as_the_next_ends_with_4(malsync: Malsync, box: Sandbox) -> None:
     strike(box, "endless")
 
@@ -392,6 +403,7 @@ def test_a_page_that_names_itself_as_the_next_ends_with_4(malsync: Malsync, box:
     assert stored(malsync) == []
 
 
+@pytest.mark.promise("reading-9", "security-34")
 @pytest.mark.slow
 def test_ever_new_next_pages_come_to_an_end(offline: Malsync) -> None:
     def one_more(heard: Heard) -> Reply:
@@ -404,6 +416,7 @@ def test_ever_new_next_pages_come_to_an_end(offline: Malsync) -> None:
     assert 900 < sum("animelist" in heard.target for heard in far.heard) <= 1000
 
 
+@pytest.mark.promise("reading-8", "security-34")
 def test_a_next_page_on_another_host_is_never_asked(malsync: Malsync, box: Sandbox) -> None:
     with FarSide() as elsewhere:
         strike(box, f"foreign_next:to={elsewhere.origin}")
@@ -415,6 +428,7 @@ def test_a_next_page_on_another_host_is_never_asked(malsync: Malsync, box: Sandb
     assert stored(malsync) == []
 
 
+@pytest.mark.promise("reading-8")
 @pytest.mark.parametrize(
     "then",
     [
@@ -443,6 +457,7 @@ def test_a_next_page_outside_the_api_is_never_asked(offline: Malsync, then: str)
     assert "which is not the API's address" in error["message"]
 
 
+@pytest.mark.promise("reading-10", "security-35")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(offline: Malsync, status: int) -> None:
     with FarSide() as elsewhere, FarSide() as far:
@@ -464,6 +479,7 @@ def test_a_redirect_that_names_no_host_is_told_in_words(offline: Malsync, locati
     assert error["message"] == "GET /users/@me: the API redirects to another page; malsync does not follow."
 
 
+@pytest.mark.promise("secrets-6", "security-13")
 @pytest.mark.parametrize(
     "address",
     [
@@ -492,12 +508,14 @@ def test_an_address_that_a_token_must_not_go_to_is_refused(malsync: Malsync, nam
 # -- what is sent
 
 
+@pytest.mark.promise("pace-6")
 def test_every_request_names_malsync(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
 
     assert {row["user_agent"] for row in box.requests} == {f"malsync/{__version__}"}
 
 
+@pytest.mark.promise("pace-6")
 def test_the_user_agent_can_be_set(malsync: Malsync, box: Sandbox) -> None:
     malsync.home.mkdir()
     (malsync.home / "config.toml").write_text('user_agent = "somebody else/1.0"\n')
@@ -515,6 +533,7 @@ def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(malsync: Malsy
     assert "secret-" not in result.stdout + result.stderr
 
 
+@pytest.mark.promise("secrets-7")
 def test_the_token_is_in_no_output_whatever_happens(malsync: Malsync, box: Sandbox) -> None:
     said = ""
     for fault in ["", *PASSING, "redirect", "endless", "foreign_next", "wrong_type", "expire"]:
@@ -554,6 +573,7 @@ def test_proxies_and_netrc_change_nothing_on_this_machine(malsync: Malsync, tmp_
     assert [heard.headers["authorization"] for heard in far.heard] == ["Bearer the-token"] * 3
 
 
+@pytest.mark.promise("security-10")
 def test_a_public_list_is_asked_for_without_any_token(malsync: Malsync) -> None:
     with FarSide(mal()) as far:
         malsync.ok("backup", "--user", "somebody", env=far.environment("the-token"))

@@ -12,6 +12,8 @@ import pytest
 
 from tests.harness import ROOT
 
+pytestmark = pytest.mark.promise("security-48")
+
 ADVISORIES: tuple[tuple[str, str, str], ...] = (
     ("requests", "CVE-2024-35195: a session goes on without checking certificates", "2.32.0"),
     ("requests", "CVE-2024-47081: a login of ~/.netrc goes to another host", "2.32.4"),

@@ -47,6 +47,7 @@ def test_a_token_grows_old_by_the_clock(malsync: Malsync, box: Sandbox) -> None:
     assert grants(box) == ["refresh_token"]
 
 
+@pytest.mark.promise("secrets-4")
 def test_a_refused_token_is_refreshed_once_and_the_request_repeated(malsync: Malsync, box: Sandbox) -> None:
     sign_in(malsync, box)
     box.expire_tokens()
@@ -87,6 +88,7 @@ def test_refreshing_one_account_leaves_the_others_alone(malsync: Malsync, box: S
     assert grants(box) == ["refresh_token"]
 
 
+@pytest.mark.promise("secrets-3")
 def test_the_new_pair_is_on_disk_before_it_is_used(malsync: Malsync, box: Sandbox) -> None:
     """MAL rotates refresh tokens: a pair that is used and then lost is a sign-in lost."""
     on_disk: list[bool] = []
@@ -106,6 +108,7 @@ def test_the_new_pair_is_on_disk_before_it_is_used(malsync: Malsync, box: Sandbo
     assert {heard.headers["authorization"] for heard in far.heard if heard.method == "GET"} == {"Bearer new-access"}
 
 
+@pytest.mark.promise("secrets-2")
 def test_two_readers_that_are_refused_at_once_refresh_once(home: Path, world: World) -> None:
     with Sandbox(world, latency=0.05) as box:
         malsync = Malsync(home, box)
@@ -117,6 +120,7 @@ def test_two_readers_that_are_refused_at_once_refresh_once(home: Path, world: Wo
         assert [row["status"] for row in box.requests if row["path"].endswith("list")].count(401) == 2
 
 
+@pytest.mark.promise("secrets-2")
 def test_two_processes_that_are_late_at_once_refresh_once(home: Path, world: World) -> None:
     with Sandbox(world, latency=0.1) as box:
         malsync = Malsync(home, box)
@@ -131,6 +135,7 @@ def test_two_processes_that_are_late_at_once_refresh_once(home: Path, world: Wor
         assert grants(box) == ["refresh_token"]
 
 
+@pytest.mark.promise("security-11")
 def test_the_refresh_goes_under_the_client_id_that_the_token_was_issued_to(malsync: Malsync) -> None:
     def answer(heard: Heard) -> Reply:
         if heard.method == "POST":
@@ -154,6 +159,7 @@ def test_the_refresh_goes_under_the_client_id_that_the_token_was_issued_to(malsy
 # -- when refreshing fails
 
 
+@pytest.mark.promise("secrets-5")
 @pytest.mark.parametrize("refused", ["expired", "revoked", "unknown"])
 def test_a_refused_refresh_ends_with_3_and_keeps_what_is_stored(malsync: Malsync, box: Sandbox, refused: str) -> None:
     tokens = sign_in(malsync, box, lives=0)
@@ -177,6 +183,7 @@ def test_a_refused_refresh_ends_with_3_and_keeps_what_is_stored(malsync: Malsync
     assert all(row["status"] == 401 for row in box.requests[-1:])
 
 
+@pytest.mark.promise("secrets-5")
 @pytest.mark.parametrize(
     "fault", ["500", "503", "403", "429", "cut:at=before", "cut:at=middle", "truncated", "empty", "html", "redirect"]
 )
@@ -223,6 +230,7 @@ def test_an_answer_that_holds_no_tokens_ends_with_4_and_keeps_the_old(malsync: M
     assert len(far.heard) == 1
 
 
+@pytest.mark.promise("secrets-4")
 def test_a_token_that_is_refused_again_when_it_is_new_ends_with_3(malsync: Malsync) -> None:
     def answer(heard: Heard) -> Reply:
         if heard.method == "POST":
@@ -279,6 +287,7 @@ def test_a_lock_that_cannot_be_taken_ends_with_2(malsync: Malsync, box: Sandbox)
 # -- where tokens never go
 
 
+@pytest.mark.promise("secrets-6")
 def test_a_token_never_goes_to_another_origin(malsync: Malsync, box: Sandbox) -> None:
     sign_in(malsync, box)
     malsync.ok("backup")
@@ -293,6 +302,7 @@ def test_a_token_never_goes_to_another_origin(malsync: Malsync, box: Sandbox) ->
     assert grants(box) == []
 
 
+@pytest.mark.promise("secrets-7", "security-1", "security-14")
 def test_no_token_is_in_any_file_but_the_one_for_tokens(malsync: Malsync, box: Sandbox) -> None:
     tokens = sign_in(malsync, box, lives=0)
     malsync.ok("backup", "--file", malsync.home / "{user}-{date}.json")
@@ -311,6 +321,7 @@ def test_no_token_is_in_any_file_but_the_one_for_tokens(malsync: Malsync, box: S
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+@pytest.mark.promise("security-14")
 def test_a_token_from_elsewhere_is_stored_nowhere(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     malsync.ok("accounts")

@@ -199,6 +199,7 @@ def recommended(malsync: Malsync, before: int, after: int) -> set[str]:
     return places
 
 
+@pytest.mark.promise("guards-5")
 @pytest.mark.parametrize(("updates", "removes"), [(108, 0), (80, 28), (60, 0)])
 @pytest.mark.parametrize("nights", [0, 2])
 def test_a_repair_is_never_to_be_undone(
@@ -236,6 +237,7 @@ def requests_rows(look: Look) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.promise("guards-5")
 def test_half_a_repair_leaves_the_other_half_to_be_undone(malsync: Malsync, box: Sandbox) -> None:
     old = box.entries(box.user, "anime")
     first = backup(malsync)

@@ -16,6 +16,8 @@ from malsync.errors import UsageError
 from tests.archive import Archive
 from tests.browsing import Page, Visitor, page, visiting
 
+pytestmark = pytest.mark.promise("secrets-9")
+
 ALWAYS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
@@ -71,6 +73,7 @@ def visit(archived: Archive) -> Iterator[Visitor]:
 # -- the key
 
 
+@pytest.mark.promise("security-19")
 @pytest.mark.parametrize(
     "address",
     [
@@ -94,6 +97,7 @@ def test_without_the_key_nothing_is_told(caller: Caller, address: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.promise("security-19", "security-46")
 def test_the_key_sets_a_cookie_that_no_script_reads_and_no_other_site_sends(caller: Caller) -> None:
     entered = caller(f"/?key={caller.key}", known=False)
     cookie, *attributes = [part.strip() for part in entered.headers["set-cookie"].split(";")]
@@ -166,6 +170,7 @@ def test_the_site_answers_to_its_two_names(caller: Caller, host: str) -> None:
     assert "sandbox_mika" in answer
 
 
+@pytest.mark.promise("security-45")
 @pytest.mark.parametrize(
     "host",
     ["evil.example:PORT", "evil.example", "127.0.0.1", "localhost", "127.0.0.1:1", "localhost:80", "127.0.0.1:PORT.evil.example",
@@ -200,6 +205,7 @@ def test_a_request_without_one_host_of_ours_is_not_answered(caller: Caller, text
     assert "sandbox_mika" not in answer
 
 
+@pytest.mark.promise("security-24")
 def test_it_listens_on_127_0_0_1_alone(caller: Caller) -> None:
     """Every address that begins with 127 is this machine, so another one tells whether more than ours is listened to."""
     with pytest.raises(ConnectionRefusedError):
@@ -221,6 +227,7 @@ def test_a_port_that_is_taken_is_said_so(caller: Caller, archived: Archive) -> N
 # -- what may be asked
 
 
+@pytest.mark.promise("security-46")
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize("address", ["/", "/mirror", "/mirror/anime/1", "/-/messages"])
 def test_nothing_but_reading_is_answered(caller: Caller, method: str, address: str) -> None:
@@ -257,6 +264,7 @@ def test_no_address_leads_to_another_host(caller: Caller, address: str) -> None:
 # -- what pages may load
 
 
+@pytest.mark.promise("security-12", "security-27")
 @pytest.mark.parametrize(
     ("address", "status", "known"),
     [
@@ -347,6 +355,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith("-shm")}
 
 
+@pytest.mark.promise("security-46")
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_no_statement_changes_the_mirror_or_makes_another_file(archived: Archive, tmp_path: Path, journal: str) -> None:
     path = tmp_path / "mirror.db"
@@ -410,6 +419,7 @@ def test_a_list_of_20_000_entries_comes_whole(visit: Visitor) -> None:
 FOR_EVER = "with recursive x (n) as (select 1 union all select n %2B 1 from x) select count(*) from x"
 
 
+@pytest.mark.promise("security-46")
 @pytest.mark.parametrize("form", ["", ".json"])
 def test_a_query_that_takes_too_long_is_given_up(visit: Visitor, form: str) -> None:
     page = visit(f"/mirror{form}?sql={FOR_EVER}&_timelimit=20", 503)

@@ -174,6 +174,7 @@ def said(pages: list[Page]) -> set[str]:
     return {name.replace(" ", "_") for page in pages for name in re.findall("¤([a-z_ .]+)¤", page.text)}
 
 
+@pytest.mark.promise("security-27")
 def test_on_no_page_of_ours_is_it_more_than_text(ours: list[Page]) -> None:
     for page in ours:
         assert_harmless(page)
@@ -232,6 +233,7 @@ HERE = (
 )
 
 
+@pytest.mark.promise("security-12")
 def test_covers_come_from_mals_hosts_only_and_without_referrer(ours: list[Page]) -> None:
     images = [one for page in ours for one in page.elements if one.tag == "img"]
 
@@ -241,6 +243,7 @@ def test_covers_come_from_mals_hosts_only_and_without_referrer(ours: list[Page])
     assert policies == {f"{HERE} https://cdn.myanimelist.net https://api-cdn.myanimelist.net"}
 
 
+@pytest.mark.promise("security-12")
 def test_without_pictures_no_page_asks_another_host_for_anything(archived: Archive, poisoned: Poisoned) -> None:
     title = min(archived.world.first.entries("anime"))
     addresses = ("/", "/anime", "/manga", f"/anime/{title}", "/rankings", "/seasons", "/suggestions", "/charts")
@@ -278,6 +281,7 @@ def test_a_picture_is_allowed_by_its_host_alone(address: str) -> None:
     assert allowed(address, "") == ""
 
 
+@pytest.mark.promise("security-27")
 def test_a_post_keeps_its_words_and_loses_whatever_acts_or_asks_another_host() -> None:
     cleaned = read("/", 200, [("content-type", "text/html")], str(harmless(BODY)))
 

@@ -83,6 +83,7 @@ def test_both_names_of_this_machine_are_answered() -> None:
     assert one.code == "x"
 
 
+@pytest.mark.promise("security-23")
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -115,6 +116,7 @@ def test_a_stray_or_forged_answer_does_not_end_the_waiting(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.promise("secrets-9", "security-45")
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "localhost", "127.0.0.1:1", "[::1]:{port}", ""]
 )
@@ -191,6 +193,7 @@ def connected(one: Waiting, number: int) -> Iterator[list[socket.socket]]:
         ]
 
 
+@pytest.mark.promise("security-21")
 @pytest.mark.parametrize("number", [1, 5, MOST_CONNECTIONS, 5 * MOST_CONNECTIONS])
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET /callback?code=x HTTP/1.1\r\nX: "])
 def test_connections_that_say_nothing_or_half_do_not_keep_the_browser_waiting(number: int, sent: bytes) -> None:
@@ -210,6 +213,7 @@ def test_only_so_many_connections_are_kept() -> None:
         one.get(one.answer(code="right"))
 
 
+@pytest.mark.promise("security-21")
 def test_a_connection_that_drips_is_closed_in_time() -> None:
     """Whatever comes: its time is counted from when it was made."""
     with waiting() as one, connected(one, 1) as (slow,):
@@ -234,6 +238,7 @@ def test_a_request_without_an_end_is_closed() -> None:
     assert one.code == "right"
 
 
+@pytest.mark.promise("security-21")
 def test_five_minutes_are_five_whatever_else_connects() -> None:
     with waiting() as one, connected(one, 10):
         one.time.sleep(299)
@@ -298,6 +303,7 @@ def test_an_address_that_cannot_be_listened_at_is_refused(address: str) -> None:
     assert refused.value.hint
 
 
+@pytest.mark.promise("other-3", "security-47")
 @pytest.mark.parametrize("state", ["\udcff", "the\x00state", "é"])
 def test_a_pasted_state_that_is_no_text_is_not_ours(state: str) -> None:
     request = Request("http://127.0.0.1/authorize", "the-state", "verifier", "http://localhost:8765/callback")

@@ -124,6 +124,7 @@ def test_where_the_plan_went_is_said(malsync: Malsync, box: Sandbox, file: Path)
     assert malsync.json("restore", "latest", "--plan", file)["file"] == str(file)
 
 
+@pytest.mark.promise("planning-10")
 def test_the_same_lists_give_the_same_bytes(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
     malsync.ok("backup")
     harm(box)
@@ -353,6 +354,7 @@ def test_a_field_that_it_does_not_write_may_have_moved(
 # -- whose plan
 
 
+@pytest.mark.promise("security-43")
 @pytest.mark.parametrize(
     "edit",
     [
@@ -414,6 +416,7 @@ def test_who_is_not_signed_in_is_told_so(malsync: Malsync, box: Sandbox, file: P
 # -- guards
 
 
+@pytest.mark.promise("guards-2", "security-42")
 @pytest.mark.parametrize("words", [(), ("--yes",), ("--force",), ("--yes", "--force", "--max-deletes", "10")])
 def test_many_deletions_need_a_word_again(malsync: Malsync, box: Sandbox, file: Path, words: tuple[str, ...]) -> None:
     """Also where the plan was made with it: the file may be anyone's."""
@@ -592,6 +595,7 @@ def untouched(
         assert malsync.json("runs") == []
 
 
+@pytest.mark.promise("guards-10", "security-42")
 @pytest.mark.parametrize("what", HOSTILE)
 def test_what_no_plan_says_ends_with_2_and_nothing_is_sent(
     untouched: tuple[Malsync, Sandbox, bytes], file: Path, what: str
@@ -691,6 +695,7 @@ def test_nothing_in_a_file_moves_the_cursor(malsync: Malsync, box: Sandbox, file
     assert r"\x1b[2Jevil" in said.stderr
 
 
+@pytest.mark.promise("security-42")
 def test_a_file_cannot_hide_which_entry_it_means(
     malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int]
 ) -> None:

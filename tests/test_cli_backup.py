@@ -33,6 +33,7 @@ def test_lists_of_up_to_a_thousand_cost_one_request_each_and_one_for_the_user(ma
     assert box.counts == {"GET": 3}
 
 
+@pytest.mark.promise("storing-14")
 def test_the_newest_list_also_stands_beside_the_mirror(malsync: Malsync, box: Sandbox) -> None:
     document = malsync.json("backup")
 
@@ -211,6 +212,7 @@ def test_a_public_list_is_one_users_whatever_the_case_of_the_name(malsync: Malsy
     assert malsync.json("diff", "sandbox_theo@latest~1", "sandbox_theo@latest")["changes"] == []
 
 
+@pytest.mark.promise("reading-17")
 def test_a_private_half_is_left_out_with_a_warning(malsync: Malsync, box: Sandbox) -> None:
     box.set_private("sandbox_theo", "manga")
 
@@ -304,6 +306,7 @@ def _good_list(malsync: Malsync, box: Sandbox) -> Any:
     return json.loads(gzip.decompress(stored.read_bytes()))
 
 
+@pytest.mark.promise("security-36")
 def test_a_list_that_is_empty_all_at_once_is_stored_marked_and_ends_with_8(malsync: Malsync, box: Sandbox) -> None:
     good = malsync.json("backup")
     _empty(box, "anime")
@@ -320,6 +323,7 @@ def test_a_list_that_is_empty_all_at_once_is_stored_marked_and_ends_with_8(malsy
     assert malsync.json("show", beside)["from"]["digest"] == document["digest"]
 
 
+@pytest.mark.promise("guards-8")
 def test_it_is_suspicious_each_time_until_it_is_accepted(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     _empty(box, "anime")
@@ -378,6 +382,7 @@ def test_an_accepted_first_backup_is_nothing_special(malsync: Malsync) -> None:
 # -- another malsync at work
 
 
+@pytest.mark.promise("guards-13")
 def test_another_malsync_at_work_ends_with_7_when_there_is_no_time_to_wait(malsync: Malsync, box: Sandbox) -> None:
     malsync.home.mkdir()
     with FileLock(malsync.home / "malsync.lock"):
@@ -391,6 +396,7 @@ def test_another_malsync_at_work_ends_with_7_when_there_is_no_time_to_wait(malsy
     malsync.ok("backup", "--wait", "0")
 
 
+@pytest.mark.promise("guards-13")
 def test_a_backup_that_waits_goes_on_when_the_other_has_ended(home: Path, world: World) -> None:
     with Sandbox(world, faults="stall:on=animelist,times=1") as box:
         malsync = Malsync(home, box)
@@ -412,6 +418,7 @@ def test_a_backup_that_waits_goes_on_when_the_other_has_ended(home: Path, world:
 # -- the home folder and what is beside the mirror
 
 
+@pytest.mark.promise("secrets-1", "security-2", "security-4", "security-8", "security-17")
 def test_everything_in_the_home_folder_is_its_owners_alone(malsync: Malsync) -> None:
     malsync.ok("backup")
 
@@ -429,6 +436,7 @@ def test_two_users_of_one_name_have_a_file_each(malsync: Malsync, box: Sandbox) 
     assert files == ["sandbox_mika.json.gz", "sandbox_mika~2.json.gz"]
 
 
+@pytest.mark.promise("security-30")
 def test_a_name_that_is_a_path_leads_nowhere(offline: Malsync) -> None:
     def answer(heard: Heard) -> Reply:
         return (
@@ -457,6 +465,7 @@ def test_the_folder_of_the_file_is_made_where_it_is_missing(malsync: Malsync, bo
 # -- what the profile counts
 
 
+@pytest.mark.promise("reading-4")
 def test_fewer_anime_than_the_profile_counts_are_suspicious(home: Path, world: World) -> None:
     with Sandbox(world, settings={"uncounted": "1"}) as box:
         malsync = Malsync(home, box)
@@ -481,6 +490,7 @@ def test_as_many_anime_as_counted_or_no_count_at_all_are_no_reason(
         assert document["requests"] == {"GET": 3}
 
 
+@pytest.mark.promise("reading-4")
 def test_a_gap_that_was_accepted_is_not_told_again_and_a_wider_one_is(home: Path, world: World) -> None:
     def backup(uncounted: int, *words: str, exit_code: int = 0) -> None:
         with Sandbox(world, port=port, settings={"uncounted": f"{uncounted}"}) as box:

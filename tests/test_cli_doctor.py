@@ -140,6 +140,7 @@ def test_a_long_line_goes_on_under_its_message(offline: Malsync) -> None:
     assert all(len(line) <= 60 or "/" in line for line in lines)
 
 
+@pytest.mark.promise("reading-6")
 def test_a_backup_of_a_time_to_come_hides_no_age(signed_in: Malsync) -> None:
     now = signed_in.time.moment
     signed_in.time.moment = now + timedelta(days=400)

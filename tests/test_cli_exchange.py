@@ -558,6 +558,7 @@ def test_an_equal_import_says_so_and_another_users_backup_is_no_measure(
 # -- what MAL does not support
 
 
+@pytest.mark.promise("guards-10")
 def test_a_snapshot_with_odd_values_is_stored_whole_and_they_are_named(
     malsync: Malsync, box: Sandbox, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ def stored(malsync: Malsync) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.promise("storing-10")
 def test_an_export_stands_on_its_own_and_is_valid(malsync: Malsync, stored: dict[str, Any], tmp_path: Path) -> None:
     document = malsync.json("export", "latest", "--output", tmp_path / "list.json")
 
@@ -128,6 +129,7 @@ def test_wrong_words_of_an_export_end_with_2(
 # -- import
 
 
+@pytest.mark.promise("storing-11")
 def test_a_file_comes_back_with_the_same_digest(
     malsync: Malsync, stored: dict[str, Any], tmp_path: Path, box: Sandbox
 ) -> None:
@@ -148,6 +150,7 @@ def test_a_file_comes_back_with_the_same_digest(
     assert another.json("snapshots")[0]["note"] == "for later"
 
 
+@pytest.mark.promise("storing-11")
 def test_the_same_file_again_changes_nothing(malsync: Malsync, stored: dict[str, Any], tmp_path: Path) -> None:
     malsync.ok("export", "1", "--output", tmp_path / "list.json")
     another = Malsync(tmp_path / "another")

@@ -20,7 +20,7 @@ from tests.harness import Malsync, TestTime
 from tests.lists import snapshot, watched
 from tests.writing import absent, ids, interrupt, keys, lists, outcomes, small, writes
 
-pytestmark = pytest.mark.writes
+pytestmark = [pytest.mark.writes, pytest.mark.promise("guards-3")]
 
 
 @pytest.fixture

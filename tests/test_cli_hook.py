@@ -104,6 +104,7 @@ def test_every_failure_is_told(malsync: Malsync, hooks: Hooks, words: tuple[str,
     assert json.loads(said["stdin"])["error"]["exit"] == exit_code
 
 
+@pytest.mark.promise("security-18")
 def test_a_hook_gets_no_secret(malsync: Malsync, box: Sandbox, hooks: Hooks) -> None:
     secret = {"MALSYNC_CLIENT_SECRET": "the-client-secret", "MALSYNC_ACCESS_TOKEN": box.access_token}
     malsync.process("backup", env=secret).communicate(timeout=30)

@@ -68,6 +68,7 @@ def consent(address: str, decision: str = "allow") -> str:
 # -- with a browser
 
 
+@pytest.mark.promise("secrets-1", "security-3")
 def test_signing_in_keeps_tokens_for_their_owner_alone(malsync: Malsync, box: Sandbox) -> None:
     done = log_in(malsync)
 
@@ -79,6 +80,7 @@ def test_signing_in_keeps_tokens_for_their_owner_alone(malsync: Malsync, box: Sa
     assert malsync.json("backup")["user"] == box.user
 
 
+@pytest.mark.promise("secrets-7", "security-18", "security-20")
 def test_signing_in_says_no_secret(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
     """Neither aloud, nor in what `ps` shows, nor in what a started program is handed: state and verifier included."""
     seen = tmp_path / "seen"
@@ -223,6 +225,7 @@ def test_a_sign_in_that_mal_cannot_finish_ends_with_4(malsync: Malsync, box: San
     assert kept(malsync) == {}
 
 
+@pytest.mark.promise("security-23")
 def test_a_forged_visit_does_not_end_the_waiting_of_login(malsync: Malsync, tmp_path: Path) -> None:
     script = tmp_path / "browser.py"
     script.write_text(
@@ -383,6 +386,7 @@ def test_anything_but_the_whole_address_ends_with_2(malsync: Malsync, box: Sandb
     assert box.requests == []
 
 
+@pytest.mark.promise("security-47")
 @pytest.mark.parametrize("answer", [{"code": "x", "state": "another"}, {"code": "x"}, {"error": "no", "state": ""}])
 def test_the_answer_to_another_sign_in_ends_with_3(malsync: Malsync, box: Sandbox, answer: dict[str, str]) -> None:
     pasted = f"http://localhost:8765/callback?{urlencode(answer)}"
@@ -428,6 +432,7 @@ def test_a_code_that_was_used_already_ends_with_4(malsync: Malsync, box: Sandbox
 # -- logout, accounts
 
 
+@pytest.mark.promise("security-15")
 def test_logging_out_forgets_the_tokens_and_keeps_the_rest(malsync: Malsync, box: Sandbox) -> None:
     sign_in(malsync, box)
     theirs = sign_in(malsync, box, "sandbox_theo", "second")
@@ -508,6 +513,7 @@ def _process(malsync: Malsync, *arguments: str, env: dict[str, str | None]) -> t
     return process.returncode, json.loads(out)
 
 
+@pytest.mark.promise("security-3")
 def test_tokens_can_be_in_the_keyring(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
     place = tmp_path / "keyring.json"
     surroundings = _keyring(malsync, place)

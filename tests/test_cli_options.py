@@ -238,6 +238,7 @@ def test_the_environment_goes_before_the_settings(malsync: Malsync) -> None:
     malsync.ok("backup")
 
 
+@pytest.mark.promise("security-6")
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -51,6 +51,7 @@ def hostile(offline: Malsync) -> Malsync:
     return offline
 
 
+@pytest.mark.promise("secrets-10", "security-26")
 @pytest.mark.parametrize(
     "words",
     [

@@ -91,6 +91,7 @@ def test_what_stays_is_told_with_why_and_what_goes_with_how_much_it_took(offline
     assert offline.json("verify")["ok"] is True
 
 
+@pytest.mark.promise("pruning-1")
 def test_a_dry_run_tells_the_same_and_removes_nothing(offline: Malsync, days: Path) -> None:
     held = days.read_bytes()
 
@@ -119,6 +120,7 @@ def test_again_there_is_nothing_left_to_do(offline: Malsync, days: Path) -> None
     assert offline.ok("prune", "-q", *RULES).stdout == ""
 
 
+@pytest.mark.promise("pruning-1")
 @pytest.mark.parametrize("rules", [(), ("--keep-last", "0"), ("--keep-daily", "0", "--keep-yearly", "0", "--dry-run")])
 def test_without_a_rule_nothing_is_removed(offline: Malsync, days: Path, rules: tuple[str, ...]) -> None:
     error = offline.error("prune", *rules, exit_code=2)
@@ -213,6 +215,7 @@ def test_changes_are_counted_since_the_one_that_is_before_it_now(offline: Malsyn
     assert rows[30]["update"] == 200
 
 
+@pytest.mark.promise("pruning-5")
 def test_numbers_are_not_used_again(offline: Malsync, days: Path, tmp_path: Path) -> None:
     removed = snapshot({7: watched(3)}, {}, at="2026-11-09T12:00:00Z", source="import")
     snapshot_file.write(tmp_path / "list.json", removed)
@@ -250,6 +253,7 @@ def test_titles_that_were_fetched_stay(offline: Malsync, days: Path) -> None:
 # -- runs
 
 
+@pytest.mark.promise("pruning-4")
 def test_an_unfinished_run_is_resumed_after_a_prune(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     wanted = lists(box)
@@ -267,6 +271,7 @@ def test_an_unfinished_run_is_resumed_after_a_prune(malsync: Malsync, box: Sandb
     assert malsync.json("undo", "--yes")["equal"] is True
 
 
+@pytest.mark.promise("pruning-4")
 def test_an_unfinished_undo_is_resumed_after_a_prune(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     for id in ids(box)[:5]:
@@ -283,6 +288,7 @@ def test_an_unfinished_undo_is_resumed_after_a_prune(malsync: Malsync, box: Sand
     assert lists(box) == spoilt
 
 
+@pytest.mark.promise("pruning-4")
 def test_the_newest_run_can_be_undone_after_a_prune_and_older_ones_say_why_not(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     for said in ("one", "two"):
@@ -301,6 +307,7 @@ def test_the_newest_run_can_be_undone_after_a_prune_and_older_ones_say_why_not(m
     assert malsync.json("verify")["ok"] is True
 
 
+@pytest.mark.promise("pruning-3")
 def test_a_suspicious_list_stays_and_so_does_the_good_one_before_it(malsync: Malsync, box: Sandbox) -> None:
     for _ in range(3):
         malsync.ok("backup")
@@ -394,6 +401,7 @@ def test_a_snapshot_that_is_pruned_before_it_is_read_is_said_to_be(days: Path) -
             resolve("30", sources)
 
 
+@pytest.mark.promise("pruning-8")
 def test_ctrl_c_in_the_middle_removes_nothing(offline: Malsync, days: Path) -> None:
     with hanging(offline, "malsync.mirror.pruning:_count_anew", "after", 1, "prune", *RULES) as process:
         process.send_signal(signal.SIGINT)
@@ -420,6 +428,7 @@ def test_without_a_write_ahead_log_a_reader_holds_it_up_and_nothing_is_lost(offl
     assert offline.json("verify")["ok"] is True
 
 
+@pytest.mark.promise("pruning-5")
 @pytest.mark.parametrize(
     "damage",
     [
@@ -438,6 +447,7 @@ def test_a_damaged_mirror_is_not_pruned(offline: Malsync, days: Path, damage: st
     assert len(numbers(offline)) == 60
 
 
+@pytest.mark.promise("pruning-6")
 def test_what_nobody_sees_goes_as_well(offline: Malsync, days: Path) -> None:
     """Versions of a snapshot that is not there, as nothing of ours leaves them."""
     with closing(sqlite3.connect(days)) as connection:
@@ -450,6 +460,7 @@ def test_what_nobody_sees_goes_as_well(offline: Malsync, days: Path) -> None:
     assert offline.json("verify")["ok"] is True
 
 
+@pytest.mark.promise("pruning-8")
 @pytest.mark.parametrize("room", [0, 20_000])
 def test_a_full_disk_costs_nothing(offline: Malsync, days: Path, room: int) -> None:
     """No file may grow beyond so much: the log of what is removed does not fit."""
@@ -476,6 +487,7 @@ def test_what_is_removed_is_removed_where_there_is_no_room_to_give_the_space_bac
     assert offline.json("prune", *RULES)["kept"] == [2, 30, 59, 60]
 
 
+@pytest.mark.promise("reading-6")
 @pytest.mark.parametrize("rule", ["--keep-last", "--keep-daily", "--keep-weekly", "--keep-monthly", "--keep-yearly"])
 def test_what_is_dated_in_the_future_is_kept_and_named_and_takes_no_place(
     offline: Malsync, days: Path, rule: str

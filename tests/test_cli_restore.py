@@ -129,6 +129,7 @@ def test_what_was_updated_last_is_written_last(malsync: Malsync, box: Sandbox) -
     assert [updated[one] for one in order] == sorted(updated[one] for one in order)
 
 
+@pytest.mark.promise("planning-3")
 def test_the_plan_is_shown_before_and_what_came_of_it_after(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     harmed = harm(box)
@@ -158,6 +159,7 @@ def test_a_long_plan_is_folded_unless_all_of_it_is_asked_for(malsync: Malsync, b
     assert "more." not in long
 
 
+@pytest.mark.promise("security-26")
 def test_a_title_or_a_value_cannot_move_the_cursor(malsync: Malsync, box: Sandbox) -> None:
     evil = "\x1b[2Jevil\u202e"
     with box.world.lock:
@@ -420,6 +422,7 @@ def test_latest_is_what_was_backed_up_whatever_runs_have_stored_since(malsync: M
 # -- a look, and nothing else
 
 
+@pytest.mark.promise("guards-1")
 @pytest.mark.parametrize("flags", [words for words in product(*[(flag, "") for flag in DRY]) if any(words)])
 def test_a_look_sends_nothing_but_get(malsync: Malsync, box: Sandbox, tmp_path: Path, flags: tuple[str, ...]) -> None:
     malsync.ok("backup")
@@ -461,6 +464,7 @@ def test_a_look_says_what_a_guard_would_say(malsync: Malsync, box: Sandbox) -> N
 # -- the question
 
 
+@pytest.mark.promise("guards-7")
 def test_where_nobody_can_answer_nothing_is_sent(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     harm(box)
@@ -520,6 +524,7 @@ def _with_more(malsync: Malsync, box: Sandbox, number: int) -> Lists:
     return before
 
 
+@pytest.mark.promise("guards-2")
 def test_ten_deletes_need_no_word(malsync: Malsync, box: Sandbox) -> None:
     wanted = _with_more(malsync, box, 10)
 
@@ -527,6 +532,7 @@ def test_ten_deletes_need_no_word(malsync: Malsync, box: Sandbox) -> None:
     assert lists(box) == wanted
 
 
+@pytest.mark.promise("guards-2")
 @pytest.mark.parametrize("more", [[], ["--force"], ["--max-deletes", "10"], ["--max-deletes", "0"]])
 def test_eleven_deletes_are_refused_by_name(malsync: Malsync, box: Sandbox, more: list[str]) -> None:
     _with_more(malsync, box, 11)
@@ -557,6 +563,7 @@ def test_fewer_allowed_than_there_are_is_a_refusal_below_ten_too(malsync: Malsyn
     malsync.ok("restore", "latest", "--mode", "exact", "--yes", "--max-deletes", "3")
 
 
+@pytest.mark.promise("guards-2")
 def test_every_entry_of_a_list_is_refused_though_there_are_few(malsync: Malsync, home: Path, tmp_path: Path) -> None:
     with Sandbox(small(anime=3)) as box:
         malsync = Malsync(home, box)
@@ -573,6 +580,7 @@ def test_every_entry_of_a_list_is_refused_though_there_are_few(malsync: Malsync,
         assert list(lists(box)["anime"]) == list(other)
 
 
+@pytest.mark.promise("guards-4")
 def test_an_empty_list_is_refused_with_exact_unless_it_is_meant(malsync: Malsync, home: Path, tmp_path: Path) -> None:
     with Sandbox(small(anime=3, manga=2)) as box:
         malsync = Malsync(home, box)
@@ -592,6 +600,7 @@ def test_an_empty_list_is_refused_with_exact_unless_it_is_meant(malsync: Malsync
         assert lists(box) == {"anime": {}, "manga": {}}
 
 
+@pytest.mark.promise("guards-4")
 def test_one_empty_list_is_refused_with_exact_unless_the_other_is_meant(
     malsync: Malsync, home: Path, tmp_path: Path
 ) -> None:
@@ -605,6 +614,7 @@ def test_one_empty_list_is_refused_with_exact_unless_the_other_is_meant(
         assert malsync.json("restore", file, "--mode", "exact", "--only", "anime", "--yes")["plan"]["remove"] == 1
 
 
+@pytest.mark.promise("guards-4")
 def test_a_suspicious_list_is_refused_with_exact_unless_it_is_meant(malsync: Malsync, home: Path) -> None:
     with Sandbox(small(anime=9)) as box:
         malsync = Malsync(home, box)
@@ -626,6 +636,7 @@ def test_a_suspicious_list_is_refused_with_exact_unless_it_is_meant(malsync: Mal
         assert lists(box) == left
 
 
+@pytest.mark.promise("guards-6")
 def test_an_unfinished_run_comes_first(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     harm(box)
@@ -644,6 +655,7 @@ def test_an_unfinished_run_comes_first(malsync: Malsync, box: Sandbox) -> None:
     assert malsync.json("restore", "latest", "--yes")["changes"] == []
 
 
+@pytest.mark.promise("guards-13")
 def test_another_malsync_at_work_comes_first(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     harm(box)
@@ -662,6 +674,7 @@ def test_another_malsync_at_work_comes_first(malsync: Malsync, box: Sandbox) -> 
 # -- whose list
 
 
+@pytest.mark.promise("security-43")
 def test_another_users_snapshot_is_refused_and_migrate_is_named(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
     malsync.ok("backup")
     someone(malsync, box)
@@ -774,6 +787,7 @@ def test_what_a_file_does_not_cover_is_never_touched(malsync: Malsync, box: Sand
     )
 
 
+@pytest.mark.promise("writing-8")
 def test_what_did_not_arrive_is_sent_once_more_with_status_and_progress(malsync: Malsync, box: Sandbox) -> None:
     """Alone, progress was ignored at times."""
     one = ids(box)[0]
@@ -833,6 +847,7 @@ def test_a_tag_with_a_comma_is_named_and_not_tried(malsync: Malsync, box: Sandbo
     assert writes(box) == {"PATCH": 2}
 
 
+@pytest.mark.promise("planning-5")
 def test_members_that_malsync_does_not_know_are_never_sent(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
     anime = box.entries(box.user, "anime")
     first = ids(box)[0]
@@ -909,6 +924,7 @@ def test_with_json_there_is_one_document_and_nothing_else(malsync: Malsync, box:
         assert "good is snapshot 1" in result.stderr
 
 
+@pytest.mark.promise("writing-1")
 def test_the_lists_before_and_after_are_kept_as_snapshots(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     wanted = lists(box)
@@ -982,6 +998,7 @@ def test_good_stays_good_where_restoring_an_emptied_list_is_interrupted(home: Pa
         assert lists(box) == wanted
 
 
+@pytest.mark.promise("guards-9")
 def test_good_is_no_list_that_a_run_was_to_mend(malsync: Malsync, box: Sandbox) -> None:
     """Too little was harmed to look suspicious; and half of it was mended when the run was given up."""
     malsync.ok("backup")
@@ -1027,6 +1044,7 @@ def test_what_mal_does_not_give_back_is_named_in_every_mode(
     assert "MAL keeps" in left["why"]
 
 
+@pytest.mark.promise("writing-9", "security-37")
 @pytest.mark.parametrize("mode", ["merge", "missing"])
 def test_an_answer_that_lies_is_found_out(malsync: Malsync, box: Sandbox, mode: str) -> None:
     malsync.ok("backup")
@@ -1118,6 +1136,7 @@ def test_what_somebody_set_right_meanwhile_is_not_written_again(malsync: Malsync
     assert ("PATCH", "anime", six[-1]) not in written(box)
 
 
+@pytest.mark.promise("writing-6")
 def test_an_entry_that_has_gone_is_not_made_of_a_few_fields(malsync: Malsync, box: Sandbox, six: list[int]) -> None:
     watched(malsync, box, 2, lambda: box.remove(box.user, "anime", six[-1]))
 
@@ -1128,6 +1147,7 @@ def test_an_entry_that_has_gone_is_not_made_of_a_few_fields(malsync: Malsync, bo
     assert six[-1] not in box.entries(box.user, "anime")
 
 
+@pytest.mark.promise("writing-6")
 def test_what_was_added_again_meanwhile_is_left_alone(malsync: Malsync, box: Sandbox, six: list[int]) -> None:
     new = max(ids(box), key=lambda id: box.entries(box.user, "anime")[id]["updated_at"] if id not in six else "")
     box.remove(box.user, "anime", new)
@@ -1139,6 +1159,7 @@ def test_what_was_added_again_meanwhile_is_left_alone(malsync: Malsync, box: San
     assert box.entries(box.user, "anime")[new]["comments"] == "mine"
 
 
+@pytest.mark.promise("writing-6")
 def test_what_was_touched_meanwhile_is_not_deleted(malsync: Malsync, box: Sandbox, six: list[int]) -> None:
     new = absent(box)
     box.add(box.user, "anime", new, status="plan_to_watch")

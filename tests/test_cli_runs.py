@@ -282,6 +282,7 @@ def test_a_run_is_resumed_by_its_number_with_its_own_accounts_token(
     assert run(malsync, int(number))["state"] == "finished"
 
 
+@pytest.mark.promise("writing-15")
 def test_nobody_resumes_the_run_of_another(malsync: Malsync, box: Sandbox) -> None:
     vandalize(malsync, box)
     interrupt(malsync, box, 1, "restore", "1")
@@ -294,6 +295,7 @@ def test_nobody_resumes_the_run_of_another(malsync: Malsync, box: Sandbox) -> No
     assert writes(box) == sent
 
 
+@pytest.mark.promise("writing-15")
 @pytest.mark.parametrize("words", [("resume", "1"), ("undo", "1", "--yes")])
 def test_nor_does_another_who_has_an_account_here(malsync: Malsync, box: Sandbox, words: tuple[str, ...]) -> None:
     theirs = {"MALSYNC_ACCESS_TOKEN": box.token_for(THEO)}
@@ -649,6 +651,7 @@ def test_what_was_done_after_a_first_question_is_kept(malsync: Malsync, box: San
     assert [left["id"] for left in document["left"]] == [some[0]]
 
 
+@pytest.mark.promise("writing-18")
 def test_what_mal_made_of_an_interrupted_runs_write_is_taken_back(home: Path, world: World) -> None:
     """What it sent and what it finds are two things then, and neither was done by anybody else."""
     with Sandbox(world, settings={"tag_spaces": "trim"}) as box:

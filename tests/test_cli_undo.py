@@ -13,7 +13,7 @@ from tests.farside import Sandbox
 from tests.harness import Malsync
 from tests.writing import absent, harm, ids, interrupt, keys, lists, outcomes, small, writes
 
-pytestmark = pytest.mark.writes
+pytestmark = [pytest.mark.writes, pytest.mark.promise("writing-16")]
 
 
 @pytest.fixture
@@ -188,6 +188,7 @@ def test_an_entry_that_landed_under_another_id_is_named(home: Path, how: str) ->
 # -- deletions
 
 
+@pytest.mark.promise("writing-17")
 def test_a_deletion_that_somebody_else_made_first_is_done_whatever_mal_answers(home: Path) -> None:
     for answer in ("200", "404"):
         with beside(home / answer, delete_absent=answer) as (malsync, box):
@@ -203,6 +204,7 @@ def test_a_deletion_that_somebody_else_made_first_is_done_whatever_mal_answers(h
             assert new not in lists(box)["anime"]
 
 
+@pytest.mark.promise("writing-17")
 @pytest.mark.parametrize("end", ["read", "resume"])
 def test_a_deletion_that_deleted_nothing_failed_whatever_mal_answered(malsync: Malsync, box: Sandbox, end: str) -> None:
     malsync.ok("backup")

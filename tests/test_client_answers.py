@@ -10,6 +10,8 @@ from malsync.sandbox import Sandbox
 from tests.harness import TestTime
 from tests.servers import FarSide, told
 
+pytestmark = pytest.mark.promise("reading-16")
+
 Ask = Callable[[Client], Any]
 ID = 5_000_001
 TITLE = f"Strange Tale {ID}"

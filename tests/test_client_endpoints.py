@@ -26,6 +26,8 @@ from malsync.sandbox import Sandbox
 from tests.harness import TestTime
 from tests.servers import FarSide, Reply
 
+pytestmark = pytest.mark.promise("planning-8")
+
 ANIME_FIELDS = (
     "list_status{status,score,num_episodes_watched,is_rewatching,start_date,finish_date,priority,num_times_rewatched,"
     "rewatch_value,tags,comments,updated_at}"
@@ -469,6 +471,7 @@ def test_a_404_that_is_no_answer_of_the_api_says_nothing_of_what_was_asked_for(
         assert len(far.heard) == 3
 
 
+@pytest.mark.promise("reading-10")
 @pytest.mark.parametrize("what", READS)
 def test_a_redirect_is_never_followed(what: str) -> None:
     with FarSide() as elsewhere, FarSide() as far, Client.signed_in("t", api_url=far.api_url) as client:

@@ -160,6 +160,7 @@ def test_no_change_says_that_a_value_became_itself(pair: tuple[Snapshot, Snapsho
 # -- values that are one value
 
 
+@pytest.mark.promise("planning-1")
 @both
 def test_absent_null_and_blank_are_one_value(medium: Medium) -> None:
     for field in medium.writable:
@@ -172,6 +173,7 @@ def test_absent_null_and_blank_are_one_value(medium: Medium) -> None:
                 assert entry_changes(medium, a, b) == {}, (field.name, a, b)
 
 
+@pytest.mark.promise("planning-1")
 @both
 def test_a_status_has_no_blank(medium: Medium) -> None:
     """Every entry has one; where MAL sends none, nothing stands in for it."""
@@ -180,6 +182,7 @@ def test_a_status_has_no_blank(medium: Medium) -> None:
         assert entry_changes(medium, {"status": status}, {"status": ""}) == {"status": (status, None)}
 
 
+@pytest.mark.promise("planning-2")
 @pytest.mark.parametrize(
     ("was", "now"),
     [
@@ -206,6 +209,7 @@ def test_a_number_is_the_same_however_json_spells_it() -> None:
     assert entry_changes(ANIME, {"new": [8, {"x": 1}]}, {"new": [8.0, {"x": 1.0}]}) == {}
 
 
+@pytest.mark.promise("planning-3")
 @given(st.text(), st.none() | st.text())
 def test_when_the_server_touched_an_entry_is_no_difference(was: str, now: str | None) -> None:
     a, b = one(watched(3, updated_at=was)), one(watched(3, updated_at=now))
@@ -258,6 +262,7 @@ def test_changes_are_counted_by_what_they_are() -> None:
 # -- what is not covered
 
 
+@pytest.mark.promise("planning-4")
 @given(snapshots(), snapshots())
 def test_what_either_side_does_not_cover_is_never_compared(a: Snapshot, b: Snapshot) -> None:
     for change in diff(a, b):
@@ -293,6 +298,7 @@ def test_an_entry_counts_as_added_or_gone_whatever_fields_are_known() -> None:
 # -- members that malsync does not know
 
 
+@pytest.mark.promise("planning-5")
 @given(st.data())
 def test_members_that_malsync_does_not_know_are_compared_as_json(data: st.DataObject) -> None:
     was, now = data.draw(json_values), data.draw(json_values)

@@ -215,6 +215,7 @@ def test_the_example_of_a_plan_in_the_document_of_formats_can_be_applied() -> No
     ]
 
 
+@pytest.mark.promise("storing-5")
 def test_the_recipe_in_the_snapshot_document_recomputes_a_digest() -> None:
     """The Python of docs/snapshots.md, run as it stands over a snapshot that malsync wrote."""
     import os

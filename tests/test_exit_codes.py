@@ -13,6 +13,8 @@ from malsync.sandbox import Sandbox
 from tests.broken import broken_installation
 from tests.harness import Malsync, until
 
+pytestmark = pytest.mark.promise("other-1")
+
 Produced = Callable[[Malsync, Sandbox, Path], int]
 
 

@@ -47,6 +47,7 @@ def measuring() -> Iterator[Bench]:
         yield made
 
 
+@pytest.mark.promise("storing-1", "pace-4")
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_every_fault_ends_as_the_document_says(measuring: Bench, command: Command) -> None:

@@ -16,6 +16,8 @@ from tests.fuzz import at_random, varied
 from tests.fuzz_ground import Reader
 from tests.fuzz_readers import READERS
 
+pytestmark = pytest.mark.promise("reading-16")
+
 quick = settings(
     max_examples=150 if settings.get_current_profile_name() == "ci" else 40,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -36,6 +38,7 @@ def test_some_seeds_are_taken_and_no_bytes_near_them_are_a_defect(reader: Reader
     assert at_random(reader, len(taken) + 100, seed=20261101) >= sum(taken)
 
 
+@pytest.mark.promise("other-1", "security-27", "security-32")
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 @quick
 @given(st.data())
@@ -75,6 +78,7 @@ _FOUND = {
 }
 
 
+@pytest.mark.promise("other-1")
 @pytest.mark.parametrize("found", _FOUND)
 def test_what_was_a_defect_once_is_none_any_more(found: str) -> None:
     name, content = _FOUND[found]

@@ -310,6 +310,7 @@ def test_a_run_keeps_to_its_user_who_has_taken_another_name(mirror: Mirror) -> N
         begin(mirror.journal, user=renamed)
 
 
+@pytest.mark.promise("guards-6")
 def test_no_program_can_store_a_second_unfinished_run(path: Path, journal: Journal) -> None:
     begin(journal)
 
@@ -477,6 +478,7 @@ def test_what_is_not_there_is_named_as_such(journal: Journal) -> None:
 # -- between two statements
 
 
+@pytest.mark.promise("writing-2")
 def test_what_was_sent_is_there_for_others_as_soon_as_it_was_said(path: Path, journal: Journal) -> None:
     begin(journal)
 

@@ -94,6 +94,7 @@ def test_an_alternative_title_is_mals_too() -> None:
 # -- whose titles a plan shows
 
 
+@pytest.mark.promise("guards-11")
 def test_a_plan_shows_mals_title_and_a_warning_shows_both(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
     one, *_ = ids(box)
     file = titled(box, tmp_path / "list.json", {one: "Some Other Show Entirely"})
@@ -173,6 +174,7 @@ def foreign(box: Sandbox, path: Path, number: int = 7) -> Path:
     return titled(box, path, dict.fromkeys(ids(box)[:number], "Some Other Show Entirely"))
 
 
+@pytest.mark.promise("guards-11")
 @pytest.mark.parametrize("number", [3, 6, 7, 12])
 def test_a_file_of_another_site_is_refused(malsync: Malsync, box: Sandbox, tmp_path: Path, number: int) -> None:
     file = foreign(box, tmp_path / "list.json", number)
@@ -237,6 +239,7 @@ def test_a_plan_under_other_titles_is_refused_too(malsync: Malsync, box: Sandbox
     malsync.ok("apply", tmp_path / "plan.json", "--force")
 
 
+@pytest.mark.promise("guards-11")
 def test_an_import_of_another_site_is_marked_and_refused_by_number(
     malsync: Malsync, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -298,6 +301,7 @@ def beyond(box: Sandbox, id: int, total: int, was: int | None) -> dict[str, Any]
     }
 
 
+@pytest.mark.promise("guards-12")
 def test_a_plan_says_what_mal_will_store(malsync: Malsync, box: Sandbox, above: tuple[int, int]) -> None:
     id, total = above
     box.edit(box.user, "anime", id, num_episodes_watched=0)
@@ -310,6 +314,7 @@ def test_a_plan_says_what_mal_will_store(malsync: Malsync, box: Sandbox, above: 
     assert writes(box) == {}
 
 
+@pytest.mark.promise("guards-12")
 @pytest.mark.parametrize("way", ["restore", "revert", "apply", "rehearse"])
 def test_it_is_one_line_before_and_one_after(
     malsync: Malsync, box: Sandbox, above: tuple[int, int], way: str, tmp_path: Path

@@ -337,6 +337,7 @@ def test_several_empty_statuses_are_one_remark() -> None:
     assert {entry.list_status["score"] for entry in entries.values()} > {0}
 
 
+@pytest.mark.promise("guards-10")
 @pytest.mark.parametrize(
     ("element", "text", "why"),
     [
@@ -371,6 +372,7 @@ def test_every_file_that_is_kept_as_an_example_is_tested() -> None:
 LATER = {"mangalist_1700000001_-_4711.xml.gz"}  # in test_cli_exchange.py
 
 
+@pytest.mark.promise("security-41")
 @pytest.mark.parametrize("name", INVALID)
 def test_a_bad_file_ends_with_2_names_the_line_and_stores_nothing(offline: Malsync, name: str) -> None:
     message, repairable = INVALID[name]
@@ -392,6 +394,7 @@ def test_what_cannot_be_repaired_is_refused_with_repair_too(offline: Malsync, na
     assert not (offline.home / "mirror.db").exists()
 
 
+@pytest.mark.promise("security-40")
 def test_a_bomb_does_not_go_off(offline: Malsync, tmp_path: Path) -> None:
     piece = gzip.compress(b" " * 2**20)
     bomb = tmp_path / "animelist.xml.gz"
@@ -402,6 +405,7 @@ def test_a_bomb_does_not_go_off(offline: Malsync, tmp_path: Path) -> None:
     assert f"unpacks to more than {LIMIT >> 20} MB" in offline.error("import", bomb, exit_code=2)["message"]
 
 
+@pytest.mark.promise("security-40")
 def test_elements_within_elements_without_end_are_refused_at_once() -> None:
     content = b"<myanimelist><anime><my_tags>" + b"<a>" * 500_000
 

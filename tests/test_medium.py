@@ -10,6 +10,8 @@ from malsync.model.medium import ANIME, MANGA, MEDIA, Kind, Medium
 from malsync.sandbox import Account, Catalogue, Settings
 from malsync.schemas import folder
 
+pytestmark = pytest.mark.promise("other-11")
+
 # GET /users/{user}/animelist and /mangalist, PATCH /{medium}/{id}/my_list_status: what each is called when it is read and
 # when it is written, and its type in JSON.
 REFERENCE: dict[str, list[tuple[str, str | None, str]]] = {

@@ -104,6 +104,7 @@ def assert_one_version_at_a_time(path: Path) -> None:
         assert all(one[1] <= two[0] for one, two in pairwise(intervals))
 
 
+@pytest.mark.promise("storing-4")
 @given(histories(misfits=True))
 def test_every_snapshot_of_a_list_through_time_rebuilds_to_what_was_stored(history: list[Snapshot]) -> None:
     with fresh() as mirror:
@@ -162,6 +163,7 @@ def test_changes_are_those_from_the_snapshot_before(history: list[Snapshot]) -> 
             assert info.changes == count(diff(before, after))
 
 
+@pytest.mark.promise("storing-4", "security-31")
 @pytest.mark.parametrize(
     "list_status",
     [
@@ -195,6 +197,7 @@ def test_a_value_of_any_type_comes_back_as_it_was(path: Path, list_status: dict[
         ] * 2
 
 
+@pytest.mark.promise("storing-4")
 def test_absent_null_and_blank_stay_apart(path: Path) -> None:
     forms: dict[int, dict[str, Any]] = {1: {}, 2: {"comments": None}, 3: {"comments": ""}, 4: {"comments": "said"}}
     store(path, snapshot(forms, {}))
@@ -212,6 +215,7 @@ def test_absent_null_and_blank_stay_apart(path: Path) -> None:
 # -- what it costs
 
 
+@pytest.mark.promise("storing-9")
 def test_a_quiet_day_costs_one_row(path: Path) -> None:
     made = snapshot(many(30, score=5), {id: {"status": "reading"} for id in range(1, 9)})
     store(path, made)
@@ -225,6 +229,7 @@ def test_a_quiet_day_costs_one_row(path: Path) -> None:
     assert {name: after[name] - before[name] for name in after} == dict.fromkeys(after, 0) | {"snapshot": 1}
 
 
+@pytest.mark.promise("storing-9")
 @given(histories())
 def test_a_day_costs_a_row_for_each_entry_that_came_or_changed(history: list[Snapshot]) -> None:
     with fresh() as mirror:

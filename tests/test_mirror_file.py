@@ -88,6 +88,7 @@ def in_a_process(malsync: Malsync, *arguments: str | Path, prepare: Callable[[],
 # -- ours, and nobody else's
 
 
+@pytest.mark.promise("security-1", "security-17")
 def test_the_file_is_its_owners_alone_and_says_whose_it_is(path: Path) -> None:
     with Mirror.open(path, write=True) as mirror:
         mirror.add(BIG)
@@ -235,6 +236,7 @@ def test_where_there_is_no_write_ahead_log_a_locked_mirror_is_busy_for_readers_t
 # -- no room
 
 
+@pytest.mark.promise("storing-3")
 @pytest.mark.parametrize("room", [0, 30_000, 200_000])
 def test_a_full_disk_costs_nothing_that_was_stored(offline: Malsync, path: Path, file: Path, room: int) -> None:
     limit = path.stat().st_size + room
@@ -446,6 +448,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.promise("storing-7")
 @pytest.mark.parametrize(("statements", "what"), FOREIGN.items(), ids=FOREIGN.values())
 def test_a_mirror_with_something_that_malsync_did_not_create_is_rejected(
     offline: Malsync, path: Path, file: Path, statements: str, what: str
@@ -462,6 +465,7 @@ def test_a_mirror_with_something_that_malsync_did_not_create_is_rejected(
     assert path.read_bytes() == before
 
 
+@pytest.mark.promise("storing-7")
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_something_foreign_is_found_before_an_older_mirror_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     path = tmp_path / FILE_NAME
@@ -476,6 +480,7 @@ def test_something_foreign_is_found_before_an_older_mirror_is_brought_up_to_date
     assert path.read_bytes() == before
 
 
+@pytest.mark.promise("storing-7")
 def test_what_fetch_search_and_analyze_create_is_malsyncs_own(offline: Malsync, path: Path) -> None:
     with Mirror.open(path, write=True) as mirror:
         mirror.catalogue.keep_details(ANIME, Title({"id": 1, "title": "Cowboy Bebop", "synopsis": "Jazz"}), DAY)

@@ -66,6 +66,7 @@ def assert_rest_is_whole(path: Path, numbers: list[int]) -> None:
                 assert mirror.load(number).lists == made.lists
 
 
+@pytest.mark.promise("storing-6")
 @pytest.mark.parametrize(
     ("statement", "numbers"),
     [
@@ -130,6 +131,7 @@ def test_a_version_that_outlives_the_one_after_it_is_found(path: Path) -> None:
             mirror.load(4)
 
 
+@pytest.mark.promise("storing-2")
 def test_a_file_that_does_not_keep_what_is_written_takes_nothing(path: Path) -> None:
     """A snapshot is rebuilt before it is committed. Here a trigger changes each row behind malsync's back."""
     with Mirror.open(path, write=True) as mirror:
@@ -334,6 +336,7 @@ def data(made: Snapshot) -> dict[str, Any]:
     }
 
 
+@pytest.mark.promise("storing-6")
 def test_random_bytes_in_any_page_never_pass_for_a_whole_snapshot(tmp_path: Path) -> None:
     original, broken = tmp_path / "original.db", tmp_path / "broken.db"
     days = big(original)

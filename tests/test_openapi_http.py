@@ -26,6 +26,8 @@ from schemathesis.specs.openapi.checks import (
 from malsync.sandbox import Sandbox
 from tests.test_openapi import DOCUMENT, operations, resolved
 
+pytestmark = pytest.mark.promise("reading-15")
+
 CONFORMS = [
     not_a_server_error,
     status_code_conformance,

@@ -235,6 +235,7 @@ def test_writes_slow_it_like_readings(box: Sandbox, transport: MalTransport) -> 
 # -- in a whole run
 
 
+@pytest.mark.promise("pace-5")
 def test_no_two_requests_leave_within_a_second(malsync: Malsync, box: Sandbox, left_at: list[float]) -> None:
     set_pace(malsync, 1)
     malsync.ok("backup")
@@ -313,6 +314,7 @@ def test_without_settings_it_is_a_request_a_second(home: Path) -> None:
     assert pace.expected(60) == 60
 
 
+@pytest.mark.promise("pace-5")
 @pytest.mark.parametrize("failures", [0, 1, 4])
 def test_what_a_plan_says_is_what_it_takes(malsync: Malsync, box: Sandbox, left_at: list[float], failures: int) -> None:
     """Also where the reading of the lists met with failures: by then the pace is slow, and it recovers."""

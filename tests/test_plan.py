@@ -141,6 +141,7 @@ def test_a_call_names_its_title() -> None:
     assert {call.id: call.title for call in made.calls} == {1: "Added", 2: "Wanted", 3: "Gone"}
 
 
+@pytest.mark.promise("planning-10")
 @in_every_mode
 def test_the_same_lists_give_the_same_plan_and_stay_as_they_were(mode: Mode) -> None:
     wanted, live = deepcopy(WANTED), deepcopy(LIVE)
@@ -217,6 +218,7 @@ def test_blank_in_any_spelling_is_no_difference(medium: Medium) -> None:
                 assert updates(status | a, status | b, medium) == Plan(()), (field.name, a, b)
 
 
+@pytest.mark.promise("planning-8")
 @both
 def test_clearing_a_field_is_a_change_like_any_other(medium: Medium) -> None:
     """Dates, tags and comments too: the way to lose data in every peer that says `if tags:`."""
@@ -239,6 +241,7 @@ def test_setting_a_field_that_was_blank_is_a_change(medium: Medium) -> None:
 # -- tags, numbers, what is the server's, and what is new
 
 
+@pytest.mark.promise("planning-2")
 @pytest.mark.parametrize(("wanted", "live"), [(["b", "a"], ["a", "b"]), (["a", "a"], ["a"]), (["A"], ["a"])])
 def test_tags_are_put_in_the_order_and_spelling_that_they_had(wanted: list[str], live: list[str]) -> None:
     assert fields_of(updates(watched(tags=wanted), watched(tags=live))) == {"tags": (live, wanted)}
@@ -254,6 +257,7 @@ def test_eight_is_eight_however_it_is_written() -> None:
     assert (fields_of(made), made.left) == ({"score": (7, 8.0)}, ())
 
 
+@pytest.mark.promise("planning-5")
 @in_every_mode
 def test_members_that_malsync_does_not_know_are_never_planned(mode: Mode) -> None:
     made = plan(snapshot({1: watched(1, new="x"), 2: watched(2, new="x")}, {}), snapshot({1: watched(1)}, {}), mode)
@@ -262,6 +266,7 @@ def test_members_that_malsync_does_not_know_are_never_planned(mode: Mode) -> Non
     assert made.left == ()
 
 
+@pytest.mark.promise("planning-3")
 @in_every_mode
 def test_when_mal_last_touched_an_entry_is_never_planned(mode: Mode) -> None:
     wanted = snapshot({1: watched(1, updated_at=at(1)), 2: watched(2, updated_at=at(2))}, {})
@@ -319,6 +324,7 @@ def test_entries_of_one_time_go_by_list_and_number() -> None:
     ]
 
 
+@pytest.mark.promise("planning-9")
 def test_deletes_come_last_by_list_and_number_whenever_they_were_updated() -> None:
     live = snapshot({20: watched(updated_at=at(1)), 3: watched(updated_at=at(2))}, {2: read(updated_at=at(0))})
     wanted = snapshot({}, {7: read(updated_at=at(50))})
@@ -840,6 +846,7 @@ def test_what_the_filters_leave_out_does_not_count_against_the_guard() -> None:
     guard_deletes(plan(snapshot({}, {1: read()}), live, "exact", filters=Filters(only="manga")), live, None)
 
 
+@pytest.mark.promise("guards-4")
 def test_an_empty_live_list_is_what_restoring_is_for() -> None:
     live = snapshot({}, {})
     made = plan(snapshot(many(500), {}), live, "exact")

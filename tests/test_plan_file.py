@@ -130,6 +130,7 @@ def test_it_can_be_read_by_a_person(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.promise("security-9")
 def test_it_is_its_owners_alone_and_replaces_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text("something older")
@@ -277,6 +278,7 @@ def test_bytes_that_are_no_plan_are_refused_in_words(content: bytes) -> None:
         plan_file.decode(content, "a file")
 
 
+@pytest.mark.promise("security-40")
 @pytest.mark.parametrize("depth", [121, 250, 260, 990, 1020])
 @pytest.mark.parametrize("opening", ["[", '{"x":'])
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -189,6 +190,7 @@ def untouched(before: Lists, after: Lists, keys: Iterable[Key]) -> bool:
 # -- plans
 
 
+@pytest.mark.promise("planning-6", "planning-7")
 @law
 @given(chains(2))
 def test_exact_makes_the_account_hold_what_is_wanted_and_takes_the_fewest_calls(pair: tuple[Lists, ...]) -> None:
@@ -207,6 +209,7 @@ def test_exact_makes_the_account_hold_what_is_wanted_and_takes_the_fewest_calls(
     assert untouched(Site(b).holds, site.holds, a.keys() - changed)
 
 
+@pytest.mark.promise("planning-11")
 @law
 @given(chains(2))
 def test_merge_makes_every_wanted_entry_what_it_was_and_leaves_the_others_alone(pair: tuple[Lists, ...]) -> None:
@@ -224,6 +227,7 @@ def test_merge_makes_every_wanted_entry_what_it_was_and_leaves_the_others_alone(
     assert plan(wanted(a), site.live) == Plan(())
 
 
+@pytest.mark.promise("planning-11")
 @law
 @given(chains(2))
 def test_missing_adds_what_lacks_and_leaves_what_is_there_alone(pair: tuple[Lists, ...]) -> None:
@@ -242,6 +246,7 @@ def test_missing_adds_what_lacks_and_leaves_what_is_there_alone(pair: tuple[List
     assert untouched(before, site.holds, b)
 
 
+@pytest.mark.promise("planning-7")
 @law
 @given(chains(1), st.sampled_from(MODES), st.sampled_from(PREFERENCES))
 def test_an_equal_list_takes_no_call(alone: tuple[Lists, ...], mode: Mode, prefer: Prefer) -> None:
@@ -253,6 +258,7 @@ def test_an_equal_list_takes_no_call(alone: tuple[Lists, ...], mode: Mode, prefe
         assert plan(one, other, mode, prefer=prefer) == Plan(())
 
 
+@pytest.mark.promise("planning-9")
 @law
 @given(chains(2), st.sampled_from(MODES))
 def test_entries_that_are_written_come_to_stand_in_the_order_that_they_had(pair: tuple[Lists, ...], mode: Mode) -> None:
@@ -370,6 +376,7 @@ odd = strategies.snapshots(misfits=True)
 odd_pairs = odd.flatmap(lambda a: st.tuples(st.just(a), strategies.evolved(a, misfits=True) | odd))
 
 
+@pytest.mark.promise("planning-4")
 @given(odd_pairs, st.sampled_from(MODES))
 def test_what_is_planned_is_known_to_both_lists_and_arrives_and_all_else_is_told(
     pair: tuple[Snapshot, Snapshot], mode: Mode
@@ -431,6 +438,7 @@ def as_the_table_says(good: Lists, bad: Lists, live: Lists) -> tuple[Lists, dict
     return {key: one for key, one in after.items() if one is not None}, clashes
 
 
+@pytest.mark.promise("planning-12")
 @law
 @given(chains(3))
 def test_a_revert_does_what_the_table_says(three: tuple[Lists, ...]) -> None:
@@ -453,6 +461,7 @@ def test_a_revert_does_what_the_table_says(three: tuple[Lists, ...]) -> None:
     assert made.already == len(changed - keys_of(made.calls) - keys_of(made.left))
 
 
+@pytest.mark.promise("planning-14")
 @law
 @given(chains(2))
 def test_a_revert_of_what_was_not_touched_since_brings_the_good_list_back(pair: tuple[Lists, ...]) -> None:
@@ -469,6 +478,7 @@ def test_a_revert_of_what_was_not_touched_since_brings_the_good_list_back(pair: 
     ]
 
 
+@pytest.mark.promise("planning-14")
 @law
 @given(chains(2), st.booleans())
 def test_where_nothing_changed_or_all_is_well_again_a_revert_is_empty(pair: tuple[Lists, ...], force: bool) -> None:
@@ -481,6 +491,7 @@ def test_where_nothing_changed_or_all_is_well_again_a_revert_is_empty(pair: tupl
     )
 
 
+@pytest.mark.promise("planning-12", "security-16")
 @law
 @given(chains(3), st.booleans())
 def test_a_revert_touches_what_changed_alone_and_no_field_is_both_written_and_in_conflict(
@@ -545,6 +556,7 @@ def test_filters_let_pass_what_they_name_of_a_revert(three: tuple[Lists, ...], c
 # -- undo
 
 
+@pytest.mark.promise("writing-18")
 @law
 @given(chains(2), st.sampled_from(MODES))
 def test_an_undo_brings_back_the_list_that_a_run_found(pair: tuple[Lists, ...], mode: Mode) -> None:
@@ -562,6 +574,7 @@ def test_an_undo_brings_back_the_list_that_a_run_found(pair: tuple[Lists, ...], 
     assert shown(site.holds) == shown(b)
 
 
+@pytest.mark.promise("writing-18")
 @law
 @given(chains(2), st.data())
 def test_an_undo_leaves_alone_what_the_run_did_not_write(pair: tuple[Lists, ...], data: st.DataObject) -> None:

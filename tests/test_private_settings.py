@@ -22,6 +22,7 @@ def settings(home: Path, folder: int, file: int, content: str = 'user_agent = "m
     return path
 
 
+@pytest.mark.promise("security-22")
 @pytest.mark.parametrize(
     ("folder", "file", "words"),
     [
@@ -77,6 +78,7 @@ def test_settings_of_another_user_are_not_used(home: Path, which: str) -> None:
     assert "chown" in refused.value.hint
 
 
+@pytest.mark.promise("security-22")
 def test_a_hook_that_others_can_write_does_not_run(malsync: Malsync, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     hook = f'on_success = "touch {ran}"\non_failure = "touch {ran}"\n'

@@ -1,4 +1,4 @@
-"""What malsync promises is held: every promise names tests that exist, and here are those that belong to no module alone."""
+"""Tests of promises that belong to no single module."""
 
 import ast
 import csv
@@ -8,7 +8,6 @@ import re
 import threading
 import xml.etree.ElementTree as ElementTree
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,56 +37,10 @@ from tests.strategies import HOSTILE_TEXTS
 from tests.witness import Witness
 from tests.writing import harm, small
 
-DOCUMENTS = ("promises.md", "security.md")
-NAMED = re.compile(r"`test_(\w+)(?:\.py)?(?:::(test_\w+))?`")
-
-
-# -- the documents
-
-
-@cache
-def names_in(module: str) -> set[str]:
-    """The names of the tests in a file; empty where there is none."""
-    path = ROOT / "tests" / f"test_{module}.py"
-    if not path.exists():
-        return set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    return names | {
-        target.id
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_test_that_a_document_names_is_there(document: str) -> None:
-    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
-    named = NAMED.findall(text)
-
-    assert len(named) > 30
-    for module, test in named:
-        assert names_in(module), f"{document} names tests/test_{module}.py"
-        assert not test or test in names_in(module), f"{document} names {test}, which is not in tests/test_{module}.py"
-
-
-@pytest.mark.parametrize(("document", "rows"), [("promises.md", 60), ("security.md", 25)])
-def test_every_row_of_a_document_names_a_test(document: str, rows: int) -> None:
-    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
-    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    held = [table for table in tables if re.match(r"\|.*\| test", table)]
-    lines = [line for table in held for line in table.splitlines()[2:]]
-
-    assert len(lines) >= rows
-    for line in lines:
-        assert NAMED.search(line), line
-
-
 # -- storing
 
 
+@pytest.mark.promise("storing-2")
 def test_a_snapshot_that_does_not_rebuild_is_not_stored(malsync: Malsync, tmp_path: Path) -> None:
     broken = broken_installation(
         tmp_path / "broken",
@@ -106,6 +59,7 @@ def test_a_snapshot_that_does_not_rebuild_is_not_stored(malsync: Malsync, tmp_pa
     assert [row["snapshot"] for row in malsync.json("snapshots")] == [1]
 
 
+@pytest.mark.promise("storing-3")
 def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     with Mirror.open(tmp_path / FILE_NAME, write=True) as mirror:
         (journal,) = mirror._connection.execute("PRAGMA journal_mode").fetchone()
@@ -115,6 +69,7 @@ def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     assert (journal, synchronous) in {("wal", 2), ("delete", 3)}
 
 
+@pytest.mark.promise("storing-12")
 def test_a_file_is_on_disk_before_it_takes_the_place_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +94,7 @@ def test_a_file_is_on_disk_before_it_takes_the_place_of_another(
     assert (tmp_path / "list.json").read_bytes() == b"whole"
 
 
+@pytest.mark.promise("storing-12")
 def test_a_file_is_the_old_one_or_the_new_one_to_whoever_has_it_open(tmp_path: Path) -> None:
     path = tmp_path / "list.json"
     files.write(path, [b"old"])
@@ -175,6 +131,7 @@ class _Counting(Witness):
                 self._now[kind] -= 1
 
 
+@pytest.mark.promise("pace-1")
 def test_two_readings_are_under_way_at_most_and_one_write(home: Path) -> None:
     with Sandbox(small()) as box, _Counting(box.api_url.removesuffix("/v2")) as between:
         malsync = Malsync(home, box, MALSYNC_API_URL=between.api_url)
@@ -188,6 +145,7 @@ def test_two_readings_are_under_way_at_most_and_one_write(home: Path) -> None:
 # -- writing
 
 
+@pytest.mark.promise("writing-4")
 @pytest.mark.parametrize(
     ("now", "stale"),
     [
@@ -203,6 +161,7 @@ def test_a_reading_is_no_ground_to_write_on_after_five_minutes_nor_before_it_was
     assert is_stale(snapshot({}, {}, at="2026-11-01T12:00:00Z"), time.clock()) is stale
 
 
+@pytest.mark.promise("writing-5")
 def test_what_another_malsync_has_read_since_is_read_again_before_a_run(tmp_path: Path) -> None:
     """It may have waited at its question while somebody else wrote, and backed up."""
     planned_on, now = snapshot({1: watched(1)}, {}, at="2026-11-01T12:00:00Z"), snapshot({}, {})
@@ -221,6 +180,7 @@ def test_what_another_malsync_has_read_since_is_read_again_before_a_run(tmp_path
 # -- what leaves in another form
 
 
+@pytest.mark.promise("other-10", "security-28")
 @given(st.sampled_from(HOSTILE_TEXTS) | st.text(max_size=40))
 def test_whatever_a_comment_says_it_is_text_in_xml(text: str) -> None:
     made = snapshot({1: {"status": "completed", "comments": text, "title": text}}, None)
@@ -236,6 +196,7 @@ def test_whatever_a_comment_says_it_is_text_in_xml(text: str) -> None:
     assert losses or (read.list_status.get("comments") or "") == text
 
 
+@pytest.mark.promise("security-28")
 def test_a_user_whose_name_is_markup_is_a_name_in_xml() -> None:
     made = snapshot({1: watched(1)}, None)
     odd = Snapshot(
@@ -247,6 +208,7 @@ def test_a_user_whose_name_is_markup_is_a_name_in_xml() -> None:
     assert ElementTree.fromstring(b"".join(pieces)).findtext("myinfo/user_name") == "<b>&]]></b>"
 
 
+@pytest.mark.promise("other-10", "security-29")
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
 def test_a_spreadsheet_is_given_no_formula_when_that_is_asked_for(text: str) -> None:
     made = snapshot({1: watched(1, comments=text, title=text)}, None)
@@ -257,6 +219,7 @@ def test_a_spreadsheet_is_given_no_formula_when_that_is_asked_for(text: str) -> 
         assert row["title"] == row["comments"] == (f"'{text}" if spreadsheet else text)
 
 
+@pytest.mark.promise("other-11")
 def test_both_media_are_one_code_path() -> None:
     """What differs between them is in one table: outside of it, no module of the core names a field of one alone."""
     alone = {field.name for medium in MEDIA.values() for field in medium.fields} - set.intersection(
@@ -277,6 +240,7 @@ def test_both_media_are_one_code_path() -> None:
 # -- settings and secrets
 
 
+@pytest.mark.promise("other-4")
 def test_settings_that_are_nested_without_end_are_refused_in_words(offline: Malsync) -> None:
     offline.home.mkdir()
     (offline.home / "config.toml").write_text(f"token_store = {'[' * 5000}")
@@ -302,6 +266,7 @@ class _Far(requests.adapters.BaseAdapter):
         pass
 
 
+@pytest.mark.promise("other-5")
 def test_a_login_of_netrc_never_goes_out_in_place_of_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine api.example.org login somebody password of-another-service\n")
@@ -315,6 +280,7 @@ def test_a_login_of_netrc_never_goes_out_in_place_of_the_token(tmp_path: Path, m
     assert [request.headers["Authorization"] for request in far.heard] == ["Bearer the-token"]
 
 
+@pytest.mark.promise("other-6")
 def test_a_pair_that_another_malsync_has_refreshed_is_taken_as_it_is(malsync: Malsync, box: Sandbox) -> None:
     """Refreshing it once more would end the pair that the other one is using."""
     sign_in(malsync, box)

@@ -159,6 +159,7 @@ def _anyhow(infos: list[SnapshotInfo], runs: list[Run]) -> set[int]:
 # -- the laws
 
 
+@pytest.mark.promise("pruning-2")
 @given(stories(), policies)
 def test_what_is_kept_is_what_the_rules_say_and_what_must_be_kept(template: Path, story: Any, policy: Policy) -> None:
     with lived(template, story) as mirror:
@@ -178,6 +179,7 @@ def test_what_is_kept_is_what_the_rules_say_and_what_must_be_kept(template: Path
         assert not pair & reasons.keys() or pair <= reasons.keys()
 
 
+@pytest.mark.promise("pruning-5")
 @given(stories(), policies)
 def test_what_stays_is_what_it_was(template: Path, story: Any, policy: Policy) -> None:
     with lived(template, story) as mirror:
@@ -325,6 +327,7 @@ def _unseen(mirror: Mirror) -> int:
         return found + int(empty)
 
 
+@pytest.mark.promise("pruning-7")
 def test_pruning_costs_as_much_more_as_there_are_more_snapshots(template: Path) -> None:
     """Four times as many, with four times as many versions, are four times the work for SQLite: it was sixteen times."""
     few, many = (_work_of_pruning_one(template, snapshots) for snapshots in (30, 120))

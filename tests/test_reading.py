@@ -50,6 +50,7 @@ def long(home: Path) -> Any:
 # -- what is asked for
 
 
+@pytest.mark.promise("reading-1", "security-10")
 @pytest.mark.parametrize("medium", ["anime", "manga"])
 def test_a_list_is_asked_for_with_every_field_hidden_titles_and_no_filter(
     malsync: Malsync, box: Sandbox, medium: str
@@ -61,6 +62,7 @@ def test_a_list_is_asked_for_with_every_field_hidden_titles_and_no_filter(
     ]
 
 
+@pytest.mark.promise("reading-12")
 def test_the_second_pass_asks_for_times_alone(long: Malsync) -> None:
     assert long.box is not None
     long.ok("backup")
@@ -77,6 +79,7 @@ def test_the_second_pass_asks_for_times_alone(long: Malsync) -> None:
     assert len(queries(long.box, "manga")) == 1
 
 
+@pytest.mark.promise("reading-11")
 @pytest.mark.parametrize(
     ("entries", "pages"), [(1_090, 1), (1_091, 4)], ids=["exactly one page", "one more than a page"]
 )
@@ -90,6 +93,7 @@ def test_a_list_of_one_page_is_read_once_and_a_longer_one_twice(home: Path, entr
         assert held(malsync, "anime") == box.entries(box.user, "anime")
 
 
+@pytest.mark.promise("reading-2")
 def test_ten_thousand_anime_and_nine_hundred_manga_cost_at_most_22_requests(home: Path) -> None:
     with Sandbox(World.generated(entries=10_900, seed=1)) as box:
         malsync = Malsync(home, box)
@@ -115,6 +119,7 @@ def test_every_entry_is_stored_as_it_stands_on_the_far_side(home: Path, box: San
     assert held(malsync, medium) == box.entries(user, medium)
 
 
+@pytest.mark.promise("reading-1")
 def test_gray_and_black_titles_are_read_too(malsync: Malsync, box: Sandbox) -> None:
     def colour(medium: str, id: int) -> str:
         return str(box.world.catalogue.known(medium, id).get("nsfw", "white"))
@@ -162,6 +167,7 @@ def test_empty_lists_are_lists(home: Path) -> None:
         assert document["requests"] == {"GET": 3}
 
 
+@pytest.mark.promise("reading-15")
 def test_members_that_nobody_knows_yet_are_kept_as_they_came(offline: Malsync) -> None:
     extra = {"mood": "glad", "seasons": [{"number": 1}], "rating": None, "hours": 1.5}
     with FarSide(mal(anime=lambda heard: page(entry(1, **extra)))) as far:
@@ -182,6 +188,7 @@ def test_absent_and_null_stay_apart(offline: Malsync) -> None:
 # -- lists that change while they are read
 
 
+@pytest.mark.promise("reading-11")
 @pytest.mark.parametrize(
     ("fault", "nth", "requests"),
     [
@@ -240,6 +247,7 @@ EDITS: dict[str, list[Any]] = {
 }
 
 
+@pytest.mark.promise("reading-12")
 @pytest.mark.parametrize("date", ["on", "off"])
 @pytest.mark.parametrize("page", [1, 2, 3, 4])
 @pytest.mark.parametrize("field", EDITS)
@@ -312,6 +320,7 @@ def test_entries_without_a_time_that_is_understood_are_read_twice_with_all_field
     assert all("comments" in target for target in asked)
 
 
+@pytest.mark.promise("reading-13")
 def test_a_list_that_never_stands_still_ends_with_4_after_four_passes(long: Malsync) -> None:
     box = long.box
     assert box is not None
@@ -338,6 +347,7 @@ def test_pages_that_overlap_hold_each_entry_once(long: Malsync) -> None:
     assert len(queries(box, "anime")) == 4
 
 
+@pytest.mark.promise("reading-14")
 def test_an_id_twice_with_the_same_data_is_one_entry(offline: Malsync) -> None:
     with FarSide(mal(anime=lambda heard: page(entry(1, score=7), entry(1, score=7), entry(2)))) as far:
         offline.ok("backup", env=far.environment())
@@ -346,6 +356,7 @@ def test_an_id_twice_with_the_same_data_is_one_entry(offline: Malsync) -> None:
     assert sum("animelist" in heard.target for heard in far.heard) == 1
 
 
+@pytest.mark.promise("reading-14")
 def test_an_id_twice_with_other_data_fails_the_pass_and_the_next_one_counts(offline: Malsync) -> None:
     def torn_once(heard: Heard) -> Reply:
         first = sum("animelist" in one.target for one in far.heard) == 1
@@ -369,6 +380,7 @@ def test_an_id_twice_with_other_data_each_time_ends_with_4(offline: Malsync) -> 
     assert offline.json("snapshots") == []
 
 
+@pytest.mark.promise("reading-7")
 def test_the_end_is_where_no_next_page_is_named_whatever_the_pages_hold(offline: Malsync) -> None:
     def four_pages(heard: Heard) -> Reply:
         there = f"{far.api_url}/users/@me/animelist?{rest_of(heard)}&offset="
@@ -386,6 +398,7 @@ def test_the_end_is_where_no_next_page_is_named_whatever_the_pages_hold(offline:
     assert held(offline, "anime").keys() == {1, 2, 3, 4}
 
 
+@pytest.mark.promise("reading-3")
 @pytest.mark.parametrize("passes", [{1}, {1, 2, 3, 4}])
 @pytest.mark.parametrize("empty", [0, 1, 2])
 @pytest.mark.parametrize("medium", ["anime", "manga"])
@@ -417,6 +430,7 @@ def test_a_page_without_entries_before_the_last_one_fails_the_pass(
 # -- whose clock a snapshot is dated by
 
 
+@pytest.mark.promise("reading-5")
 @pytest.mark.parametrize(
     ("ahead", "is_mals"), [(0, False), (45, False), (-45, False), (90, True), (-90, True), (400 * 86400, True)]
 )
@@ -435,6 +449,7 @@ def test_a_snapshot_is_dated_by_mals_clock_where_this_machines_is_wrong(
     assert abs(taken_at - theirs) < timedelta(seconds=90)
 
 
+@pytest.mark.promise("security-5")
 @pytest.mark.parametrize("ahead", [timedelta(hours=5), -timedelta(hours=5), timedelta(days=400), -timedelta(days=400)])
 def test_where_this_machines_clock_is_wrong_the_newest_list_is_the_newest_all_the_same(
     home: Path, world: World, ahead: timedelta
@@ -497,6 +512,7 @@ def test_a_page_that_fails_once_is_asked_for_again_alone(long: Malsync, fault: s
     assert held(long, "anime") == box.entries(box.user, "anime")
 
 
+@pytest.mark.promise("storing-1")
 def test_a_failure_in_one_list_stores_nothing_of_the_other(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     box.add_faults("500:on=mangalist")

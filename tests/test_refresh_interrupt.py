@@ -62,6 +62,7 @@ def is_good(malsync: Malsync, box: Sandbox) -> bool:
     return kept(malsync)["default"]["refresh_token"] != before["refresh_token"]
 
 
+@pytest.mark.promise("secrets-8")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("expire", ["", READERS])
 def test_a_refresh_is_stored_before_a_signal_ends_the_command(
@@ -81,6 +82,7 @@ def test_a_refresh_is_stored_before_a_signal_ends_the_command(
     assert is_good(malsync, box)
 
 
+@pytest.mark.promise("secrets-8")
 @pytest.mark.parametrize(
     ("command", "expire"),
     [
@@ -133,6 +135,7 @@ def test_a_refresh_that_fails_after_ctrl_c_keeps_the_old_pair(malsync: Malsync, 
     assert is_good(malsync, box)
 
 
+@pytest.mark.promise("secrets-8")
 def test_a_refresh_within_a_write_is_stored_with_the_write(story: Story, home: Path) -> None:
     malsync = story.begin(home)
     malsync.time.moment = datetime.now(UTC)

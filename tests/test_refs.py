@@ -246,6 +246,7 @@ def test_latest_is_a_backup_and_nothing_else(offline: Malsync, tmp_path: Path) -
     assert chosen(offline, "2026-11") == 1
 
 
+@pytest.mark.promise("guards-9")
 def test_a_newer_import_is_not_good(offline: Malsync, tmp_path: Path) -> None:
     """A file of yesterday's is dated after last week's backup, and must not become what is restored."""
     backup = snapshot({1: {"score": 1}}, {}, at="2026-11-01T12:00:00Z")
@@ -466,6 +467,7 @@ def test_what_is_no_time_is_refused() -> None:
 # -- dated in the future
 
 
+@pytest.mark.promise("reading-6")
 @pytest.mark.parametrize("at", ["2026-11-01T12:02:00Z", "2026-11-30T12:00:00Z", "2036-01-01T00:00:00Z"])
 @pytest.mark.parametrize("reference", ["latest", "latest~1", "good", "2026-11", "2026-11-01T12:00", "2040-01"])
 def test_what_is_dated_in_the_future_is_skipped_and_named(

@@ -62,6 +62,7 @@ def rehearsed(malsync: Malsync, box: Sandbox, *command: str | Path, exit_code: i
 # -- it says what will be
 
 
+@pytest.mark.promise("guards-1")
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -260,6 +261,7 @@ def test_ctrl_c_leaves_nothing_behind_and_names_no_run(malsync: Malsync, box: Sa
     assert writes(box) == {}
 
 
+@pytest.mark.promise("other-7", "security-25")
 def test_nobody_else_on_this_machine_sees_the_lists_meanwhile(
     malsync: Malsync, box: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -253,6 +253,7 @@ def test_merge_deletes_nothing_and_missing_changes_nothing_that_is_there(pair: t
 # -- by example
 
 
+@pytest.mark.promise("planning-7")
 def test_five_edits_in_ten_thousand_entries_take_five_calls(home: Path, tmp_path: Path) -> None:
     with Sandbox(World.generated(10_900, clock=TestTime().now)) as box:
         malsync = Malsync(home, box)
@@ -558,6 +559,7 @@ NAMED = {
 }
 
 
+@pytest.mark.promise("writing-11")
 @at_each_place
 @pytest.mark.parametrize("spec", NAMED)
 def test_what_is_refused_or_lost_is_named_and_nothing_else_is_kept_from_its_end(
@@ -576,6 +578,7 @@ def test_what_is_refused_or_lost_is_named_and_nothing_else_is_kept_from_its_end(
     site.assert_converged()
 
 
+@pytest.mark.promise("writing-8")
 @pytest.mark.parametrize("place", [FIRST, MIDDLE])
 def test_what_the_answer_does_not_show_is_sent_once_more(site: Site, place: int) -> None:
     site.box.add_faults(fault("unstored:shows=kept", place))
@@ -588,6 +591,7 @@ def test_what_the_answer_does_not_show_is_sent_once_more(site: Site, place: int)
     site.log.assert_nothing_done_is_sent_twice()
 
 
+@pytest.mark.promise("writing-8")
 @pytest.mark.parametrize(("place", "field"), [(FIRST, "score"), (MIDDLE, "comments"), (MIDDLE, "start_date")])
 @pytest.mark.parametrize("shows", ["wanted", "kept"])
 def test_a_field_that_mal_never_stores_is_named_with_both_values(
@@ -614,6 +618,7 @@ def test_a_deletion_that_is_answered_and_not_carried_out_is_named(site: Site) ->
     site.assert_converged()
 
 
+@pytest.mark.promise("writing-7")
 @at_each_place
 @pytest.mark.parametrize("what", ["score", "comments", "remove"])
 def test_what_somebody_else_does_at_that_very_moment_is_told(site: Site, what: str, place: int) -> None:
@@ -635,6 +640,7 @@ def test_what_somebody_else_does_at_that_very_moment_is_told(site: Site, what: s
     site.assert_converged()
 
 
+@pytest.mark.promise("pace-3")
 @at_each_place
 def test_asked_to_wait_for_longer_than_five_minutes_it_stops_and_goes_on_later(site: Site, place: int) -> None:
     site.box.add_faults(fault("429:retry_after=400", place))
@@ -648,6 +654,7 @@ def test_asked_to_wait_for_longer_than_five_minutes_it_stops_and_goes_on_later(s
     assert len(site.log.writes) == 19
 
 
+@pytest.mark.promise("writing-12")
 @at_each_place
 @pytest.mark.parametrize("spec", ["forbidden", "expire"])
 def test_a_refused_token_stops_it_and_another_one_goes_on(site: Site, spec: str, place: int) -> None:
@@ -691,6 +698,7 @@ def log_in(site: Site) -> None:
 # -- faults that do not pass
 
 
+@pytest.mark.promise("writing-12")
 @pytest.mark.parametrize("place", [FIRST, MIDDLE])
 @pytest.mark.parametrize("done", ["no", "yes"])
 @pytest.mark.parametrize("kind", ["503", "403", "cut", "html"])
@@ -713,6 +721,7 @@ def test_three_calls_in_a_row_that_fail_stop_it(site: Site, kind: str, done: str
     }
 
 
+@pytest.mark.promise("writing-12")
 @at_each_place
 @pytest.mark.parametrize("done", ["no", "yes"])
 def test_one_entry_that_fails_for_good_stops_nothing_and_the_last_reading_tells(
@@ -766,6 +775,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.promise("writing-13")
 @pytest.mark.parametrize("which", ["animelist", "mangalist"])
 @pytest.mark.parametrize("spec", UNREADABLE)
 def test_where_the_last_reading_fails_resume_reads_again_and_sends_nothing(site: Site, spec: str, which: str) -> None:
@@ -790,6 +800,7 @@ def test_a_last_reading_that_fails_once_is_tried_again(site: Site, spec: str) ->
     assert len(site.log.writes) == 18
 
 
+@pytest.mark.promise("writing-13")
 def test_what_is_changed_before_the_last_reading_is_named(site: Site) -> None:
     """An entry that this run wrote, and one that it did not."""
     site.box.add_faults("edit:on=animelist,nth=2,id=1;remove:on=mangalist,nth=2,id=10")
@@ -802,6 +813,7 @@ def test_what_is_changed_before_the_last_reading_is_named(site: Site) -> None:
     assert not document["equal"]
 
 
+@pytest.mark.promise("writing-6")
 def test_what_moved_since_the_plan_was_made_is_not_overwritten(site: Site, tmp_path: Path) -> None:
     run(site.malsync, *EXACT, "--plan", tmp_path / "plan.json")
     site.box.edit(USER, "anime", 4, comments="mine, since")
@@ -819,6 +831,7 @@ def test_what_moved_since_the_plan_was_made_is_not_overwritten(site: Site, tmp_p
     assert site.log.keys == (ADDED | UPDATED | DELETED) - moved
 
 
+@pytest.mark.promise("writing-4")
 def test_lists_that_were_read_long_ago_are_read_again_before_another_write(site: Site) -> None:
     """What others did until then is kept: of a deletion, that they touched the entry is enough."""
     edited = {"anime": 5, "manga": 8}
@@ -951,6 +964,7 @@ def test_an_undo_that_a_guard_refused_forgets_nothing_that_is_written_afterwards
     assert document["equal"]
 
 
+@pytest.mark.promise("writing-18")
 def test_an_undo_that_was_interrupted_is_resumed_and_can_be_undone(site: Site) -> None:
     run(site.malsync, *EXACT)
     site.box.add_faults(fault("503", "7-999"))
@@ -1047,6 +1061,7 @@ def as_status(key: Key, given: Status) -> Status:
     return {"status": FAR_SIDE[key[0]].current, "updated_at": MOMENTS[key[1]], **given}
 
 
+@pytest.mark.promise("writing-10")
 @pytest.mark.parametrize("round_dates", [False, True], ids=["as they are", "rounded"])
 @pytest.mark.parametrize("mal", ["accept", "refuse", "round", "ignore"])
 def test_a_day_that_nobody_entered_comes_onto_no_list(mal: str, round_dates: bool) -> None:
@@ -1169,6 +1184,7 @@ def test_the_only_comment_of_a_list_is_restored_with_one_write_and_equal_ever_af
         assert holds(box)[key]["comments"] == "gone"
 
 
+@pytest.mark.promise("writing-11")
 @pytest.mark.parametrize("body", ["object", "null", "empty"])
 def test_a_deletion_that_finds_nothing_is_done(body: str) -> None:
     wanted = {key: WANTED[key] for key in sorted(WITNESSES)}
@@ -1187,6 +1203,7 @@ def test_a_deletion_that_finds_nothing_is_done(body: str) -> None:
         assert shown(holds(box_of(malsync))) == shown(wanted)
 
 
+@pytest.mark.promise("planning-6")
 @pytest.mark.parametrize("status", ["planned", "current", "refuse"])
 def test_an_add_says_its_status_itself(status: str) -> None:
     added = {key: as_status(key, {"status": one}) for key, one in zip(sorted(ADDED), _every_status(), strict=True)}

@@ -379,6 +379,7 @@ def test_three_dead_calls_among_the_deletes_stop_the_run(story: Story, malsync: 
     assert len(story.writes()) == WRITES + 3 * TRIES
 
 
+@pytest.mark.promise("other-8")
 def test_dead_calls_at_the_end_are_open_again_when_the_lists_cannot_be_read(story: Story, malsync: Malsync) -> None:
     """Two are too few to stop it, and that MAL is down shows only when it is to be read: nobody knows what they did."""
     story.box.add_faults("503:method=DELETE,nth=9-999;503:method=GET,on=list,nth=3-999")

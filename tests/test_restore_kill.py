@@ -223,6 +223,7 @@ def test_the_run_has_forty_writes_of_all_kinds_and_both_media(story: Story, mals
     assert story.lists() == story.wanted
 
 
+@pytest.mark.promise("writing-2")
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(1, WRITES + 1))
 @pytest.mark.parametrize("done", ["yes", "no"])
@@ -293,6 +294,7 @@ def test_until_it_is_resumed_no_other_run_begins(story: Story, malsync: Malsync)
     resumed(story, malsync)
 
 
+@pytest.mark.promise("writing-14")
 def test_what_others_did_since_it_was_killed_is_not_overwritten(story: Story, malsync: Malsync) -> None:
     story.box.add_faults("stall:method=PATCH,nth=9,done=no")
     story.killed(malsync.process(*RESTORE))
@@ -315,6 +317,7 @@ def test_what_others_did_since_it_was_killed_is_not_overwritten(story: Story, ma
 # -- before, after, and again
 
 
+@pytest.mark.promise("writing-1")
 @pytest.mark.parametrize("nth", [1, 2, 3])
 def test_killed_before_anything_was_sent(story: Story, malsync: Malsync, nth: int) -> None:
     story.box.add_faults(f"stall:method=GET,nth={nth}")
@@ -464,6 +467,7 @@ def test_killed_before_the_plan_is_in_the_journal(
     assert story.lists() == story.wanted
 
 
+@pytest.mark.promise("writing-14")
 @pytest.mark.parametrize(
     ("step", "when", "nth", "writes", "found"),
     [

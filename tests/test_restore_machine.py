@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -24,6 +25,8 @@ from malsync.schemas import problem
 from tests.harness import Malsync, Result
 from tests.test_plan_laws import EDITS, FRESH, MOMENTS, TOTALS, Key, Lists, Status, shown
 from tests.test_restore_http import USER, Log, holds, key_of, put, world_of
+
+pytestmark = pytest.mark.promise("writing-14")
 
 DOCUMENTED = {0, 2, 3, 4, 5, 7, 8}
 """The exit codes that these commands may end with: none is 70, and the mirror is not damaged (6)."""

@@ -38,6 +38,7 @@ def stopped(malsync: Malsync, box: Sandbox, nth: int, *words: str) -> None:
 # -- `good` stays the last list that somebody kept on purpose
 
 
+@pytest.mark.promise("guards-9")
 def test_a_list_restored_in_part_is_not_what_good_means(malsync: Malsync, box: Sandbox, ids: list[int]) -> None:
     whole = anime(box)
     for id in ids[:8]:

@@ -118,6 +118,7 @@ STRIDE = 1 if settings.get_current_profile_name() == "ci" else 6
 """Of the moments of a run, every sixth; in CI all."""
 
 
+@pytest.mark.promise("writing-3")
 @pytest.mark.parametrize("wait", WAITS)
 def test_whenever_the_lid_is_shut_what_somebody_does_meanwhile_stays(tmp_path: Path, wait: str) -> None:
     sandbox = {"settings": {"partial_dates": "refuse"}} if wait == REFUSED_DATE else {}
@@ -164,6 +165,7 @@ def test_what_did_not_arrive_is_sent_once_more_by_a_new_reading_of_an_entry_that
         }
 
 
+@pytest.mark.promise("writing-3")
 def test_a_clock_that_never_stops_jumping_ends_the_run_and_resume_finishes_it(tmp_path: Path) -> None:
     with story(tmp_path) as one:
         one.lid.shuts = lambda moment: moment > 20

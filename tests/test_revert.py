@@ -253,6 +253,7 @@ def test_a_conflict_shows_blank_for_what_was_never_set() -> None:
     }
 
 
+@pytest.mark.promise("planning-12")
 def test_a_conflict_names_the_fields_that_are_not_one_value_in_all_three() -> None:
     good = STATUS | {"score": 9, "priority": 1, "comments": "same"}
     _, removed = conflict(reverted(good, good | {"score": 1}, None))
@@ -391,6 +392,7 @@ def test_partial_dates_are_rounded_when_that_is_asked_for() -> None:
 EVENING = Window(moment("2026-11-01T20:00:00Z"), moment("2026-11-01T22:00:00Z"))
 
 
+@pytest.mark.promise("planning-13")
 @pytest.mark.parametrize(
     ("when", "inside"),
     [

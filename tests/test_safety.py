@@ -30,6 +30,7 @@ def latest(malsync: Malsync, name: str = "sandbox_mika.json.gz") -> int:
     return len(json.loads(gzip.decompress((malsync.home / "latest" / name).read_bytes()))["anime"])
 
 
+@pytest.mark.promise("storing-14", "security-36")
 def test_a_lost_mirror_and_an_emptied_list_leave_the_last_file_alone(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     (malsync.home / FILE_NAME).unlink()
@@ -55,6 +56,7 @@ def test_a_suspicious_file_stays_suspicious_in_another_home(malsync: Malsync, bo
     another.error("show", "good", exit_code=2)
 
 
+@pytest.mark.promise("storing-14")
 def test_a_private_half_does_not_replace_the_file_that_holds_it(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup", "--user", "sandbox_theo")
     box.set_private("sandbox_theo", "anime")
@@ -79,6 +81,7 @@ def test_a_list_of_a_few_fields_is_no_measure(malsync: Malsync, box: Sandbox, tm
     assert malsync.json("backup", exit_code=8)["suspicious"] == ["anime: the list is empty, and had 280 entries"]
 
 
+@pytest.mark.promise("guards-9")
 def test_a_whole_list_from_a_file_is_no_measure_where_one_was_read_from_mal(
     malsync: Malsync, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -106,6 +109,7 @@ def test_a_clock_that_was_wrong_once_does_not_stop_accepting(malsync: Malsync, b
     malsync.ok("backup")
 
 
+@pytest.mark.promise("reading-17")
 def test_forbidden_in_the_middle_of_a_public_list_is_not_a_private_list(offline: Malsync) -> None:
     def second_page_is_refused(heard: Heard) -> Reply:
         if "offset" in heard.target:
@@ -121,6 +125,7 @@ def test_forbidden_in_the_middle_of_a_public_list_is_not_a_private_list(offline:
     assert offline.json("snapshots") == []
 
 
+@pytest.mark.promise("reading-8", "security-34")
 @pytest.mark.parametrize(
     "path",
     [
@@ -142,6 +147,7 @@ def test_a_next_page_of_another_list_is_not_asked_for(offline: Malsync, path: st
     assert not any("offset" in heard.target for heard in far.heard)
 
 
+@pytest.mark.promise("reading-8", "security-34")
 @pytest.mark.parametrize(
     "query", ["nsfw=true&fields=list_status", "fields=FIELDS", "nsfw=true&fields=FIELDS&status=completed"]
 )
@@ -156,6 +162,7 @@ def test_a_next_page_that_shows_less_is_not_asked_for(offline: Malsync, query: s
     assert not any("offset" in heard.target for heard in far.heard)
 
 
+@pytest.mark.promise("security-38")
 def test_data_too_deep_for_a_digest_is_refused_in_words(offline: Malsync) -> None:
     deep: object = 1
     for _ in range(150):
@@ -167,6 +174,7 @@ def test_data_too_deep_for_a_digest_is_refused_in_words(offline: Malsync) -> Non
     assert "cannot be kept" in error["message"]
 
 
+@pytest.mark.promise("security-44")
 @pytest.mark.parametrize(
     "name", ["mirror.db", "tokens.json", "accounts.json", "config.toml", "latest/sandbox_mika.json.gz"]
 )
@@ -194,6 +202,7 @@ def test_a_suspicious_list_does_not_go_over_a_file_of_a_good_one(
     assert (tmp_path / "mine.suspicious.json.gz").exists()
 
 
+@pytest.mark.promise("storing-8")
 def test_no_backup_is_stored_upon_a_damaged_one(malsync: Malsync) -> None:
     import sqlite3
 
@@ -207,6 +216,7 @@ def test_no_backup_is_stored_upon_a_damaged_one(malsync: Malsync) -> None:
     assert [row["snapshot"] for row in malsync.json("snapshots")] == [1]
 
 
+@pytest.mark.promise("security-30")
 def test_a_file_of_another_user_of_that_name_is_not_replaced(tmp_path: Path) -> None:
     shelf = Latest(tmp_path / "latest")
     first = snapshot({1: watched(1)}, {})
@@ -218,6 +228,7 @@ def test_a_file_of_another_user_of_that_name_is_not_replaced(tmp_path: Path) -> 
     assert shelf.last(second.user) == second
 
 
+@pytest.mark.promise("security-15")
 def test_what_a_killed_write_left_behind_is_taken_away(malsync: Malsync) -> None:
     malsync.ok("backup")
     stray = malsync.home / "latest" / ".sandbox_mika.json.gz.abc123"

@@ -306,6 +306,7 @@ def test_a_private_list_is_shown_to_its_owner_only(box):
     assert status("/users/@me/mangalist", **owner) == 200
 
 
+@pytest.mark.promise("security-45")
 def test_another_host_name_is_misdirected(reading):
     port = urlsplit(reading.box.api_url).port
 

@@ -36,6 +36,7 @@ def test_the_ready_line_tells_where_it_is_and_who_may_ask(box):
         assert me.json()["name"] == user["user"]
 
 
+@pytest.mark.promise("secrets-9", "security-24")
 def test_the_sandbox_listens_on_loopback_only(box):
     assert box._socket.getsockname()[0] == "127.0.0.1"
 

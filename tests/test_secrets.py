@@ -24,6 +24,7 @@ def run(malsync: Malsync, *arguments: str, env: dict[str, str | None]) -> tuple[
     return process.returncode, out, err
 
 
+@pytest.mark.promise("security-7")
 @pytest.mark.parametrize("stored", [True, False], ids=["stored token", "token from elsewhere"])
 def test_a_bug_ends_with_70_and_its_details_hold_no_token(
     malsync: Malsync, box: Sandbox, tmp_path: Path, stored: bool
@@ -94,6 +95,7 @@ def test_a_bug_in_one_of_the_readers_ends_both(malsync: Malsync, tmp_path: Path)
     assert malsync.json("snapshots") == []
 
 
+@pytest.mark.promise("security-7")
 @pytest.mark.parametrize(
     "text",
     [

@@ -74,6 +74,7 @@ def test_a_number_is_written_as_the_rfc_says(bits: str, written: str) -> None:
     assert canonical({"n": number}) == b'{"n":%b}' % written.encode()
 
 
+@pytest.mark.promise("storing-5")
 def test_the_rfcs_own_example_comes_out_as_the_rfc_says() -> None:
     given = orjson.loads(
         rb"""{"numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
@@ -118,6 +119,7 @@ def test_an_integer_beyond_a_doubles_reach_is_the_nearest_double(integer: int, w
     assert canonical({"score": integer}) == b'{"score":%b}' % written.encode()
 
 
+@pytest.mark.promise("storing-5")
 @given(st.data())
 def test_canonical_json_is_that_of_the_rfc_8785_library(data: st.DataObject) -> None:
     medium = data.draw(st.sampled_from([*MEDIA.values()]))
@@ -306,6 +308,7 @@ def written(made: Snapshot) -> bytes:
     return b"".join(encode(made))
 
 
+@pytest.mark.promise("storing-10")
 def test_a_snapshot_is_written_one_entry_a_line_by_its_number() -> None:
     made = snapshot(
         {10: watched(1, title="Ten"), 9: {"comments": "a\nb", "status": "dropped", "title": "Nine"}, 100: {}},

@@ -69,6 +69,7 @@ INVALID = {
 }
 
 
+@pytest.mark.promise("storing-15")
 def test_every_file_that_is_kept_as_an_example_is_tested() -> None:
     assert sorted(path.name for path in (FILES / "invalid").iterdir()) == sorted(INVALID)
     assert len(VALID) >= 7
@@ -152,6 +153,7 @@ def test_members_that_this_version_does_not_know_are_kept() -> None:
 # -- what is refused
 
 
+@pytest.mark.promise("security-39")
 @pytest.mark.parametrize("name", INVALID)
 def test_a_file_that_is_not_whole_is_refused_for_its_fault(name: str, offline: Malsync) -> None:
     path = FILES / "invalid" / name
@@ -168,6 +170,7 @@ def test_a_file_that_is_not_whole_is_refused_for_its_fault(name: str, offline: M
     assert offline.json("snapshots") == []
 
 
+@pytest.mark.promise("security-39")
 @given(st.data())
 def test_a_change_of_any_byte_is_refused_or_changes_no_list(data: st.DataObject) -> None:
     """The digest vouches for the lists; the title, the note and the rest of the head are not part of it."""
@@ -205,6 +208,7 @@ def test_a_folder_is_no_snapshot(offline: Malsync, tmp_path: Path) -> None:
         assert "cannot be read: Is a directory" in error["message"]
 
 
+@pytest.mark.promise("security-40")
 def test_a_bomb_does_not_go_off(offline: Malsync, tmp_path: Path) -> None:
     """A few hundred kilobytes that unpack to more than any list: reading stops at the limit."""
     piece = gzip.compress(bytes(2**20))
@@ -222,6 +226,7 @@ def test_a_bomb_does_not_go_off(offline: Malsync, tmp_path: Path) -> None:
 # -- how it is written
 
 
+@pytest.mark.promise("security-9")
 @pytest.mark.parametrize("name", ["list.json", "list.json.gz"])
 def test_a_file_is_its_owners_alone_and_the_same_list_is_the_same_bytes(tmp_path: Path, name: str) -> None:
     made = snapshot_file.read(GOLDEN)
@@ -250,6 +255,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert snapshot_file.read(path).counts == {"anime": 1, "manga": 0}
 
 
+@pytest.mark.promise("storing-12")
 @pytest.mark.parametrize("name", ["list.json", "list.json.gz"])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(offline: Malsync, tmp_path: Path, name: str) -> None:
     """A disk that fills up halfway: no file may grow beyond 20,000 bytes."""

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.soak import soaked
 
+pytestmark = pytest.mark.promise("other-9")
 
+
+@pytest.mark.promise("storing-9")
 def test_thirty_backups_and_six_restores_leave_no_row_no_file_and_no_list_behind(home: Path) -> None:
     figures = soaked(home, backups=30, restores=6)
 

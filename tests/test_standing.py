@@ -16,6 +16,7 @@ def kept(before: Snapshot, after: Snapshot, newest: Snapshot) -> tuple[int, int]
     return len(changes), in_force(changes, since, newest)
 
 
+@pytest.mark.promise("guards-5")
 @pytest.mark.parametrize(
     ("before", "after", "newest", "expected"),
     [

@@ -31,6 +31,7 @@ def made(kept: int, changed: int = 0, added: int = 0) -> Snapshot:
     return snapshot(found | {10**6 + id: watched() for id in range(added)}, {})
 
 
+@pytest.mark.promise("guards-8")
 @pytest.mark.parametrize(
     ("had", "has", "doubtful"),
     [

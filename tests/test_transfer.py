@@ -144,6 +144,7 @@ def test_what_changed_since_the_import_before_is_said(offline: Malsync, tmp_path
 # -- rebuild
 
 
+@pytest.mark.promise("storing-13")
 def test_a_rebuilt_mirror_has_every_snapshot_as_it_was(offline: Malsync, tmp_path: Path) -> None:
     sources: list[Any] = ["backup", "before-run", "after-run", "import", "public"]
     made = [
@@ -193,6 +194,7 @@ def suspicions(malsync: Malsync) -> list[bool]:
     return [bool(row["suspicious"]) for row in malsync.json("snapshots")]
 
 
+@pytest.mark.promise("storing-13")
 def test_a_rebuild_keeps_why_a_list_was_suspicious(offline: Malsync, tmp_path: Path) -> None:
     """The file says so itself; a list that was accepted is not doubted again."""
     reasons = ("anime: the list is empty, and had 100 entries",)

@@ -14,6 +14,8 @@ from malsync.planning.request import WriteRequest
 from malsync.planning.restore_plan import Op, Plan, PlannedWrite
 from tests.lists import moment, snapshot, watched
 
+pytestmark = pytest.mark.promise("writing-16")
+
 Status = dict[str, Any] | None
 SENT = moment("2026-11-01T12:00:00Z")
 BEFORE, WRITTEN, LATER = (f"2026-11-01T{time}+00:00" for time in ("08:00:00", "12:00:01", "12:30:00"))

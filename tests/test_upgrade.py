@@ -17,6 +17,8 @@ from malsync.model.medium import ANIME
 from tests.catalogue import assert_sound, found, record, rows
 from tests.harness import ROOT, Malsync
 
+pytestmark = pytest.mark.promise("storing-15")
+
 MIRRORS = sorted((ROOT / "fixtures" / "mirrors").glob("version-*.db"))
 BERSERK = {
     "status": "reading", "score": 0, "num_volumes_read": 1, "num_chapters_read": 4, "is_rereading": True, "priority": 1,
@@ -168,6 +170,7 @@ def test_a_new_mirror_has_the_tables_of_one_that_was_brought_up_to_date(tmp_path
             assert (rows(path, tables), rows(path, applied)) == fresh, mirror.name
 
 
+@pytest.mark.promise("storing-16")
 def test_there_is_a_mirror_of_each_version() -> None:
     from malsync.mirror.database import VERSION
 

@@ -97,11 +97,13 @@ def newest() -> list[Path]:
     return [path for path in found.values() if FORMATS[parts(path)[0]].again is not None]
 
 
+@pytest.mark.promise("storing-15")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_file_of_every_form_means_what_it_meant(path: Path, offline: Malsync) -> None:
     FORMATS[parts(path)[0]].read(path, offline)
 
 
+@pytest.mark.promise("storing-16")
 @pytest.mark.parametrize("path", newest(), ids=lambda path: path.name)
 def test_the_newest_file_of_a_format_is_what_is_written_today(path: Path, offline: Malsync) -> None:
     """Where this fails, the form has changed: the new one needs a file of the next number, and the old one stays."""
@@ -114,6 +116,7 @@ def test_the_newest_file_of_a_format_is_what_is_written_today(path: Path, offlin
     assert form.seen(content) == form.seen(unpacked(path)), f"{name} has another form than its number {number}"
 
 
+@pytest.mark.promise("storing-16")
 def test_every_format_has_a_file_of_each_of_its_forms() -> None:
     numbers = defaultdict(set)
     for path in FILES:
@@ -124,6 +127,7 @@ def test_every_format_has_a_file_of_each_of_its_forms() -> None:
         assert found == set(range(1, max(found) + 1)), name
 
 
+@pytest.mark.promise("storing-16")
 def test_every_format_that_malsync_writes_is_known_here() -> None:
     """Whatever in malsync writes to a disk or a keyring stands in the table of those that do, with its formats."""
     texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "malsync").rglob("*.py")}
