@@ -14,6 +14,7 @@
     ├── MirrorError           6   the mirror is not ours, newer than this program, or cannot be written
     │   └── Damaged               it is no whole database any more, or does not rebuild to what was stored
     ├── Refused               7   a guard refused; nothing was sent or stored
+    │   ├── TitlesDiffer          the ids of a list belong to another site
     │   ├── Cancelled             the user answered no
     │   └── Busy                  another malsync, or another program, is at work on this home folder
     └── Interrupted         130   Ctrl-C, in the middle of a run that can be resumed
@@ -53,6 +54,8 @@ class MalsyncError(Exception):
         self.message = message
         self.hint = hint
         self.advice = advice
+        self.then = ""
+        """Further advice, for after the failure has been dealt with."""
         self.facts = facts
 
 
@@ -131,6 +134,10 @@ class Refused(MalsyncError):
     """A guard refused; nothing was sent and nothing was stored."""
 
     exit = Exit.REFUSED
+
+
+class TitlesDiffer(Refused):
+    """Most titles of a list are not what MAL calls these ids: the ids belong to another site."""
 
 
 class Cancelled(Refused):

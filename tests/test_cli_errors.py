@@ -28,15 +28,22 @@ LIBRARY = [
 
 
 def named_advice() -> set[str]:
-    """Every advice that an error of the library names."""
-    return {
-        keyword.value.value
-        for path in LIBRARY
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    """Every advice that an error of the library names: advice="...", and error.then = "..."."""
+    nodes = [node for path in LIBRARY for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    given = [
+        keyword.value
+        for node in nodes
         if isinstance(node, ast.Call)
         for keyword in node.keywords
-        if keyword.arg == "advice" and isinstance(keyword.value, ast.Constant)
-    }
+        if keyword.arg == "advice"
+    ]
+    set_later = [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in {"error.then", "error.advice"}
+    ]
+    values = [value for node in (*given, *set_later) for value in ast.walk(node) if isinstance(value, ast.Constant)]
+    return {value.value for value in values if isinstance(value.value, str)} - {""}
 
 
 def test_every_advice_that_is_named_has_words_and_no_words_are_idle() -> None:

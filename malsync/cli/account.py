@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from malsync.cli.app import App
+from malsync.cli.errors import hint_of
 from malsync.cli.opening import private_page
 from malsync.cli.options import Command, pass_app
 from malsync.errors import MalsyncError, UsageError
@@ -32,7 +33,8 @@ def login(app: App, no_browser: bool) -> None:
     try:
         _sign_in(app, no_browser=no_browser)
     except MalsyncError as error:
-        error.hint = error.hint.replace("malsync login", command("login", app.account))
+        error.hint = hint_of(error).replace("malsync login", command("login", app.account_name))
+        error.advice = ""
         raise
 
 
@@ -47,8 +49,8 @@ def _sign_in(app: App, *, no_browser: bool) -> None:
         raise UsageError(
             "No client id is set.", "Register one at MAL (README: Your client id) and set MALSYNC_CLIENT_ID to it."
         )
-    if app.accounts.user(app.account) is None:
-        check_name(app.account)
+    if app.accounts.user(app.account_name) is None:
+        check_name(app.account_name)
     origin = origin_of(app.api_url)
     auth_url = check_url(settings.auth_url, "MALSYNC_AUTH_URL")
     request = authorization_request(auth_url, settings.client_id, settings.redirect_uri)
@@ -58,11 +60,11 @@ def _sign_in(app: App, *, no_browser: bool) -> None:
     store = store_of(app.home, settings.token_store)
     with store.locked():
         # Bound first: tokens are kept only for the user that the account belongs to.
-        app.accounts.bind(app.account, user)
-        store.save(app.account, tokens)
-    app.output.document({"account": app.account, "user": {"id": user.id, "name": user.name}, "logged_in": True})
-    app.output.say(f"Signed in as {user.name} (account {app.account}).", colour="green")
-    app.output.note(f"Next: {command('backup', app.account)}")
+        app.accounts.bind(app.account_name, user)
+        store.save(app.account_name, tokens)
+    app.output.document({"account": app.account_name, "user": {"id": user.id, "name": user.name}, "logged_in": True})
+    app.output.say(f"Signed in as {user.name} (account {app.account_name}).", colour="green")
+    app.output.note(f"Next: {command('backup', app.account_name)}")
 
 
 def _listen(app: App, request: "Request") -> str:
@@ -127,17 +129,17 @@ def logout(app: App) -> None:
 
     store = store_of(app.home, app.settings.token_store)
     with store.locked():
-        was_in = store.load(app.account) is not None
-        store.forget(app.account)
-    user = app.accounts.user(app.account)
+        was_in = store.load(app.account_name) is not None
+        store.forget(app.account_name)
+    user = app.accounts.user(app.account_name)
     app.output.document(
         {
-            "account": app.account,
+            "account": app.account_name,
             "user": None if user is None else {"id": user.id, "name": user.name},
             "logged_in": False,
         }
     )
-    app.output.say(f"The tokens of the account {app.account} are gone." if was_in else "There were no tokens.")
+    app.output.say(f"The tokens of the account {app.account_name} are gone." if was_in else "There were no tokens.")
 
 
 @click.command(cls=Command, examples=["malsync accounts", "malsync accounts --json"])

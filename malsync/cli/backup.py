@@ -1,6 +1,5 @@
 """backup and snapshots."""
 
-from contextlib import ExitStack
 from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App
+from malsync.cli.errors import hint_of
 from malsync.cli.options import WAIT, Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from malsync.browse.alarms import Alarms
-    from malsync.mal.client import Client
     from malsync.mirror import Mirror, SnapshotInfo
-    from malsync.model.snapshot import Snapshot, Source, User
-    from malsync.operations.backup import Backup
+    from malsync.model.snapshot import Snapshot
+    from malsync.operations.backup import BackupResult
 
 _JUDGED = 20
 """Of so many suspicious snapshots, the newest ones, it is found out what is left of their changes."""
@@ -55,7 +54,7 @@ def backup(app: App, user: str | None, file: str | None, note: str, accept: bool
     try:
         document, code = _backup(app, user, file, note, accept=accept, wait=wait)
     except MalsyncError as error:
-        failed = {"error": {"exit": int(error.exit), "message": error.message, "hint": error.hint}}
+        failed = {"error": {"exit": int(error.exit), "message": error.message, "hint": hint_of(error)}}
         run_hook(app, app.settings.on_failure, failed)
         raise
     app.output.document(document)
@@ -66,81 +65,25 @@ def backup(app: App, user: str | None, file: str | None, note: str, accept: bool
 def _backup(
     app: App, public: str | None, file: str | None, note: str, *, accept: bool, wait: float
 ) -> tuple[dict[str, Any], int]:
-    from malsync.model.medium import ANIME
-    from malsync.operations import backup as service
+    from malsync.operations.backup import back_up, stored_all_the_same
 
     file_for = _file_pattern(app, file)
     try:
         note.encode()
     except UnicodeEncodeError as error:
         raise UsageError("--note holds bytes that are no text.", "Write it in UTF-8.") from error
-    with app.at_work(wait), ExitStack() as stack:
-        client, user, account, counted = _whose(app, public)
-        accepted = 0 if account is None else app.accounts.uncounted(account)
-        app.output.note(f"Reading the lists of {user.name} from {client.origin} ...")
-        opened: list[Mirror] = []
-        with app.output.reading() as progress:
-            snapshot = _read(
-                client,
-                user,
-                "backup" if public is None else "public",
-                note=note,
-                counted=None if counted is None else counted - accepted,
-                clock=app.world.clock,
-                progress=progress,
-                meanwhile=lambda: opened.append(stack.enter_context(app.mirror(write=True, wait=wait))),
-            )
-        (mirror,) = opened
-        app.compare_clocks(snapshot)
-        if account is not None:
-            app.bind(account, user)
-        result = service.store(mirror, app.shelf, snapshot, accept=accept)
-        if account is not None and counted is not None:
-            # What was accepted is not told again each night; what MAL counts by now needs no acceptance any more.
-            missing = max(0, counted - len(snapshot.entries(ANIME)))
-            app.bind(account, user, missing if accept else min(missing, accepted))
-        before = _one_before(mirror.infos(user), result.info)
-        undoing = _undone_by(app, mirror, before, result.info)
+    result = back_up(app, public=public, note=note, accept=accept, wait=wait)
     try:
         written = file_for(result.snapshot) if file_for else None
     except UsageError as error:
-        raise service.stored_all_the_same(result.info, error) from error
+        raise stored_all_the_same(result.info, error) from error
     for warning in result.warnings:
         app.output.warn(warning)
-    _report(app, result, before, written)
-    if result.info.suspicious:
-        _warn_of(app, result.info, undoing, account, public)
-    document = {**info_document(result.info, account), "requests": dict(client.requests)}
-    return document, Exit.SUSPICIOUS if result.info.suspicious else Exit.OK
-
-
-def _read(client: "Client", user: "User", source: "Source", **named: Any) -> "Snapshot":
-    from malsync.errors import NotFound
-    from malsync.mal.list_reader import read_snapshot
-
-    try:
-        return read_snapshot(client, user, source, **named)
-    except NotFound as error:
-        if source != "public":
-            raise
-        raise UsageError(
-            f"MAL knows no user {user.name!r}.", "Check the name: it is in the address of their profile."
-        ) from error
-
-
-def _whose(app: App, public: str | None) -> "tuple[Client, User, str | None, int | None]":
-    """The client, the MAL user whose lists these are, the account to bind to them, and how many anime MAL counts."""
-    from malsync.mal.list_reader import ME
-    from malsync.model.snapshot import User
-
-    if public == ME:
-        raise UsageError(f"{ME} is no MAL user's name.", "Your own lists: malsync backup")
-    if public is not None:
-        client = app.client(app.public_credentials())
-        return client, User(client.origin, None, public), None, None
-    client = app.client(app.credentials())
-    user, counted = client.me_counted()
-    return client, user, app.account_for(user), counted
+    _report(app, result, written)
+    if result.suspicion:
+        _warn_of(app, result, public)
+    document = {**info_document(result.info, result.account), "requests": result.requests}
+    return document, Exit.SUSPICIOUS if result.suspicion else Exit.OK
 
 
 def _file_pattern(app: App, pattern: str | None) -> Any:
@@ -172,25 +115,11 @@ def _file_pattern(app: App, pattern: str | None) -> Any:
     return write
 
 
-def _one_before(infos: "list[SnapshotInfo]", info: "SnapshotInfo") -> "SnapshotInfo | None":
-    before = [one for one in infos if one.series == info.series and one.number < info.number]
-    return max(before, key=lambda one: one.number, default=None)
-
-
-def _undone_by(app: App, mirror: "Mirror", before: "SnapshotInfo | None", info: "SnapshotInfo") -> str:
-    """What is left of the changes of a suspicious backup, and what undoes them; empty where nothing changed."""
-    if before is None or not info.suspicious or not any(info.changes.values()):
-        return ""
-    from malsync.browse.alarms import Alarms
-
-    return _undoing(app, Alarms(mirror.ask), before, info)
-
-
-def _report(app: App, result: "Backup", before: "SnapshotInfo | None", written: Path | None) -> None:
+def _report(app: App, result: "BackupResult", written: Path | None) -> None:
     from malsync.cli.render import counted, summary
     from malsync.text import visible
 
-    info, say = result.info, app.output.say
+    info, before, say = result.info, result.before, app.output.say
     say(f"Snapshot {info.number} of {visible(info.user.name)}: {counted(info.counts)}", colour="green")
     if before is None:
         say("  first snapshot")
@@ -203,9 +132,11 @@ def _report(app: App, result: "Backup", before: "SnapshotInfo | None", written: 
         say(f"  and in {written}")
 
 
-def _warn_of(app: App, info: "SnapshotInfo", undoing: str, account: str | None, public: str | None) -> None:
+def _warn_of(app: App, result: "BackupResult", public: str | None) -> None:
     """Say why the list looks suspicious, and what to type about it."""
-    warn = app.output.warn
+    from malsync.browse.alarms import Alarms
+
+    warn, info, account = app.output.warn, result.info, result.account
     warn("This looks suspicious. It is stored and marked; the last good list stays what `good` means.")
     for reason in info.suspicious:
         warn(f"  {reason}")
@@ -214,8 +145,9 @@ def _warn_of(app: App, info: "SnapshotInfo", undoing: str, account: str | None, 
     else:
         look, accept = command("diff good latest", account), command("backup --accept", account)
     warn(f"Look: {look}. If intended: {accept}")
-    if undoing:
-        warn(undoing)
+    if result.before is not None and any(info.changes.values()):
+        with app.mirror() as mirror:
+            warn(_undoing(app, Alarms(mirror.ask), result.before, info))
 
 
 def info_document(info: "SnapshotInfo", account: str | None) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _user(app: App, mirror: "Mirror") -> "User | None":
     """Whose lists come first: those of the account that is meant, where it says so. The others are one click away."""
     if app.named_account is not None:
         return app.whose(None, mirror)
-    return app.accounts.all().get(app.account)
+    return app.accounts.all().get(app.account_name)
 
 
 def _prover(app: App) -> Callable[[int], str | None]:

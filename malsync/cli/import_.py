@@ -129,7 +129,7 @@ class _Arrived:
 
     def document(self, timed_by: str) -> dict[str, Any]:
         """The members of `import --json` that tell of this."""
-        from malsync.cli.telling import title_documents
+        from malsync.cli.write_output import title_documents
         from malsync.model.timestamps import timestamp
 
         good = self.good
@@ -165,7 +165,7 @@ def _last_good(app: App, mirror: "Mirror", user: "User") -> "SnapshotInfo | None
     from malsync.model.timestamps import is_future
     from malsync.operations.backup import is_good
 
-    whose = user if user.id is not None or user.name else app.accounts.user(app.account)
+    whose = user if user.id is not None or user.name else app.accounts.user(app.account_name)
     if whose is None:
         return None
     now = app.world.clock.now()
@@ -184,7 +184,7 @@ def _learn(app: App, mirror: "Mirror") -> None:
 
 def _tell_imported(app: App, arrived: _Arrived, whose: str, timed_by: str) -> None:
     from malsync.cli.render import counted, summary
-    from malsync.cli.telling import tell_titles, tell_unwritten
+    from malsync.cli.write_output import tell_titles, tell_unwritten
     from malsync.text import visible
 
     info, good, say = arrived.info, arrived.good, app.output.say

@@ -161,7 +161,7 @@ def _check_comparable(before: "ResolvedList", after: "ResolvedList", only: str |
 
 def _gaps(app: App, lists: "Iterable[ResolvedList]", only: str | None, fields: Iterable[str]) -> bool:
     """Name the fields that were not compared, because one of the lists does not know them. Whether there are any."""
-    from malsync.cli.telling import unknown_fields
+    from malsync.cli.write_output import unknown_fields
     from malsync.planning.restore_plan import Filters, unwritten
 
     found = False

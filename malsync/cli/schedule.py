@@ -79,7 +79,7 @@ def _wanted(app: App, at: str | None) -> "TimerRequest":
 def _user(app: App) -> str:
     """The MAL user's name, where the account is bound: a timer can be printed before anything else was done."""
     try:
-        user = app.accounts.user(app.account)
+        user = app.accounts.user(app.account_name)
     except MalsyncError:
         return ""
     return "" if user is None else user.name

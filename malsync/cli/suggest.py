@@ -93,7 +93,7 @@ def _references(app: App, who: str) -> Offered:
         yield f"{before}{word}", told
     if not who:
         for name, _ in _accounts(app):
-            if name != app.account:
+            if name != app.account_name:
                 yield from ((f"{name}@{word}", _WORDS[word]) for word in ("latest", "good", "live"))
     with _mirror(app) as mirror:
         infos = mirror.infos(app.whose(who, mirror) if who else None)

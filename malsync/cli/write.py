@@ -1,190 +1,231 @@
-"""restore, revert, migrate, apply: the commands that write to MAL, each by a plan."""
+"""What the writing commands share: their options, and the way from a plan to its report."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from malsync.cli.app import App
-from malsync.cli.flags import FILTERS, MODE, PLANNING, WRITING, check_known, check_mode, filters_of, flags_of, options
-from malsync.cli.options import Command, pass_app
-from malsync.cli.suggest import ACCOUNT, FILE, REFERENCE
-from malsync.errors import AuthError, UsageError
-from malsync.model.snapshot import same_person
-from malsync.planning.restore_plan import PREFERENCES
+from malsync.cli.errors import hint_of
+from malsync.cli.interruption import Interruption
+from malsync.cli.options import ONLY, STATUS
+from malsync.cli.suggest import FIELD, FILE
+from malsync.errors import Cancelled, UsageError
+from malsync.model.medium import MEDIA
+from malsync.planning.restore_plan import MODES, Filters, Key
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from malsync.mirror import Run
+    from malsync.operations.account import Account
+    from malsync.operations.restore import PreparedRun
 
-    from malsync.cli.job import Job
-    from malsync.operations.references import ResolvedList
-    from malsync.planning.revert_plan import Window
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-_TIMES = "A time is a month, a day, a minute or a second: 2026-11, 2026-11-20, yesterday, 2026-11-20T19:00, 2026-11-20T19:00Z"
-
-
-@click.command(
-    cls=Command,
-    examples=[
-        "malsync restore good --dry-run",
-        "malsync restore 2026-10-31 --only anime --mode exact",
-        "malsync restore latest --id anime:5114 --field comments",
-        "malsync restore ./list.json.gz --rehearse",
-        "malsync restore good --plan plan.json",
-    ],
+WRITING = (
+    click.option("--dry-run", is_flag=True, help="Show the plan and stop: nothing is written."),
+    click.option("--yes", is_flag=True, help="Do not ask."),
+    click.option(
+        "--max-deletes", type=click.IntRange(0), metavar="N", help="Delete N entries at most; without it, 10."
+    ),
+    click.option("--force", is_flag=True, help="Overwrite what others changed; take a list that looks wrong."),
+    click.option("--round-dates", is_flag=True, help="Make a date without a day the first day of its month or year."),
 )
-@click.argument("ref", type=REFERENCE)
-@MODE
-@options(FILTERS, WRITING, PLANNING)
-@pass_app
-def restore(app: App, ref: str, mode: Any, **given: Any) -> int:
-    """Make the live list what REF says: with as few writes as can be, after showing them and asking.
-
-    By default what REF lacks stays on the list (--mode merge). Every run is journalled: it can be resumed and undone.
-    """
-    from malsync.cli.job import Job
-    from malsync.cli.running import carry
-
-    flags, filters = flags_of(given), filters_of(given)
-    check_mode(mode, filters)
-    with Job(app, flags) as job:
-        wanted = job.choose("wanted", ref)
-        job.sign_in(None)
-        _check_owner(job, [wanted], ref)
-        check_known(filters, wanted.snapshot)
-        return carry(job, flags.intent("restore", mode=mode, filters=filters))
-
-
-@click.command(
-    cls=Command,
-    examples=[
-        "malsync revert latest~1 latest",
-        "malsync revert good latest --since 2026-11-20T19:00 --until 2026-11-20T23:00",
-        "malsync revert 12 13 --only manga --dry-run",
-    ],
+PLANNING = (
+    click.option(
+        "--plan", "plan_file", type=FILE, metavar="FILE", help="Write the plan to FILE, for `apply`, and stop."
+    ),
+    click.option("--rehearse", is_flag=True, help="Carry it out on a sandbox that holds a copy of the live lists."),
 )
-@click.argument("good", type=REFERENCE)
-@click.argument("bad", type=REFERENCE)
-@click.option("--since", metavar="TIME", help="Only what was last updated in BAD at or after TIME.")
-@click.option("--until", metavar="TIME", help="Only what was last updated in BAD until the end of TIME.")
-@options(FILTERS, WRITING, PLANNING)
-@pass_app
-def revert(app: App, good: str, bad: str, since: str | None, until: str | None, **given: Any) -> int:
-    """Take back only what changed from GOOD to BAD, and keep what was done after BAD.
-
-    What was changed again since is a conflict: it is left alone and named, unless --force.
-    """
-    from malsync.cli.job import Job
-    from malsync.cli.running import carry
-
-    flags, filters, window = flags_of(given), filters_of(given), _window(app, since, until)
-    with Job(app, flags) as job:
-        lists = [job.choose("good", good), job.choose("bad", bad)]
-        job.sign_in(None)
-        _check_owner(job, lists, good)
-        for chosen in lists:
-            check_known(filters, chosen.snapshot)
-        return carry(job, flags.intent("revert", filters=filters, window=window))
-
-
-@click.command(
-    cls=Command,
-    examples=[
-        "malsync migrate live --to second --dry-run",
-        "malsync migrate latest --to second --prefer progress",
-        "malsync migrate ./old-list.json --to second --mode missing",
-    ],
+FILTERS = (
+    ONLY,
+    click.option("--id", "ids", multiple=True, metavar="MEDIUM:ID", help="This title (repeatable): anime:5114."),
+    click.option(
+        "--status",
+        "statuses",
+        multiple=True,
+        type=STATUS,
+        metavar="STATUS",
+        help="Entries of this status, wanted or live (repeatable).",
+    ),
+    click.option(
+        "--field", "fields", multiple=True, type=FIELD, metavar="FIELD", help="Update this field only (repeatable)."
+    ),
 )
-@click.argument("ref", type=REFERENCE)
-@click.option(
-    "--to", "target", required=True, type=ACCOUNT, metavar="ACCOUNT", help="The account whose lists are written."
+MODE = click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default="merge",
+    show_default=True,
+    help="merge adds and updates, exact deletes too what REF lacks, missing only adds.",
 )
-@MODE
-@click.option(
-    "--prefer",
-    type=click.Choice(PREFERENCES),
-    help="Whose entry wins where both have the title; source by default. With --mode merge only.",
-)
-@options(FILTERS, WRITING, PLANNING)
-@pass_app
-def migrate(app: App, ref: str, target: str, mode: Any, prefer: Any, **given: Any) -> int:
-    """Carry the list that REF names into another account, which must be signed in."""
-    from malsync.cli.job import Job
-    from malsync.cli.running import carry
 
-    if prefer is not None and mode != "merge":
+
+def options(*groups: Sequence[Callable[[Any], Any]]) -> Callable[[Decorated], Decorated]:
+    """Give a command all of these options, in their order."""
+
+    def decorate(function: Decorated) -> Decorated:
+        for option in reversed([option for group in groups for option in group]):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What every writing command takes."""
+
+    dry_run: bool
+    yes: bool
+    max_deletes: int | None
+    force: bool
+    round_dates: bool
+    plan_file: str | None
+    rehearse: bool
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything is to be sent but GET."""
+        return not (self.dry_run or self.plan_file is not None or self.rehearse)
+
+    @property
+    def for_planning(self) -> dict[str, Any]:
+        """The flags that Account's methods take."""
+        return {"force": self.force, "round_dates": self.round_dates, "max_deletes": self.max_deletes}
+
+
+def flags_of(given: dict[str, Any]) -> Flags:
+    """The shared flags, taken out of what click gives."""
+    return Flags(
+        dry_run=given.pop("dry_run"),
+        yes=given.pop("yes"),
+        max_deletes=given.pop("max_deletes"),
+        force=given.pop("force"),
+        round_dates=given.pop("round_dates"),
+        plan_file=given.pop("plan_file", None),
+        rehearse=given.pop("rehearse", False),
+    )
+
+
+def filters_of(given: dict[str, Any]) -> Filters:
+    """The filters, taken out of what click gives. Raises UsageError for what no title and no field can be."""
+    only, fields = given.pop("only"), frozenset(given.pop("fields"))
+    media = [medium for name, medium in MEDIA.items() if only in (None, name)]
+    known = dict.fromkeys(field.name for medium in media for field in medium.writable)
+    if unknown := fields - known.keys():
+        raise UsageError(f"There is no field {min(unknown)!r} that can be written.", f"There are: {', '.join(known)}")
+    ids = frozenset(_key(text) for text in given.pop("ids"))
+    statuses = frozenset(given.pop("statuses"))
+    _check_possible(only, ids, statuses)
+    return Filters(only, ids, statuses, fields)
+
+
+def _check_possible(only: str | None, ids: frozenset[Key], statuses: frozenset[str]) -> None:
+    """Raise UsageError for filters that nothing can pass: an empty plan would look like equal lists."""
+    if only is not None and ids and all(name != only for name, _ in ids):
         raise UsageError(
-            f"--prefer {prefer} and --mode {mode} do not fit.", "--prefer settles what --mode merge would update."
+            f"--only {only} and --id {':'.join(map(str, min(ids)))} leave nothing.", "Leave out one of them."
         )
-    if not target:
-        raise UsageError("--to '' names no account.", "List them: malsync accounts")
-    flags, filters = flags_of(given), filters_of(given)
-    check_mode(mode, filters)
-    with Job(app, flags) as job:
-        wanted = job.choose("wanted", ref)
-        check_known(filters, wanted.snapshot)
-        job.sign_in(target)
-        return carry(job, flags.intent("migrate", mode=mode, prefer=prefer or "source", filters=filters))
+    media = [MEDIA[only]] if only is not None else [MEDIA[name] for name in sorted({name for name, _ in ids} or MEDIA)]
+    if strays := sorted(statuses.difference(*(medium.statuses for medium in media))):
+        raise UsageError(f"No {media[0].name} has the status {strays[0]}.", f"Theirs: {', '.join(media[0].statuses)}")
 
 
-def _window(app: App, since: str | None, until: str | None) -> "Window":
-    from malsync.operations.references import end_of, start_of
-    from malsync.planning.revert_plan import Window
-
-    now = app.world.clock.now()
-    window = Window(_moment("--since", since, start_of, now), _moment("--until", until, end_of, now))
-    if window.since is not None and window.until is not None and window.since >= window.until:
-        raise UsageError(f"--since {since} is not before the end of --until {until}.", _TIMES)
-    return window
+_LONGEST_ID = 20
 
 
-def _moment(
-    option: str, text: str | None, read: "Callable[[str, datetime], datetime]", now: "datetime"
-) -> "datetime | None":
-    try:
-        return None if text is None else read(text, now)
-    except UsageError as error:
-        raise UsageError(f"{option} {text!r} is no time.", _TIMES) from error
+def _key(text: str) -> Key:
+    medium, _, id = text.partition(":")
+    if medium not in MEDIA or not (id.isascii() and id.isdecimal() and len(id) < _LONGEST_ID):
+        raise UsageError(
+            f"--id {text[:60]!r} names no title.", "It is anime:ID or manga:ID; the id is in MAL's address."
+        )
+    return medium, int(id)
 
 
-def _check_owner(job: "Job", lists: "list[ResolvedList]", ref: str) -> None:
-    for chosen in lists:
-        theirs = chosen.snapshot.user
-        if not same_person(theirs, job.user):
-            raise AuthError(
-                f"{chosen.reference} is a list of {theirs.name} ({theirs.origin}), and you are signed in as "
-                f"{job.user.name} ({job.user.origin}). Nothing was sent.",
-                f"To carry it into this account: malsync migrate {ref} --to {job.account}. "
-                "To write to another account: --account NAME",
-            )
+def check_mode(mode: str, filters: Filters) -> None:
+    """Raise UsageError for a mode that leaves nothing to do to these filters."""
+    if mode == "missing" and filters.fields:
+        raise UsageError(
+            "--mode missing only adds, and --field only updates: nothing would be done.", "Leave out one of the two."
+        )
 
 
-@click.command(
-    cls=Command,
-    examples=["malsync apply plan.json", "malsync apply plan.json --dry-run"],
-)
-@click.argument("file", type=FILE)
-@options(WRITING)
-@pass_app
-def apply(app: App, file: str, **given: Any) -> int:
-    """Carry out a plan that --plan wrote, as it stands or as it was edited since. It was reviewed, so it does not ask."""
-    from malsync.cli.job import Job
-    from malsync.cli.running import carry_plan
-    from malsync.files import place
-    from malsync.formats import plan_file
+def carry_out(
+    app: App,
+    flags: Flags,
+    prepare: "Callable[[Account], PreparedRun]",
+    *,
+    account: str | None = None,
+    ask: bool = True,
+) -> int:
+    """Prepare a run as `account` (None: the one that --account names), show it, then do what the flags say.
 
-    flags = flags_of(given)
-    read = plan_file.read(place(file))
-    with Job(app, flags) as job:
-        is_known = app.named_account is None and read.account in app.accounts.all()
-        job.sign_in(read.account if is_known and read.account != app.account else None)
-        if job.user.key != read.user.key:
-            raise AuthError(
-                f"{file} is a plan for the lists of {read.user.name} ({read.user.origin}), and you are signed in as "
-                f"{job.user.name} ({job.user.origin}). Nothing was sent.",
-                "Name the account it is for: --account NAME",
-            )
-        return carry_plan(job, flags.intent("apply"), read, file)
+    Returns the exit code.
+    """
+    from malsync.cli import write_output
+    from malsync.operations.account import Account
+
+    interruption = Interruption(app.world.clock, app.world.unfinished)
+    prepared = prepare(Account(app, account, interruption.clock))
+    if prepared.request.kind == "apply" and prepared.resumes is None and not flags.writes:
+        prepared = prepared.foreseen()
+    write_output.introduce(app, prepared)
+    if flags.writes and prepared.plan.calls and prepared.resumes is None:
+        prepared.refuse_unfinished()
+    write_output.show(app, prepared)
+    _heed_refusals(app, flags, prepared)
+    file = _write_plan(app, flags, prepared) if flags.plan_file is not None else None
+    if flags.rehearse:
+        with write_output.progress(app, len(prepared.plan.calls)) as on_write:
+            rehearsed = prepared.rehearse(on_write)
+        return write_output.report(app, prepared, rehearsed.result, rehearsal=rehearsed.requests, file=file)
+    if not flags.writes:
+        return write_output.report(app, prepared, None, file=file)
+    if prepared.plan.calls and prepared.resumes is None and ask and not flags.yes:
+        _ask(prepared)
+    with (
+        write_output.progress(app, len(prepared.entries) or len(prepared.plan.calls)) as on_write,
+        interruption,
+    ):
+        result = prepared.execute(on_write, interruption.shield)
+    return write_output.report(app, prepared, result, is_carried_out=True)
 
 
-COMMANDS = (restore, revert, migrate, apply)
+def account_of_run(app: App, run: "Run") -> str | None:
+    """The account to resume or undo `run` as: the one that --account names, else that of the run; None: the default one."""
+    account = app.named_account or run.account
+    return None if account == app.account_name else account
+
+
+def _heed_refusals(app: App, flags: Flags, prepared: "PreparedRun") -> None:
+    """Raise what the guards refuse; where nothing would be sent anyway, say it."""
+    for refusal in prepared.refusals[:1]:
+        if flags.writes:
+            raise refusal
+        # The last line says that nothing was sent.
+        app.output.warn(f"This would be refused: {refusal.message.removesuffix(' Nothing was sent.')}")
+        app.output.warn(hint_of(refusal))
+
+
+def _ask(prepared: "PreparedRun") -> None:
+    from malsync.cli.render import plan_summary
+    from malsync.text import visible
+
+    question = f"Write to the lists of {visible(prepared.account.user.name)}: {plan_summary(prepared.plan)}?"
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"Nobody is here to answer: {question} Nothing was sent.",
+            "Look at the plan with --dry-run, then say --yes; or --plan FILE and malsync apply FILE.",
+        )
+    if not click.confirm(question, err=True):
+        raise Cancelled("Cancelled. Nothing was sent.", "To look at it again: --dry-run")
+
+
+def _write_plan(app: App, flags: Flags, prepared: "PreparedRun") -> str:
+    path = app.target(str(flags.plan_file))
+    prepared.write_plan(path)
+    app.output.say(f"Wrote the plan to {path}. To carry it out: malsync apply {path}", colour="green")
+    return str(path)

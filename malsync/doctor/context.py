@@ -91,8 +91,8 @@ class DoctorContext:
         bound = self.app.accounts.all()
         if self.app.named_account is not None:
             return {self.app.named_account: bound.get(self.app.named_account)}
-        if self.app.account in bound or not bound:
-            return {self.app.account: bound.get(self.app.account), **bound}
+        if self.app.account_name in bound or not bound:
+            return {self.app.account_name: bound.get(self.app.account_name), **bound}
         return dict(bound)
 
     def tokens(self, account: str) -> "Tokens | None":
@@ -134,7 +134,7 @@ class DoctorContext:
 
 def named(name: str, account: str, patient: DoctorContext) -> str:
     """The name of a check that is made for each account: the account that is meant needs no mention."""
-    return name if account == patient.app.account else f"{name} {account}"
+    return name if account == patient.app.account_name else f"{name} {account}"
 
 
 CheckOf = Callable[[DoctorContext], Iterator[Check]]

@@ -27,7 +27,7 @@ def login(patient: DoctorContext) -> Iterator[Check]:
     if patient.settings.access_token:
         given = FixedToken(patient.settings.access_token)
         yield _told(patient, "login", given.headers(), None, "MALSYNC_ACCESS_TOKEN is used as it is and not refreshed")
-        accounts = {name: user for name, user in accounts.items() if name != patient.app.account}
+        accounts = {name: user for name, user in accounts.items() if name != patient.app.account_name}
     for account, user in accounts.items():
         tokens = patient.tokens(account)
         name = named("login", account, patient)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from malsync.errors import AuthError, Busy, UsageError
 from malsync.model.timestamps import local_time
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from malsync.mal.oauth import TokenEndpoint
     from malsync.mirror import Mirror, SnapshotInfo
     from malsync.model.snapshot import Snapshot, User
+    from malsync.operations.account import Account
     from malsync.operations.accounts import Accounts
     from malsync.operations.config import Settings
     from malsync.operations.references import ResolvedList, Sources
@@ -85,9 +86,33 @@ class Home:
         """What the files that were read say of titles, by medium and id."""
         self._clients: list[Client | AniList] = []
 
+    @classmethod
+    def open(
+        cls, path: str | Path | None = None, *, environment: Environment | None = None, listener: Listener | None = None
+    ) -> Self:
+        """The home folder at `path`; None: the one that MALSYNC_HOME names, else the platform's own. It need not exist."""
+        return cls(None if path is None else str(path), None, environment, listener)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of every client that was made."""
+        for client in self._clients:
+            client.close()
+
+    def account(self, name: str | None = None) -> "Account":
+        """An account of this home folder; None: the default one. It is signed in when it is first used."""
+        from malsync.operations.account import Account
+
+        return Account(self, name)
+
     @property
-    def account(self) -> str:
-        """The account that is meant."""
+    def account_name(self) -> str:
+        """The account that this was opened for, or the default one."""
         return self.named_account or DEFAULT_ACCOUNT
 
     @cached_property
@@ -280,12 +305,12 @@ class Home:
         if settings.access_token and account in {None, self.named_account}:
             return FixedToken(settings.access_token, "MALSYNC_ACCESS_TOKEN")
         store = store_of(self.home, settings.token_store)
-        if settings.access_token and store.load(account or self.account) is None:
+        if settings.access_token and store.load(account or self.account_name) is None:
             # Whose it is, the caller checks.
             return FixedToken(settings.access_token, "MALSYNC_ACCESS_TOKEN")
         return StoredToken(
             store,
-            account or self.account,
+            account or self.account_name,
             origin_of(self.api_url),
             self.token_endpoint(),
             self.world.clock,
@@ -313,7 +338,7 @@ class Home:
         account = self.named_account
         if account is None and self.settings.access_token:
             account = self.accounts.account_of(user)
-        account = account or self.account
+        account = account or self.account_name
         check(account, self.accounts.user(account), user)
         return account
 
@@ -348,8 +373,8 @@ class Home:
         if who is None and self.named_account is None and self.settings.access_token and len(bound) > 1:
             # The token says whose lists are meant, and with several accounts only MAL knows whose token it is.
             return self._token_user
-        if who is None and self.account in bound:
-            return bound[self.account]
+        if who is None and self.account_name in bound:
+            return bound[self.account_name]
         if who is None and self.named_account is None:
             candidates = list({user.key: user for user in (*bound.values(), *users)}.values())
             if len(candidates) == 1:
@@ -365,7 +390,7 @@ class Home:
                     "Name one by its number: malsync snapshots",
                 )
             raise UsageError("There is no snapshot yet.", advice="back up")
-        name = who or self.account
+        name = who or self.account_name
         if name in bound:
             return bound[name]
         named = [user for user in users if user.name.lower() == name.lower()]

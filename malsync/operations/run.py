@@ -22,20 +22,22 @@ from malsync.errors import (
     NotFound,
     Refused,
     Rejected,
+    UsageError,
 )
 from malsync.model.snapshot import Snapshot, Source
 from malsync.model.timestamps import is_future
 from malsync.operations.backup import Shelf, doubts, judged
 from malsync.operations.reconcile import settle
-from malsync.operations.write_entry import Attempt, Stale, is_gone, why_kept
+from malsync.operations.write_entry import Attempt, Stale, is_gone
 from malsync.planning.known_titles import Known, by_key
-from malsync.planning.preconditions import judge, to_send
+from malsync.planning.preconditions import judge, to_send, why_kept
 from malsync.planning.request import RequestKind
 from malsync.planning.restore_plan import Left, Plan, PlannedWrite, guard_deletes, sendable
 
 if TYPE_CHECKING:
     from malsync.mal.client import Client
     from malsync.mirror import Journal, JournalEntry, Mirror, Run, SnapshotInfo
+    from malsync.operations.restore import PreparedRun
 
 DEAD_CALLS = 3
 """So many calls in a row that fail after all their tries, and the API is taken for down."""
@@ -43,20 +45,16 @@ STALE = timedelta(minutes=5)
 """A reading older than this is no ground to write on."""
 READINGS_PER_WRITE = 3
 """So many readings in a row that are too old by the time a write could leave, and the run stops."""
-_DOUBTED = (
-    "Beside the last good list, this one (snapshot {}) looks suspicious: {}. If it is as you want it, say so: "
-    "malsync backup --accept"
-)
 Planner = Callable[[Snapshot], Plan]
 """What is still to be done, beside a reading of the live lists."""
 
 
-def _unshielded() -> AbstractContextManager[object]:
-    return nullcontext()
+Progress = Callable[["JournalEntry", int], object]
+"""Called after each write with its entry of the journal, and how many are settled by then."""
 
 
-def _untold(line: "JournalEntry", number: int) -> None:
-    """The progress that nobody watches."""
+def ignore_progress(entry: "JournalEntry", number: int) -> None:
+    """Default progress callback: do nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ class RunContext:
     shelf: Shelf
     clock: Clock
     read: Callable[[], Snapshot]
-    told: Callable[["JournalEntry", int], object] = _untold
-    shield: Callable[[], AbstractContextManager[object]] = _unshielded
+    told: Progress = ignore_progress
+    shield: Callable[[], AbstractContextManager[object]] = nullcontext
     force: bool = False
     round_dates: bool = False
     max_deletes: int | None = None
@@ -90,21 +88,114 @@ class RunContext:
         return rounded[0] if rounded else call
 
 
+_NO_WRITES = Plan(())
+
+
 @dataclass(frozen=True)
 class Result:
-    """What a run came to: what is left of it, by the last reading, which is stored as snapshot `after`."""
+    """What a run came to: what is left of it, by the last reading, which is stored as snapshot `after`.
 
-    run: int
+    `plan` is what it was to write. Without anything to write there is no run: `run`, `before` and `after` are None.
+    """
+
+    run: int | None
     outcomes: dict[str, int]
     left: tuple[Left, ...]
     before: int | None
-    after: int
+    after: int | None
     remarks: tuple[str, ...]
+    suspicion: tuple[str, ...] = ()
+    """Reasons why the lists after the run look suspicious beside the last good ones."""
+    plan: Plan = _NO_WRITES
 
     @property
     def equal(self) -> bool:
         """Whether the lists are as wanted, within what was meant."""
         return not self.left
+
+
+def execute(
+    prepared: "PreparedRun",
+    on_write: Progress | None = None,
+    uninterruptible: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Result:
+    """See `PreparedRun.execute`."""
+    account, request = prepared.account, prepared.request
+    if prepared.refusals:
+        raise prepared.refusals[0]
+    if (
+        not prepared.plan.calls
+        and prepared.resumes is None
+        and (prepared.undoes is None or not prepared.undoes.is_open)
+    ):
+        return Result(None, _outcomes(prepared.plan), prepared.plan.left, None, None, (), plan=prepared.plan)
+    home = account.home
+    with home.at_work(None), home.mirror(write=True) as mirror:
+        home.bind(account.name, account.user)
+        around = RunContext(
+            account.client,
+            mirror,
+            home.shelf,
+            home.world.clock,
+            account.read,
+            on_write or ignore_progress,
+            uninterruptible,
+            request.force,
+            request.round_dates,
+            request.max_deletes,
+        )
+        if prepared.resumes is not None:
+            return _resume(around, prepared, prepared.resumes)
+        if prepared.undoes is not None:
+            _check_undone(mirror, prepared, prepared.undoes)
+            _keep_after(around, prepared, prepared.undoes)
+            if not prepared.plan.calls:
+                mirror.journal.ended(prepared.undoes.number, "undone", now=home.world.clock.now())
+                return Result(None, _outcomes(prepared.plan), prepared.plan.left, None, None, (), plan=prepared.plan)
+        run, live = begin(
+            around,
+            prepared.plan,
+            prepared.live,
+            account=account.name,
+            kind=request.kind,
+            head=prepared.head(),
+            undoes=prepared.undoes_number,
+        )
+        return replace(carry_out(around, run, live, prepared.planner), plan=prepared.plan)
+
+
+def _outcomes(plan: Plan) -> dict[str, int]:
+    from malsync.mirror.journal import OUTCOMES
+
+    return {**dict.fromkeys(OUTCOMES, 0), "already": plan.already}
+
+
+def _resume(around: RunContext, prepared: "PreparedRun", run: "Run") -> Result:
+    journal = around.mirror.journal
+    if not journal.run(run.number).is_open:
+        raise UsageError(f"Another malsync has ended run {run.number}.", advice="look at the runs")
+    live = fresh(around, prepared.live)
+    around.guard(prepared.open_calls, live)
+    result = carry_out(around, run, live, prepared.planner)
+    calls = tuple(entry.call for entry in journal.lines(run.number))
+    return replace(result, plan=Plan(calls, tuple(result.left)))
+
+
+def _check_undone(mirror: "Mirror", prepared: "PreparedRun", run: "Run") -> None:
+    """Raise UsageError where the run that is to be undone has gone on since that was planned."""
+    if mirror.journal.run(run.number).state != run.state or tuple(mirror.journal.lines(run.number)) != prepared.undone:
+        raise UsageError(
+            f"Another malsync has gone on with run {run.number} meanwhile. Nothing was sent.",
+            advice="undo again",
+            run=run.number,
+        )
+
+
+def _keep_after(around: RunContext, prepared: "PreparedRun", run: "Run") -> None:
+    """Store the lists as the run that is to be undone left them, where it came to no end and nobody has read them yet."""
+    if run.state != "finished":
+        after = keep(around.mirror, around.shelf, prepared.live, "after-run").number
+        around.mirror.journal.set_after(run.number, after)
 
 
 def keep(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "SnapshotInfo":
@@ -141,7 +232,7 @@ def begin(
         begun = journal.unfinished(live.user)
         if begun is None or begun.number == undoes:
             raise
-        raise Interrupted(*_broken_off("Interrupted", journal, begun)) from stop
+        raise _broken_off(Interrupted("Interrupted"), journal, begun) from stop
     return run, live
 
 
@@ -181,25 +272,23 @@ def carry_out(around: RunContext, run: "Run", live: Snapshot, planner: Planner) 
         left = settle(journal, run, planner(final), final, rounded=around.rounded, now=around.clock.now())
         journal.ended(run.number, "finished", now=around.clock.now(), after=after.number)
     except KeyboardInterrupt as stop:
-        raise Interrupted(*_broken_off("Interrupted", journal, run)) from stop
+        raise _broken_off(Interrupted("Interrupted"), journal, run) from stop
     except MalsyncError as error:
-        first = f"{error.hint.rstrip('.')}. " if isinstance(error, AuthError | MirrorError | Refused) else ""
-        error.message, on = _broken_off(error.message, journal, run)
-        error.hint = first + on
-        raise
-    remarks = [*writer.remarks, *(_DOUBTED.format(after.number, reason) for reason in after.suspicious)]
+        if not isinstance(error, AuthError | MirrorError | Refused):
+            error.hint = error.advice = ""
+        raise _broken_off(error, journal, run) from error.__cause__
     outcomes = around.mirror.journal.outcomes(run.number)
-    return Result(run.number, outcomes, left, run.before, after.number, tuple(remarks))
+    return Result(run.number, outcomes, left, run.before, after.number, tuple(writer.remarks), after.suspicious)
 
 
-def _broken_off(what: str, journal: "Journal", run: "Run") -> tuple[str, str]:
-    lines = journal.lines(run.number)
-    ended = sum(not line.is_open for line in lines)
-    is_open = journal.run(run.number).is_open
-    return (
-        f"{what.rstrip('.')}. Run {run.number}: {ended} of {len(lines)} writes are settled.",
-        f"To go on: malsync resume {run.number}" if is_open else "It had come to its end. To look at it: malsync runs",
-    )
+def _broken_off(error: MalsyncError, journal: "Journal", run: "Run") -> MalsyncError:
+    """`error` with how far the run came, and whether it can be resumed."""
+    entries = journal.lines(run.number)
+    settled = sum(not entry.is_open for entry in entries)
+    error.message = f"{error.message.rstrip('.')}. Run {run.number}: {settled} of {len(entries)} writes are settled."
+    error.then = "resume the run" if journal.run(run.number).is_open else "look at the ended run"
+    error.facts["run"] = run.number
+    return error
 
 
 def _never_fresh(call: PlannedWrite) -> Later:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LAG = timedelta(minutes=15)
 """For so long after a write, a list that does not show it may be one from before it."""
 
-_ALONG = "changed along with the run's write, by MAL or by somebody else; with --force it is undone too"
+_ALONG = "changed along with the run's write, by MAL or by somebody else; it is undone only with force"
 _OLDER = "the list that MAL shows is older than the run's write, so it was left alone; try again in a few minutes"
 _UNSEEN = "MAL accepted the write, but its list does not show the entry; try again in a few minutes"
 _STAYS = "MAL accepted the deletion, but still lists the entry; try again in a few minutes"

@@ -1,6 +1,6 @@
 """One entry's write: sent, compared with what was wanted, and what did not arrive sent once more."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from malsync.errors import NotFound, Rejected
@@ -9,6 +9,7 @@ from malsync.model.entry import same, same_value, value
 from malsync.model.medium import Json, ListStatus
 from malsync.model.plain_text import plain_answer
 from malsync.model.snapshot import Snapshot
+from malsync.planning.preconditions import why_kept
 from malsync.planning.restore_plan import PlannedWrite, is_partial
 
 if TYPE_CHECKING:
@@ -148,11 +149,6 @@ class Attempt:
 
     def _update(self, values: dict[str, Json]) -> ListStatus:
         return self._client.update(self._call.medium, self._call.id, values, self.before)
-
-
-def why_kept(kept: Mapping[str, tuple[Json, Json]]) -> str:
-    """Why a write is not restorable whose fields MAL keeps otherwise: by field, what was wanted and what is kept."""
-    return "; ".join(f"{name}: wanted {wanted!r}, MAL keeps {got!r}" for name, (wanted, got) in kept.items())
 
 
 def is_gone(error: NotFound | Rejected) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from malsync.errors import Refused
+from malsync.errors import TitlesDiffer
 from malsync.model.entry import Entry, same_value, value
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
 from malsync.model.snapshot import Snapshot
@@ -159,7 +159,7 @@ def guard_titles(name: str, titles: Titles, *, marked: Iterable[str] = (), force
     if force or not (titles.are_foreign or is_marked):
         return
     many = f"{len(titles.different)} of {titles.compared} titles are" if titles.are_foreign else "Most titles are"
-    raise Refused(
+    raise TitlesDiffer(
         f"{many} not what MAL calls these ids: the ids in {name} seem to belong to another site. Nothing was sent.",
-        "If these are the same titles in another language: malsync fetch details, then again. To write all the same: --force",
+        advice="fetch titles or force",
     )

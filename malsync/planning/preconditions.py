@@ -1,6 +1,6 @@
 """A plan against a later reading of the lists: what may still go out, and what is still to be done. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,7 +9,9 @@ from malsync.model.entry import same, same_value, value
 from malsync.model.medium import Json, ListStatus
 from malsync.model.plain_text import plain_status, text_fields
 from malsync.model.snapshot import Snapshot
-from malsync.planning.restore_plan import Plan, PlannedWrite, unsayable
+from malsync.planning.known_titles import Known
+from malsync.planning.request import WriteRequest
+from malsync.planning.restore_plan import Left, Plan, PlannedWrite, from_to, sendable, unsayable
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +111,48 @@ def remaining(calls: Iterable[PlannedWrite], live: Snapshot) -> Plan:
         elif missing := _unlike(call, now):
             found.append(replace(call, op="update", fields=missing, expect=now))
     return Plan(tuple(found))
+
+
+def foreseen(calls: Iterable[PlannedWrite], live: Snapshot, *, force: bool) -> tuple[list[PlannedWrite], list[Left]]:
+    """Those of `calls` that would go out beside `live`, and those that would be skipped, with the reason."""
+    sent: list[PlannedWrite] = []
+    skipped: list[Left] = []
+    for call in calls:
+        verdict = judge(call, live.plain.list_status(call.medium, call.id), force=force)
+        if verdict.state == "send":
+            sent.append(replace(call, fields=verdict.fields))
+        elif verdict.state == "skipped":
+            fields = {name: from_to(pair) for name, pair in call.fields.items()}
+            skipped.append(Left(call.medium, call.id, call.title, verdict.why, fields))
+    return sent, skipped
+
+
+def unanswered(
+    calls: Iterable[tuple[PlannedWrite, bool]], live: Snapshot, known: Known
+) -> tuple[list[PlannedWrite], list[Left]]:
+    """Those of `calls` that may still go out, and what MAL did not store as it was sent of those that arrived.
+
+    With each goes whether it was sent: then nobody knows whether it arrived.
+    """
+    open_calls: list[PlannedWrite] = []
+    left: list[Left] = []
+    for call, was_sent in calls:
+        kept = known.kept(call, live.plain.list_status(call.medium, call.id)) if was_sent else {}
+        if kept:
+            fields = {name: {"wanted": wanted, "live": is_now} for name, (wanted, is_now) in kept.items()}
+            left.append(Left(call.medium, call.id, call.title, why_kept(kept), fields))
+        else:
+            open_calls.append(call)
+    return open_calls, left
+
+
+def rounded(calls: Iterable[PlannedWrite], request: WriteRequest) -> list[PlannedWrite]:
+    """`calls` as they are; with their dates rounded where the request says so."""
+    if not request.round_dates:
+        return list(calls)
+    return [part for call in calls for part in sendable(call, round_dates=True)[0]]
+
+
+def why_kept(kept: Mapping[str, tuple[Json, Json]]) -> str:
+    """Why a write is not restorable whose fields MAL keeps otherwise: by field, what was wanted and what is kept."""
+    return "; ".join(f"{name}: wanted {wanted!r}, MAL keeps {got!r}" for name, (wanted, got) in kept.items())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from malsync.model.medium import MEDIA
 from malsync.model.row_values import maybe, moment, one_of, typed
@@ -15,9 +15,21 @@ RequestKind = Literal["restore", "revert", "migrate", "apply", "undo"]
 _THREE_WAY = {"revert", "undo"}
 
 
+class WriteFlags(TypedDict, total=False):
+    """What every writing operation may be allowed.
+
+    `force` overwrites what others changed and takes a list that looks wrong; `round_dates` makes a date without a day the
+    first day of its month or year; `max_deletes` allows so many deletions, where 10 are allowed without it.
+    """
+
+    force: bool
+    round_dates: bool
+    max_deletes: int | None
+
+
 @dataclass(frozen=True)
 class WriteRequest:
-    """`kind` is the command. `round_dates` and `force` are its flags, `max_deletes` what it allowed."""
+    """What was asked for. `kind` is the operation; for `force`, `round_dates` and `max_deletes` see WriteFlags."""
 
     kind: RequestKind
     mode: Mode = "merge"

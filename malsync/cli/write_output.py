@@ -1,4 +1,4 @@
-"""What a writing command tells a person and a program: the plan, its progress, and what came of it."""
+"""What a writing command prints: the plan, its progress, and what came of it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from malsync.errors import Exit
 from malsync.model.medium import MEDIA
+from malsync.model.timestamps import local_time
 from malsync.text import many, visible
 
 if TYPE_CHECKING:
-    from malsync.cli.job import Job, Task
+    from malsync.cli.app import App
     from malsync.cli.output import Output
     from malsync.mirror import JournalEntry
+    from malsync.operations.restore import PreparedRun
     from malsync.operations.run import Result
     from malsync.planning.known_titles import Titles
     from malsync.planning.restore_plan import Left, Plan, PlannedWrite, Unwritten
@@ -20,38 +22,49 @@ if TYPE_CHECKING:
 _LONGEST_WHY = 300
 
 
-def show(job: "Job", plan: "Plan") -> None:
-    """The plan as a person judges it: numbers and duration first, then a row a title, deletions apart."""
+def introduce(app: "App", prepared: "PreparedRun") -> None:
+    """Print what the plan is about: the run that it resumes, and what the chosen lists do not know."""
+    if (run := prepared.resumes) is not None:
+        open_entries = sum(entry.is_open for entry in prepared.entries)
+        app.output.note(
+            f"Run {run.number} ({run.kind}, begun {local_time(run.started_at)}): "
+            f"{many(open_entries, 'write has', 'writes have')} no outcome yet."
+        )
+    counts = {
+        described["reference"]: described["counts"] for described in prepared.lists.values() if "counts" in described
+    }
+    for reference, fields in prepared.unwritten.items():
+        tell_unwritten(app.output, reference, fields, counts[reference])
+
+
+def show(app: "App", prepared: "PreparedRun") -> None:
+    """Print the plan as a person judges it: numbers and duration first, then a row for each title, deletions apart."""
     from malsync.cli.render import duration, plan_summary
 
-    output = job.app.output
+    output, plan = app.output, prepared.plan
     if plan.calls:
         writes = len(plan.calls)
-        seconds = job.client.transport.pace.expected(writes)
+        seconds = prepared.account.client.transport.pace.expected(writes)
         output.say(
-            f"Plan for the lists of {visible(job.user.name)}: {plan_summary(plan)} "
+            f"Plan for the lists of {visible(prepared.account.user.name)}: {plan_summary(plan)} "
             f"({many(writes, 'write')}, {duration(seconds)}).",
             colour="cyan",
         )
         output.say("MAL itself sets updated_at; the order in which entries were updated is kept.")
     removed = [call for call in plan.calls if call.op == "remove"]
-    is_cut = _table(job, [call for call in plan.calls if call.op != "remove"])
+    is_cut = _table(output, [call for call in plan.calls if call.op != "remove"])
     if removed:
         output.say("To be deleted from the list:", colour="red")
-        is_cut |= _table(job, removed)
+        is_cut |= _table(output, removed)
     if is_cut:
         output.say("Long values are shortened. In full: -v")
-    _list_left(job, "Cannot be restored as it is:", plan.left)
-
-
-def warn_of_titles(job: "Job", task: "Task") -> None:
-    """Which titles a file or an import has that are not MAL's for their ids, and how many MAL's are not known of."""
-    for name, titles in job.titles.items():
-        tell_titles(job.app.output, name, titles)
-    unknown = sum(call.key not in task.known.names for call in task.plan.calls) if job.titles else 0
+    _list_left(output, "Cannot be restored as it is:", plan.left)
+    for name, titles in prepared.titles.items():
+        tell_titles(output, name, titles)
+    unknown = sum(call.key not in prepared.known.names for call in plan.calls) if prepared.titles else 0
     if unknown:
         whose = many(unknown, "title in the plan is", "titles in the plan are")
-        job.app.output.note(f"{whose} from {' and '.join(job.titles)}; MAL's own are not known here.")
+        output.note(f"{whose} from {' and '.join(prepared.titles)}; MAL's own are not known here.")
 
 
 def tell_titles(output: "Output", name: str, titles: "Titles") -> None:
@@ -112,31 +125,29 @@ def title_documents(found: "Mapping[str, Titles]") -> list[dict[str, Any]]:
     ]
 
 
-def _table(job: "Job", calls: "Sequence[PlannedWrite]") -> bool:
+def _table(output: "Output", calls: "Sequence[PlannedWrite]") -> bool:
     """Show these calls. Whether a value in it is shortened."""
     from malsync.cli.render import CUT, FOLD, plan_table
 
     if not calls:
         return False
-    output = job.app.output
     fold = len(calls) if output.verbose else FOLD
     rows, widths = plan_table(calls[:fold], output.columns, whole=output.verbose)
     output.table(["", "title", "field", "from", "to"], rows, long="title", most=widths)
     if len(calls) > fold:
-        job.app.output.say(f"... and {len(calls) - fold:,} more. All of them: -v, --json or --plan FILE")
-    job.app.output.say()
+        output.say(f"... and {len(calls) - fold:,} more. All of them: -v, --json or --plan FILE")
+    output.say()
     return (
         any(line.endswith(CUT) for row in rows for cell in row[-2:] for line in cell.split("\n")) and not output.verbose
     )
 
 
-def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
+def _list_left(output: "Output", heading: str, left: "Sequence[Left]") -> None:
     from malsync.cli.render import FOLD, left_lines
     from malsync.text import clipped
 
     if not left:
         return
-    output = job.app.output
     fold = len(left) if output.verbose else FOLD
     output.warn(heading)
     for one in left[:fold]:
@@ -147,40 +158,44 @@ def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
 
 
 @contextmanager
-def progress(job: "Job", total: int) -> "Iterator[Callable[[JournalEntry, int], None]]":
+def progress(app: "App", total: int) -> "Iterator[Callable[[JournalEntry, int], None]]":
     """Progress through so many writes, and a line for each that did not come out as wanted."""
     from malsync.text import clipped
 
-    with job.app.output.counting(total, "writing") as moved:
+    with app.output.counting(total, "writing") as moved:
 
         def told(line: "JournalEntry", number: int) -> None:
             moved(number)
             if line.state in ("failed", "skipped", "not_restorable"):
                 call, what = line.call, line.state.replace("_", " ")
                 title, why = clipped(visible(call.title)), clipped(visible(line.why), _LONGEST_WHY)
-                job.app.output.warn(f"{what}: {call.medium.name} {call.id} {title}: {why}")
+                app.output.warn(f"{what}: {call.medium.name} {call.id} {title}: {why}")
 
         yield told
 
 
 def report(
-    job: "Job",
-    plan: "Plan",
+    app: "App",
+    prepared: "PreparedRun",
     result: "Result | None",
     *,
+    is_carried_out: bool = False,
     rehearsal: Mapping[str, int] | None = None,
     file: str | None = None,
 ) -> int:
-    """The document and the last lines. Without `result` nothing was carried out."""
+    """Print the document and the last lines. Without `result` nothing was carried out. Returns the exit code."""
     from malsync.cli.render import changes_document
     from malsync.planning.request import left_document
 
+    if result is not None and result.run is None:
+        result = None  # there was nothing to write
+    plan = prepared.plan if result is None else result.plan
     left = plan.left if result is None else result.left
-    titles = title_documents(job.titles)
+    titles = title_documents(prepared.titles)
     document: dict[str, Any] = {
         "run": None if result is None or rehearsal is not None else result.run,
         "plan": plan.counts,
-        "requests": _by_method(job.app.requests),
+        "requests": _by_method(app.requests),
         "outcomes": _outcomes(plan, result),
         "equal": not left and (result is not None or not plan.calls),
         "left": [left_document(one) for one in left],
@@ -194,12 +209,11 @@ def report(
         document["file"] = file
     if titles:
         document["titles"] = titles
-    if unwritten := {name: found for name, found in job.unwritten.items() if found}:
+    if unwritten := {name: fields for name, fields in prepared.unwritten.items() if fields}:
         document["not_compared"] = unwritten
-    job.app.output.document(document)
-    _say_result(job, plan, result, document)
-    carried_out = result is not None or (job.flags.writes and not plan.calls)
-    return Exit.LEFT if left and carried_out else Exit.OK
+    app.output.document(document)
+    _say_result(app.output, plan, result, document)
+    return Exit.LEFT if left and (is_carried_out or result is not None) else Exit.OK
 
 
 def _outcomes(plan: "Plan", result: "Result | None") -> dict[str, int]:
@@ -214,19 +228,23 @@ def _by_method(requests: Mapping[str, int]) -> dict[str, int]:
     return {method: requests.get(method, 0) for method in ("GET", "PATCH", "DELETE")}
 
 
-def _say_result(job: "Job", plan: "Plan", result: "Result | None", document: dict[str, Any]) -> None:
+def _say_result(output: "Output", plan: "Plan", result: "Result | None", document: dict[str, Any]) -> None:
     from malsync.text import clipped
 
-    output = job.app.output
-    compared = " in everything that was compared" if any(job.unwritten.values()) else ""
+    compared = " in everything that was compared" if "not_compared" in document else ""
     if result is None:
         if plan.calls:
             output.say("Nothing was sent.")
         elif not plan.left:
             output.say(f"Nothing to do: your lists already match{compared}.", colour="green")
         return
-    _list_left(job, f"Not restored ({len(result.left)}):", result.left)
-    for remark in result.remarks:
+    _list_left(output, f"Not restored ({len(result.left)}):", result.left)
+    doubts = (
+        f"Beside the last good list, this one (snapshot {result.after}) looks suspicious: {reason}. If it is as you want it, "
+        "say so: malsync backup --accept"
+        for reason in result.suspicion
+    )
+    for remark in (*result.remarks, *doubts):
         output.warn(clipped(visible(remark), _LONGEST_WHY))
     outcomes = {name.replace("_", " "): number for name, number in document["outcomes"].items() if number}
     counts = ", ".join(f"{number} {name}" for name, number in outcomes.items()) or "nothing to write"
