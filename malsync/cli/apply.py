@@ -33,6 +33,3 @@ def apply(app: App, file: str, **given: Any) -> int:
         account=plan.account if is_known and plan.account != app.account_name else None,
         ask=False,
     )
-
-
-COMMANDS = (apply,)

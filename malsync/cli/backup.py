@@ -1,4 +1,4 @@
-"""backup and snapshots."""
+"""The `backup` command."""
 
 from pathlib import Path
 from string import Formatter
@@ -9,22 +9,14 @@ import click
 from malsync.cli.app import App
 from malsync.cli.errors import hint_of
 from malsync.cli.options import WAIT, Command, pass_app
+from malsync.cli.snapshots import info_document, undone_by
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
-from malsync.model.timestamps import local_time
-from malsync.operations.references import dated_ahead
 from malsync.text import ago, command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from malsync.browse.alarms import Alarms
-    from malsync.mirror import Mirror, SnapshotInfo
     from malsync.model.snapshot import Snapshot
     from malsync.operations.backup import BackupResult
-
-_JUDGED = 20
-"""Of so many suspicious snapshots, the newest ones, it is found out what is left of their changes."""
 
 
 @click.command(
@@ -147,110 +139,4 @@ def _warn_of(app: App, result: "BackupResult", public: str | None) -> None:
     warn(f"Look: {look}. If intended: {accept}")
     if result.before is not None and any(info.changes.values()):
         with app.mirror() as mirror:
-            warn(_undoing(app, Alarms(mirror.ask), result.before, info))
-
-
-def info_document(info: "SnapshotInfo", account: str | None) -> dict[str, Any]:
-    """What `backup`, `import` and `snapshots` say of a snapshot in JSON."""
-    from malsync.model.timestamps import timestamp
-
-    return {
-        "snapshot": info.number,
-        "account": account,
-        "user": info.user.name,
-        "taken_at": timestamp(info.taken_at),
-        "source": info.source,
-        "digest": info.digest,
-        "counts": info.counts,
-        "changes": info.changes,
-        "suspicious": list(info.suspicious),
-    }
-
-
-@click.command(
-    cls=Command,
-    examples=["malsync snapshots", "malsync --account second snapshots --json"],
-)
-@pass_app
-def snapshots(app: App) -> None:
-    """List the snapshots: number, time, counts, what changed since the one before, suspicious or not.
-
-    Those of every MAL user in this home folder; with --account, of one.
-    """
-    from malsync.text import visible
-
-    with app.mirror() as mirror:
-        infos = mirror.infos(app.named_user(mirror))
-        footnotes = [] if app.output.json or app.output.quiet else list(_footnotes(app, mirror, infos))
-    names = {info.user.key: app.accounts.account_of(info.user) for info in infos}
-    app.output.document(
-        [{**info_document(info, names[info.user.key]), "covers": info.covers, "note": info.note} for info in infos]
-    )
-    if not infos:
-        app.output.say("No snapshot yet. Make one: malsync backup")
-        return
-    ahead = dated_ahead(infos, app.now)
-    app.name_future(ahead)
-    several = len(names) > 1
-    app.output.table(
-        ["#", "taken", *(["user"] if several else []), "anime", "manga", "+", "~", "-", "remarks"],
-        [
-            (
-                str(info.number),
-                local_time(info.taken_at),
-                *([visible(info.user.name)] if several else []),
-                *("-" if found is None else str(found) for found in info.counts.values()),
-                *(str(found or "") for found in info.changes.values()),
-                "; ".join([*(["dated in the future"] if info in ahead else []), *_remarks(info)]),
-            )
-            for info in infos
-        ],
-        right=["#", "anime", "manga", "+", "~", "-"],
-        long="remarks",
-    )
-    for line in footnotes:
-        app.output.say(line, colour="yellow", indent=6)
-
-
-def _footnotes(app: App, mirror: "Mirror", infos: "list[SnapshotInfo]") -> "Iterator[str]":
-    """Why snapshots are suspicious; one line for those that are so for one reason, night after night."""
-    from malsync.browse.alarms import Alarms
-    from malsync.text import visible
-
-    alarms = Alarms(mirror.ask)
-    last: dict[int, SnapshotInfo] = {}
-    nights: dict[tuple[int, tuple[str, ...]], list[SnapshotInfo]] = {}
-    changed: dict[int, SnapshotInfo] = {}
-    for info in infos:
-        before, last[info.series] = last.get(info.series), info
-        if info.suspicious:
-            nights.setdefault((info.series, info.suspicious), []).append(info)
-            if before is not None and any(info.changes.values()):
-                changed[info.number] = before
-    judged = set(sorted(changed)[-_JUDGED:])
-    for (_, reasons), same in nights.items():
-        numbers = str(same[0].number) if len(same) == 1 else f"{same[0].number}-{same[-1].number}"
-        yield f"{numbers}: {visible('; '.join(reasons))}."
-        for one in same:
-            if one.number in judged:
-                yield f"  {one.number}: {_undoing(app, alarms, changed[one.number], one)}"
-
-
-def _undoing(app: App, alarms: "Alarms", before: "SnapshotInfo", info: "SnapshotInfo") -> str:
-    """What is left of the changes from `before` to `info`, and the command that undoes them where that is worth it."""
-    standing, account = alarms.standing(before.number, info.number), app.accounts.account_of(info.user)
-    told = f"{str(standing).capitalize()}."
-    if account is None or not standing.is_worth_undoing:
-        return told
-    return f"{told} To undo only these changes: {command(f'revert {before.number} {info.number}', account)}"
-
-
-def _remarks(info: "SnapshotInfo") -> list[str]:
-    from malsync.text import visible
-
-    suspicious = ["suspicious"] if info.suspicious else []
-    source = [] if info.source == "backup" else [info.source]
-    return suspicious + source + ([visible(info.note)] if info.note else [])
-
-
-COMMANDS = (backup, snapshots)
+            warn(undone_by(app, Alarms(mirror.ask), result.before, info))

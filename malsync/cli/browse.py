@@ -95,6 +95,3 @@ def _opened(app: App, url: str) -> Iterator[None]:
         if not webbrowser.open(page):
             app.output.warn("No browser could be opened. Open the address above.")
         yield
-
-
-COMMANDS = (browse,)

@@ -110,6 +110,3 @@ def _bash() -> "type[ShellComplete]":
             return super().format_completion(item)
 
     return Bash
-
-
-COMMANDS = (completion,)

@@ -1,4 +1,4 @@
-"""The demo: real malsync commands, each a process of its own, against a sandbox that this process serves."""
+"""The `demo` command: real malsync commands, each a process of its own, against a sandbox that this process serves."""
 
 import shlex
 import signal
@@ -7,27 +7,28 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import click
 
 from malsync.cli.app import App
 from malsync.cli.environment import SECRET_VARIABLES
-from malsync.errors import Exit
+from malsync.cli.options import Command, pass_app
+from malsync.errors import Exit, UsageError
+from malsync.sandbox import Sandbox, World
 
-if TYPE_CHECKING:
-    from malsync.sandbox import Sandbox
 
-
-def tell(app: App, *, browse: bool = False) -> int:
-    """Run the story; with `browse` it ends in the browser, until Ctrl-C.
-
-    Returns 0, or the exit code of the first command that did not do what the story says.
-    """
-    from malsync.sandbox import Sandbox, World
-
+@click.command(cls=Command, examples=["malsync demo", "malsync demo --browse"])
+@click.option("--browse", "browses", is_flag=True, help="End in the browser, on the demo's mirror, until Ctrl-C.")
+@pass_app
+def demo(app: App, browses: bool) -> int:
+    """Tell the whole story on a local sandbox, with real titles and an invented user. No account needed."""
+    # Returns 0, or the exit code of the first command that did not do what the story says.
+    if app.output.json:
+        raise UsageError("demo tells a story to people and has no --json.", "Try: malsync demo")
     with tempfile.TemporaryDirectory(prefix="malsync-demo-") as folder, Sandbox(World.demo()) as box:
         story = _Story(app, box, Path(folder))
         chapters = (_sign_in, _back_up, _look, _accident, _rehearse, _restore, _undo, _keep)
-        for chapter in (*chapters, _fetch, _browse) if browse else chapters:
+        for chapter in (*chapters, _fetch, _browse) if browses else chapters:
             chapter(story)
             if story.failed is not None:
                 app.output.warn(f"The demo stopped: the last command ended with {story.failed}.")
@@ -40,7 +41,7 @@ def tell(app: App, *, browse: bool = False) -> int:
 
 
 class _Story:
-    def __init__(self, app: App, box: "Sandbox", folder: Path) -> None:
+    def __init__(self, app: App, box: Sandbox, folder: Path) -> None:
         self.app, self.box, self.folder = app, box, folder
         self.failed: int | None = None
         self.titles: list[int] = []

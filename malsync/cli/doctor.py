@@ -95,6 +95,3 @@ def age_of(text: str) -> timedelta:
     if not parts or "".join(f"{number}{unit}" for number, unit in parts) != text:
         raise UsageError(f"--max-age {text!r} is no age.", "Write it as 90m, 36h, 2d or 1w.")
     return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
-
-
-COMMANDS = (doctor,)

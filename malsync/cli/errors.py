@@ -7,28 +7,44 @@ from malsync.errors import MalsyncError
 ADVICE = {
     "abandon the run": "Give it up (malsync runs --abandon {run}) and restore again.",
     "back up": "Make one: malsync backup",
+    "back up or name a number": "Make one (malsync backup), or name a snapshot by its number (malsync snapshots).",
     "back up without a name": "Your own lists: malsync backup",
+    "choose a folder": "Choose a folder with --home or MALSYNC_HOME, or move that file away.",
+    "choose another home": "Choose another with --home.",
     "fetch titles or force": (
-        "If these are the same titles in another language: malsync fetch details, then again. To write all the same: --force"
+        "If these are the same titles in another language: malsync fetch details, then again. "
+        "To write all the same: --force"
     ),
+    "give a month": "A year is not a reference: give a month or a day, as in {year}-12. Snapshots: malsync snapshots",
+    "give an account of its own": "Give this user an account of their own: --account {name}",
+    "import one by one": "Import them one by one; malsync's own files may go together: malsync mirror rebuild FILES",
     "leave out the field": "Name another list, or leave out --field {field}.",
     "leave out the medium": "Name another list, or leave out --only.",
     "list runs": "List them: malsync runs",
+    "list snapshots": "List them: malsync snapshots",
     "log in": "Log in again: malsync login",
     "look at the ended run": "It had come to its end. To look at it: malsync runs",
     "look at the plan": "Look at the plan with --dry-run instead.",
     "look at the runs": "Look at it: malsync runs",
+    "look at the snapshots": "Look at them: malsync snapshots",
     "migrate instead": (
-        "To carry it into this account: malsync migrate {reference} --to {account}. To write to another account: "
-        "--account NAME"
+        "To carry it into this account: malsync migrate {reference} --to {account}. "
+        "To write to another account: --account NAME"
     ),
+    "move the accounts away": "Move it away and log in again: malsync login. No snapshot depends on it.",
+    "name a number": "Name one by its number: malsync snapshots",
+    "name a number in the future": "If the clock is right, name one by its number: malsync snapshots",
+    "name an account": "Use up to 64 letters, digits and _ . - beginning with a letter or digit, such as --account second",
     "name the account": "Name the account it is for: --account NAME",
     "name the run": "Name one: malsync resume RUN",
+    "repeat later": "Wait until it has ended, and type this again.",
     "restore an older list": "Restore an older list instead: malsync snapshots",
     "resume the run": "To go on: malsync resume {run}",
+    "say whose list": "Say WHO@REF, or --account: {names}",
     "sign in to that account": "Sign in to that account: malsync --account {quoted_account} login",
     "sign in to the account": "Sign in to it: malsync --account {quoted_account} login",
     "undo again": "Again: malsync undo {run}",
+    "wait longer": "Wait until it has ended, or give --wait SECONDS.",
 }
 """By the name that an error gives: what to do, with the error's facts in braces; {quoted_NAME} is quoted for a shell."""
 

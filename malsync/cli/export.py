@@ -252,5 +252,4 @@ def _tell_exported(app: App, chosen: "ResolvedList", kind: str, paths: "dict[str
             app.output.note(f"{chosen.reference} does not know the {name} list: there is no file of it.")
 
 
-COMMANDS = (export,)
 """Lists out of the mirror into files."""

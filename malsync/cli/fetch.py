@@ -377,6 +377,3 @@ def _cell(item: Any) -> str:
     if isinstance(item, float):
         return f"{item:.2f}"
     return "" if item is None else _TIME.sub(r"\1", str(item))
-
-
-COMMANDS = (fetch,)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App
-from malsync.cli.backup import info_document
 from malsync.cli.options import WAIT, Command, pass_app
+from malsync.cli.snapshots import info_document
 from malsync.cli.suggest import FILE
 from malsync.errors import UsageError
 from malsync.model.diff import count, diff
@@ -299,5 +299,4 @@ def _tell_left_out(app: App, taken: "Taken", path: Path) -> None:
     app.output.warn(f"All of it, with scores and notes, is in {path}")
 
 
-COMMANDS = (import_,)
 """Lists into the mirror."""

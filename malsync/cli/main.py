@@ -48,53 +48,41 @@ _AS_WE_SAY = (
 
 
 # A command's module is imported when it is typed: all of them together would double the time that --help takes.
-_HOMES = {
-    "malsync.cli.account": {
-        "login": "Sign in to MyAnimeList.",
-        "logout": "Forget this account's tokens.",
-        "accounts": "List the accounts.",
-    },
-    "malsync.cli.backup": {
-        "backup": "Read both lists and store one snapshot.",
-        "snapshots": "List the snapshots.",
-    },
-    "malsync.cli.look": {
-        "show": "Print a list.",
-        "diff": "Say what changed between two lists.",
-        "history": "Show one entry through every snapshot.",
-    },
-    "malsync.cli.stats": {"stats": "Say both lists in figures."},
-    "malsync.cli.restore": {"restore": "Make the live list what REF says."},
-    "malsync.cli.revert": {"revert": "Take back only what changed from GOOD to BAD."},
-    "malsync.cli.migrate": {"migrate": "Carry a list into another account."},
-    "malsync.cli.apply": {"apply": "Carry out a reviewed plan file."},
-    "malsync.cli.resume": {"resume": "Finish an interrupted run."},
-    "malsync.cli.undo": {"undo": "Take a run back."},
-    "malsync.cli.runs": {"runs": "List the runs, or give one up."},
-    "malsync.cli.export": {
-        "export": "Write a list to a file.",
-    },
-    "malsync.cli.import_": {
-        "import": "Store files, or a list on AniList, as one snapshot.",
-    },
-    "malsync.cli.mirror": {
-        "verify": "Prove that every snapshot is whole.",
-        "mirror": "Rebuild the mirror from files, or copy it.",
-    },
-    "malsync.cli.prune": {"prune": "Thin out snapshots, and give the space back."},
-    "malsync.cli.fetch": {"fetch": "Fill the mirror's catalogue: the rest of the API."},
-    "malsync.cli.browse": {"browse": "Look at the mirror in a browser."},
-    "malsync.cli.doctor": {"doctor": "Check the set-up and the age of the last good backup."},
-    "malsync.cli.schedule": {"schedule": "Print or install a timer that backs up every day."},
-    "malsync.cli.completion": {"completion": "Print the script that completes commands in a shell."},
-    "malsync.cli.sandbox": {
-        "sandbox": "Serve the MAL API on this machine.",
-        "demo": "Tell the whole story on a sandbox.",
-    },
+_SUMMARIES = {
+    "login": "Sign in to MyAnimeList.",
+    "logout": "Forget this account's tokens.",
+    "accounts": "List the accounts.",
+    "backup": "Read both lists and store one snapshot.",
+    "snapshots": "List the snapshots.",
+    "show": "Print a list.",
+    "diff": "Say what changed between two lists.",
+    "history": "Show one entry through every snapshot.",
+    "stats": "Say both lists in figures.",
+    "restore": "Make the live list what REF says.",
+    "revert": "Take back only what changed from GOOD to BAD.",
+    "migrate": "Carry a list into another account.",
+    "apply": "Carry out a reviewed plan file.",
+    "resume": "Finish an interrupted run.",
+    "undo": "Take a run back.",
+    "runs": "List the runs, or give one up.",
+    "export": "Write a list to a file.",
+    "import": "Store files, or a list on AniList, as one snapshot.",
+    "verify": "Prove that every snapshot is whole.",
+    "mirror": "Rebuild the mirror from files, or copy it.",
+    "prune": "Thin out snapshots, and give the space back.",
+    "fetch": "Fill the mirror's catalogue: the rest of the API.",
+    "browse": "Look at the mirror in a browser.",
+    "doctor": "Check the set-up and the age of the last good backup.",
+    "schedule": "Print or install a timer that backs up every day.",
+    "completion": "Print the script that completes commands in a shell.",
+    "sandbox": "Serve the MAL API on this machine.",
+    "demo": "Tell the whole story on a sandbox.",
 }
 
 
-@click.group(cls=LazyGroup, homes=_HOMES, examples=["malsync demo", "malsync login", "malsync backup", "malsync diff"])
+@click.group(
+    cls=LazyGroup, summaries=_SUMMARIES, examples=["malsync demo", "malsync login", "malsync backup", "malsync diff"]
+)
 @click.version_option(__version__, prog_name="malsync")
 def cli() -> None:
     """Back up a MyAnimeList account whole, see what changed, and keep every list you ever had.

@@ -50,6 +50,3 @@ def migrate(app: App, ref: str, target: str, mode: Any, prefer: Any, **given: An
         ),
         account=target,
     )
-
-
-COMMANDS = (migrate,)

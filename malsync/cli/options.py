@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from importlib import import_module
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -165,22 +166,25 @@ Group.group_class = Group
 
 
 class LazyGroup(Group):
-    """A group that imports a command when it is typed. `homes`: by module, its commands and what --help says of each."""
+    """A group that imports a command when it is typed: from the module of this package that has its name.
 
-    def __init__(self, *positional: Any, homes: Mapping[str, Mapping[str, str]], **named: Any) -> None:
+    `summaries` are the commands, each with its line of --help.
+    """
+
+    def __init__(self, *positional: Any, summaries: Mapping[str, str], **named: Any) -> None:
         super().__init__(*positional, **named)
-        self._summaries = {name: summary for found in homes.values() for name, summary in found.items()}
-        self._homes = {name: module for module, found in homes.items() for name in found}
+        self._summaries = summaries
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """In the order of `homes`."""
+        """In the order of `summaries`."""
         return list(self._summaries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command of that name, from its module's COMMANDS."""
-        if cmd_name not in self._homes:
+        """The command of that name, from its module."""
+        if cmd_name not in self._summaries:
             return None
-        commands: Sequence[click.Command] = import_module(self._homes[cmd_name]).COMMANDS
+        module = import_module(f"malsync.cli.{cmd_name}{'_' if iskeyword(cmd_name) else ''}")
+        commands = [item for item in vars(module).values() if isinstance(item, click.Command)]
         return next(command for command in commands if command.name == cmd_name)
 
     def resolve_command(
@@ -190,7 +194,7 @@ class LazyGroup(Group):
         try:
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as error:
-            raise click.exceptions.NoSuchCommand(error.command_name, possibilities=self._homes, ctx=ctx) from None
+            raise click.exceptions.NoSuchCommand(error.command_name, possibilities=self._summaries, ctx=ctx) from None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """What may follow in a shell: commands and what --help says of each, none of which is imported for it, and options."""

@@ -135,6 +135,3 @@ def _compact(app: App, mirror: "Mirror", removed: int) -> int:
     if not done:
         app.output.note("Another program is reading the mirror: its file shrinks when that one has done.")
     return max(0, saved)
-
-
-COMMANDS = (prune,)

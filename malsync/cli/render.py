@@ -175,3 +175,29 @@ def left_lines(left: Left) -> Iterator[str]:
     for name in left.medium.ordered(left.fields):
         sides = ", ".join(f"{side} {shown(item)}" for side, item in left.fields[name].items())
         yield f"    {visible(name):{width}}  {sides}"
+
+
+_SIMILAR = 0.75
+"""How like a title is to what was typed, to be offered in its place (difflib)."""
+
+
+def similar(text: str, titles: Iterable[str]) -> list[str]:
+    """The titles, three at most, that are most like `text` or a part of which is, the likest first."""
+    from difflib import get_close_matches
+
+    count = len(text.split())
+    parts: dict[str, list[str]] = {}
+    for title in titles:
+        words = title.casefold().split()
+        starts = range(max(1, len(words) - count + 1))
+        for part in {" ".join(words), *(" ".join(words[start : start + count]) for start in starts)}:
+            parts.setdefault(part, []).append(title)
+    close = get_close_matches(text.casefold(), parts, 3, _SIMILAR)
+    return list(dict.fromkeys(title for part in close for title in parts[part]))[:3]
+
+
+def did_you_mean(titles: Iterable[str]) -> str:
+    from malsync.text import clipped, visible
+
+    offered = " or ".join(f"'{clipped(visible(title))}'" for title in titles)
+    return f"Did you mean {offered}?" if offered else ""

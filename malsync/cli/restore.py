@@ -34,6 +34,3 @@ def restore(app: App, ref: str, mode: Any, **given: Any) -> int:
     return carry_out(
         app, flags, lambda account: account.prepare_restore(ref, mode, filters=filters, **flags.for_planning)
     )
-
-
-COMMANDS = (restore,)

@@ -30,6 +30,3 @@ def resume(app: App, run: int | None, **given: Any) -> int:
         account=account_of_run(app, unfinished),
         ask=False,
     )
-
-
-COMMANDS = (resume,)

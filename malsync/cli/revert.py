@@ -57,6 +57,3 @@ def _moment(option: str, text: str | None, read: Callable[[str, datetime], datet
         return None if text is None else read(text, now)
     except UsageError as error:
         raise UsageError(f"{option} {text!r} is no time.", _TIMES) from error
-
-
-COMMANDS = (revert,)

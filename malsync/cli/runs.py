@@ -74,6 +74,3 @@ def _abandon(app: App, number: int) -> None:
             raise UsageError(f"Run {number} is {run.state} already.", "List them: malsync runs")
         mirror.journal.ended(number, "abandoned", now=app.world.clock.now())
     app.output.note(f"Run {number} is given up. What it wrote stays; to take that back: malsync undo {number}")
-
-
-COMMANDS = (runs,)

@@ -96,18 +96,3 @@ def _request(row: Mapping[str, Any]) -> str:
     by = f", {row['user']}" if row["user"] else ""
     struck = f", struck by {', '.join(row['faults'])}" if "faults" in row else ""
     return f"{asked}{sent} -> {row['status'] or 'cut off'}{by}{struck}"
-
-
-@click.command(cls=Command, examples=["malsync demo", "malsync demo --browse"])
-@click.option("--browse", "browses", is_flag=True, help="End in the browser, on the demo's mirror, until Ctrl-C.")
-@pass_app
-def demo(app: App, browses: bool) -> int:
-    """Tell the whole story on a local sandbox, with real titles and an invented user. No account needed."""
-    from malsync.cli.demo import tell
-
-    if app.output.json:
-        raise UsageError("demo tells a story to people and has no --json.", "Try: malsync demo")
-    return tell(app, browse=browses)
-
-
-COMMANDS = (sandbox, demo)

@@ -148,6 +148,3 @@ def _stands_in_file(app: App, key: str) -> bool:
     except MalsyncError:
         return False
     return bool(getattr(alone, key) == app.world.environment[config.FROM_ENVIRONMENT[key]])
-
-
-COMMANDS = (schedule,)

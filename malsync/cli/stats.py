@@ -245,6 +245,3 @@ class _Ink:
         taken = [values[(place + 1) * len(values) // count - 1] for place in range(count)]
         most = max(taken) or 1
         return "".join(steps[0] if value <= 0 else steps[max(1, round(value * 8 / most))] for value in taken)
-
-
-COMMANDS = (stats,)

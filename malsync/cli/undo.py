@@ -29,6 +29,3 @@ def undo(app: App, run: int | None, **given: Any) -> int:
         lambda account: account.undo(undone.number, **flags.for_planning),
         account=account_of_run(app, undone),
     )
-
-
-COMMANDS = (undo,)

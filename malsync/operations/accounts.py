@@ -46,7 +46,7 @@ class Accounts:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UsageError(
                 f"{self.path} is damaged ({type(error).__name__}).",
-                "Move it away and log in again: malsync login. No snapshot depends on it.",
+                advice="move the accounts away",
             ) from error
 
     def user(self, account: str) -> User | None:
@@ -84,7 +84,7 @@ def check_name(account: str) -> None:
     if not _NAME.fullmatch(account):
         raise UsageError(
             f"An account cannot be named {account!r}.",
-            "Use up to 64 letters, digits and _ . - beginning with a letter or digit, such as --account second",
+            advice="name an account",
         )
 
 
@@ -98,5 +98,6 @@ def check(account: str, bound: User | None, user: User) -> None:
     raise AuthError(
         f"The account {account!r} belongs to the MAL user {bound.name} ({bound.origin}), "
         f"and this token to {user.name} ({user.origin}).",
-        f"Give this user an account of their own: --account {user.name.lower()}",
+        advice="give an account of its own",
+        name=user.name.lower(),
     )

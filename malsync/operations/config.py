@@ -65,12 +65,10 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
         has_settings = (home / FILE_NAME).exists()
     except OSError as error:
         raise UsageError(
-            f"The home folder {home} cannot be used: {error.strerror or error}.", "Choose another with --home."
+            f"The home folder {home} cannot be used: {error.strerror or error}.", advice="choose another home"
         ) from error
     if is_file:
-        raise UsageError(
-            f"The home folder {home} is a file.", "Choose a folder with --home or MALSYNC_HOME, or move that file away."
-        )
+        raise UsageError(f"The home folder {home} is a file.", advice="choose a folder")
     if has_settings:
         refuse_irregular(home / FILE_NAME)
         _check_private(home)

@@ -205,11 +205,11 @@ class Home:
         except Timeout as error:
             raise Busy(
                 f"Another malsync is at work in {home}.",
-                "Wait until it has ended" + (", and type this again." if wait is None else ", or give --wait SECONDS."),
+                advice="repeat later" if wait is None else "wait longer",
             ) from error
         except OSError as error:
             raise UsageError(
-                f"The home folder {home} cannot be used: {error.strerror or error}.", "Choose another with --home."
+                f"The home folder {home} cannot be used: {error.strerror or error}.", advice="choose another home"
             ) from error
         try:
             yield
@@ -382,12 +382,13 @@ class Home:
             if candidates:
                 raise UsageError(
                     "Whose list? This home folder holds several.",
-                    f"Say WHO@REF, or --account: {_names(bound, users)}",
+                    advice="say whose list",
+                    names=_names(bound, users),
                 )
             if mirror.numbers():
                 raise UsageError(
                     "There is no snapshot of a MAL user yet, only lists that are nobody's there.",
-                    "Name one by its number: malsync snapshots",
+                    advice="name a number",
                 )
             raise UsageError("There is no snapshot yet.", advice="back up")
         name = who or self.account_name

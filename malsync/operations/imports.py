@@ -30,7 +30,7 @@ def as_one(snapshots: Sequence[Snapshot]) -> Snapshot:
         if twice:
             raise UsageError(
                 f"Two of these files hold the {twice[0]} list, and an import makes one snapshot.",
-                "Import them one by one; malsync's own files may go together: malsync mirror rebuild FILES",
+                advice="import one by one",
             )
         halves = [(one.covers, one.encoded) for one in (together, other)]
         together = replace(

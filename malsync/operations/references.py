@@ -99,7 +99,7 @@ def resolve(text: str, sources: Sources) -> ResolvedList:
     try:
         return ResolvedList(text, sources.mirror.load(info.number), info.number)
     except KeyError as error:
-        raise UsageError(f"Snapshot {info.number} has been pruned just now.", "List them: malsync snapshots") from error
+        raise UsageError(f"Snapshot {info.number} has been pruned just now.", advice="list snapshots") from error
 
 
 def choose(reference: Reference, sources: Sources) -> "SnapshotInfo":
@@ -110,7 +110,7 @@ def choose(reference: Reference, sources: Sources) -> "SnapshotInfo":
     user = sources.whose(reference.who)
     infos = sources.mirror.infos(user)
     if not infos:
-        raise UsageError(f"There is no snapshot of {user.name} yet.", "Make one: malsync backup")
+        raise UsageError(f"There is no snapshot of {user.name} yet.", advice="back up")
     infos = _present(user, infos, sources)
     if match := _LATEST.fullmatch(which):
         return _latest(user, infos, int(match[1] or 0))
@@ -182,13 +182,12 @@ def _by_number(reference: Reference, sources: Sources) -> "SnapshotInfo":
     if found is None:
         raise UsageError(
             f"There is no snapshot {reference.which}.",
-            f"A year is not a reference: give a month or a day, as in {reference.which}-12. Snapshots: malsync snapshots"
-            if _YEAR.fullmatch(reference.which)
-            else "List them: malsync snapshots",
+            advice="give a month" if _YEAR.fullmatch(reference.which) else "list snapshots",
+            year=reference.which,
         )
     if reference.who is not None and sources.whose(reference.who).key != found.user.key:
         raise UsageError(
-            f"Snapshot {found.number} is not {reference.who}'s but {found.user.name}'s.", "List them: malsync snapshots"
+            f"Snapshot {found.number} is not {reference.who}'s but {found.user.name}'s.", advice="list snapshots"
         )
     return found
 
@@ -202,7 +201,7 @@ def _present(user: User, infos: "list[SnapshotInfo]", sources: Sources) -> "list
     if not present:
         raise UsageError(
             f"Every snapshot of {user.name} is dated in the future by this machine's clock.",
-            "If the clock is right, name one by its number: malsync snapshots",
+            advice="name a number in the future",
         )
     return present
 
@@ -211,7 +210,7 @@ def _good(user: User, infos: "list[SnapshotInfo]") -> "SnapshotInfo":
     """The newest backup that is not suspicious."""
     good = [info for info in _backups(user, infos) if is_good(info)]
     if not good:
-        raise UsageError(f"Every backup of {user.name} is suspicious.", "Look at them: malsync snapshots")
+        raise UsageError(f"Every backup of {user.name} is suspicious.", advice="look at the snapshots")
     return good[-1]
 
 
@@ -221,7 +220,7 @@ def _backups(user: User, infos: "list[SnapshotInfo]") -> "list[SnapshotInfo]":
     if not backups:
         raise UsageError(
             f"There is no backup of {user.name} yet, only {len(infos)} imported or made for a run.",
-            "Make one (malsync backup), or name a snapshot by its number (malsync snapshots).",
+            advice="back up or name a number",
         )
     return backups
 

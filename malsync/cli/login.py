@@ -1,4 +1,4 @@
-"""login, logout, accounts."""
+"""The `login` command."""
 
 import sys
 from contextlib import suppress
@@ -11,9 +11,7 @@ from malsync.cli.errors import hint_of
 from malsync.cli.opening import private_page
 from malsync.cli.options import Command, pass_app
 from malsync.errors import MalsyncError, UsageError
-from malsync.model.timestamps import local_time
-from malsync.operations.references import dated_ahead
-from malsync.text import ago, command
+from malsync.text import command
 
 if TYPE_CHECKING:
     from malsync.mal.oauth import Request
@@ -116,80 +114,3 @@ def _line(stdin: TextIO) -> str:
         raise UsageError(
             "What came on standard input is no text.", "Paste the address that the browser landed on."
         ) from error
-
-
-@click.command(
-    cls=Command,
-    examples=["malsync logout", "malsync --account second logout"],
-)
-@pass_app
-def logout(app: App) -> None:
-    """Forget this account's tokens. Its snapshots stay, and so does the MAL user that it is bound to."""
-    from malsync.mal.oauth import store_of
-
-    store = store_of(app.home, app.settings.token_store)
-    with store.locked():
-        was_in = store.load(app.account_name) is not None
-        store.forget(app.account_name)
-    user = app.accounts.user(app.account_name)
-    app.output.document(
-        {
-            "account": app.account_name,
-            "user": None if user is None else {"id": user.id, "name": user.name},
-            "logged_in": False,
-        }
-    )
-    app.output.say(f"The tokens of the account {app.account_name} are gone." if was_in else "There were no tokens.")
-
-
-@click.command(cls=Command, examples=["malsync accounts", "malsync accounts --json"])
-@pass_app
-def accounts(app: App) -> None:
-    """List the accounts: MAL user, when the refresh token dies, last backup."""
-    from datetime import UTC, datetime
-
-    from malsync.mal.oauth import REFRESH_TOKEN_SECONDS, store_of
-    from malsync.model.timestamps import maybe_timestamp
-
-    store = store_of(app.home, app.settings.token_store)
-    rows = []
-    now = app.now
-    with app.mirror() as mirror:
-        for name, user in app.accounts.all().items():
-            tokens = store.load(name)
-            dies = None if tokens is None else datetime.fromtimestamp(tokens.issued_at + REFRESH_TOKEN_SECONDS, UTC)
-            ahead = dated_ahead(infos := mirror.infos(user), now)
-            backups = [info.taken_at for info in infos if info.source == "backup" and info not in ahead]
-            rows.append((name, user, dies, backups[-1] if backups else None))
-    app.output.document(
-        [
-            {
-                "account": name,
-                "user": {"id": user.id, "name": user.name},
-                "origin": user.origin,
-                "logged_in": dies is not None,
-                "refresh_token_expires_at": maybe_timestamp(dies),
-                "last_backup": maybe_timestamp(last),
-            }
-            for name, user, dies, last in rows
-        ]
-    )
-    if not rows:
-        app.output.say("No account yet. Sign in: malsync login")
-        return
-    app.output.table(
-        ["account", "MAL user", "sign in again by", "last backup"],
-        [
-            (
-                name,
-                user.name,
-                "not signed in" if dies is None else local_time(dies),
-                ago(last, now) if last else "none yet",
-            )
-            for name, user, dies, last in rows
-        ],
-        long="MAL user",
-    )
-
-
-COMMANDS = (login, logout, accounts)
