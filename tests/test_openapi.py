@@ -149,7 +149,7 @@ def test_an_operation_answers_as_every_endpoint_may(key: tuple[str, str]) -> Non
     """401 with its header, 403 in JSON or as a page, a page where something in front of the API is down."""
     answers = {status: resolved(answer) for status, answer in operations()[key]["responses"].items()}
 
-    assert types.keys() >= {"200", "400", "401", "403", "429", "5XX"}
+    assert answers.keys() >= {"200", "400", "401", "403", "429", "5XX"}
     assert answers["401"]["headers"]["WWW-Authenticate"]["required"] is True
     assert answers["403"]["content"].keys() == {"application/json", "text/html"}
     assert answers["5XX"]["content"].keys() == {"text/html"}
