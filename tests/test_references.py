@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from malsync.sandbox.settings import Settings
 from tests.harness import ROOT
 
 FOLDERS = ("malsync", "tests", "schemas", "fixtures", "docs", ".ci")
@@ -63,3 +65,13 @@ def test_no_file_mentions_a_document_that_is_not_in_the_project() -> None:
 )
 def test_a_mention_is_found_and_checked(text: str, expected: list[str]) -> None:
     assert list(dangling(text, ROOT / "docs")) == expected
+
+
+def test_every_open_question_is_a_setting_of_the_sandbox() -> None:
+    table = (ROOT / "docs" / "mal.md").read_text(encoding="utf-8").split("## Open questions")[1]
+    named = {
+        name for row in re.findall(r"^\| .* \| (`.*`) \|$", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+
+    assert len(named) > 20
+    assert named <= {field.name for field in fields(Settings)}
