@@ -30,7 +30,7 @@ from tests.harness import ROOT
 from tests.mutants import MUTANTS, Edit, Mutant
 
 PARTS = ("malsync", "schemas", "fixtures", "tests", "docs", ".ci")
-FILES = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "run")
+FILES = ("pyproject.toml", "hatch_build.py", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "run")
 LONGEST = 300.0
 """Seconds after which a run of the tests has noticed too: it does not come to an end."""
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (?:tests/test_)?(.+?)(?: - .*)?$", re.MULTILINE)

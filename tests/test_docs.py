@@ -86,7 +86,7 @@ def test_every_example_is_a_command_line_that_parses(path: str) -> None:
         assert set(flags) <= known, example
 
 
-_PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+_PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
 
 def _command_lines(text: str) -> list[str]:
@@ -189,7 +189,7 @@ def test_every_output_schema_is_documented() -> None:
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:
-    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for document in _PAGES:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 

@@ -315,7 +315,7 @@ def test_a_name_with_a_number_that_is_no_time_is_passed_over(tmp_path: Path) -> 
 
 
 def test_an_empty_status_is_no_status_and_is_named() -> None:
-    """MAL's own exports have it (mal-api.md, 9)."""
+    """MAL's own exports have it (docs/mal.md#xml-exports)."""
     path = VALID / "no-status.xml"
 
     reading = read("no-status.xml")

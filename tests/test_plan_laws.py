@@ -420,7 +420,7 @@ def test_what_is_reverted_is_known_to_the_lists_that_have_the_entry(
 
 
 def as_the_table_says(good: Lists, bad: Lists, live: Lists) -> tuple[Lists, dict[Key, set[str]]]:
-    """DESIGN.md, section 5, once more: the list that comes of it, and the fields in conflict (of a whole entry: none)."""
+    """The table in docs/restoring.md once more: the resulting list, and the fields in conflict (none: the whole entry)."""
     after: dict[Key, Status | None] = {}
     clashes: dict[Key, set[str]] = {}
     for key in TOTALS:

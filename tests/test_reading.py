@@ -12,7 +12,7 @@ from malsync.sandbox import Sandbox, World
 from tests.harness import Malsync, TestTime
 from tests.servers import FarSide, Heard, Reply, entry, mal, page, rest_of
 
-# Typed again from mal-api.md, section 2: what the far side must be asked for by name.
+# Typed again from docs/mal.md#members-of-a-list-status: what the far side must be asked for by name.
 ANIME_FIELDS = (
     "status,score,num_episodes_watched,is_rewatching,start_date,finish_date,priority,num_times_rewatched,"
     "rewatch_value,tags,comments,updated_at"

@@ -1,6 +1,6 @@
 """Revert: what changed from a good list to a bad one is taken back, and what was done since is kept. By example.
 
-Each row of the table in DESIGN.md, section 5, stands here by what happened to the user.
+Each row of the table in docs/restoring.md#what-revert-does stands here by what happened to the user.
 """
 
 from typing import Any

@@ -30,7 +30,7 @@ class Sample:
         return f"{self.method} {self.path}"
 
 
-# mal-api.md, section 0, line by line; recorded replies have 10 entries in a user's list without a limit.
+# The table in docs/mal.md#endpoints, typed again; recorded replies have 10 entries in a user's list without a limit.
 REFERENCE = [
     Sample("GET", "/anime?q=shi&nsfw=true", default=100, most=100),
     Sample("GET", "/anime/5114"),

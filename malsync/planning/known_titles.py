@@ -79,7 +79,7 @@ class Known:
         return replace(one, title=names[0]) if names else one
 
     def _beyond(self, call: PlannedWrite) -> Iterator[Left]:
-        """Progress above the total: MAL stores the total instead (mal-api.md, 3)."""
+        """Progress above the total: MAL stores the total instead (docs/mal.md#totals)."""
         totals = self.totals.get(call.key)
         if not totals or call.op == "remove":
             return

@@ -244,7 +244,7 @@ def _untaggable(to: Json) -> str | None:
 
 
 def is_partial(field: Field, to: Json) -> bool:
-    """Whether `to` is a date that names no day, such as `2021-12`: nobody knows whether MAL takes one (mal-api.md, 3)."""
+    """Whether `to` is a date without a day, such as `2021-12`. Whether MAL takes one is unknown: docs/mal.md#partial-dates."""
     if field.kind is not Kind.DATE or not isinstance(to, str):
         return False
     try:

@@ -120,7 +120,7 @@ _ALREADY = _Outcome(already=1)
 
 @dataclass(frozen=True, slots=True)
 class _Three:
-    """One title as the good, the bad and the live list have it. Each method is a part of the table in DESIGN.md, section 5."""
+    """One title as the good, the bad and the live list have it. Each method is a part of the table in docs/restoring.md."""
 
     medium: Medium
     id: int

@@ -1,7 +1,7 @@
 """MAL's XML export as a table: its elements in their order, what each one is in a `list_status`, and how its text spells it.
 
 The reader, the writer and the list of what XML cannot know are all derived from here. Layouts and vocabulary are those
-that 23 public exports show (mal-api.md, section 6): that of today, 1.1.0, and what that of 2008 has beside it.
+that 23 public exports show (docs/mal.md#xml-exports): that of today, 1.1.0, and what that of 2008 has beside it.
 
 What only XML has is kept in the `list_status` as `xml_` and the element's name, as the text that stood there. To the rest of
 malsync these are members like any that it does not know: kept, shown, never planned, never sent.

@@ -60,7 +60,7 @@ def decode(content: bytes, name: str, *, origin: str, written: datetime, repair:
     Its time is the one that malsync wrote into it, else the one in the name that MAL gave it, else `written`. With `repair`,
     a file that is not well-formed is mended first. Raises UsageError that names the line for a file that is no such export,
     and for an entry without an id, an id that stands twice, and a value that cannot be understood or that MAL does not
-    support. An empty status, which MAL's own exports contain (mal-api.md, 9), is no status.
+    support. An empty status, which MAL's own exports contain (docs/mal.md#xml-exports), is no status.
     """
     try:
         return _read(content, name, origin, written)
