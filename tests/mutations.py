@@ -1,163 +1,154 @@
-"""`./run mutations`: breaks malsync on purpose, one defect at a time, and shows that the tests notice each.
+"""`./run mutations`: changes the core in small ways, one at a time, and lists the changes that no test notices.
 
-Every defect of tests/mutants is made in a copy of this checkout, the tests that must notice are run there, and the table
-says which one did. A defect that nobody notices survives: then a test is missing.
+mutmut (https://mutmut.readthedocs.io) makes the mutants and runs the tests, in a copy of this checkout. A mutant that
+survives means that a test is missing, or that the change makes no difference.
 
-    ./run mutations                 all of them, two at a time
-    ./run mutations journal         those whose name or file has this word
-    ./run mutations --jobs 1        one at a time
-    ./run mutations --from 90       the 90th and those after it
+    ./run mutations                      all modules of the table below
+    ./run mutations restore_plan undo    these modules
+    ./run mutations guard_deletes        this function or method, in whichever of the modules defines it
+    ./run mutations --jobs 2 guards      two mutants at a time
+
+Exits with 1 when a mutant survives.
 """
 
 import argparse
-import compileall
+import ast
+import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from py_compile import PycInvalidationMode
-from queue import SimpleQueue
 
-from tests.harness import ROOT
-from tests.mutants import MUTANTS, Edit, Mutant
+from tests.harness import ROOT, clean_environment
 
-PARTS = ("malsync", "schemas", "fixtures", "tests", "docs", ".ci")
-FILES = ("pyproject.toml", "hatch_build.py", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "run")
-LONGEST = 300.0
-"""Seconds after which a run of the tests has noticed too: it does not come to an end."""
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (?:tests/test_)?(.+?)(?: - .*)?$", re.MULTILINE)
+TESTS: Mapping[str, tuple[str, ...]] = {
+    "mirror/journal.py": ("journal",),
+    "mirror/pruning.py": ("prune_laws", "cli_prune"),
+    "model/diff.py": ("diff", "plan_laws"),
+    "model/entry.py": ("diff", "plan"),
+    "model/snapshot.py": ("snapshot", "snapshot_file"),
+    "operations/reconcile.py": ("settling", "restore_interrupt"),
+    "operations/restore.py": ("cli_apply", "cli_guards", "cli_restore"),
+    "operations/resume.py": ("cli_runs", "cli_undo"),
+    "operations/retention.py": ("prune_laws", "cli_prune"),
+    "operations/run.py": ("restore_http", "restore_interrupt", "restore_safety"),
+    "operations/undo.py": ("undoing",),
+    "operations/write_entry.py": ("restore_http", "restore_interrupt"),
+    "planning/guards.py": ("suspicion",),
+    "planning/preconditions.py": ("judging", "settling", "cli_apply"),
+    "planning/request.py": ("intent",),
+    "planning/restore_plan.py": ("plan", "plan_laws"),
+    "planning/revert_plan.py": ("revert",),
+}
+"""For each module of the core the test files that must notice when it changes: `plan` is tests/test_plan.py."""
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of a mutant: which test noticed (None: it survived), and after how many seconds."""
-
-    mutant: Mutant
-    noticed: str | None
-    seconds: float
-
-
-def occurrences(edit: Edit, root: Path = ROOT) -> int:
-    """How often the text that an edit replaces stands in its file."""
-    return (root / "malsync" / edit.module).read_text(encoding="utf-8").count(edit.text)
-
-
-@contextmanager
-def broken(mutant: Mutant, root: Path) -> Iterator[None]:
-    """The checkout at `root` with that defect. Raises ValueError where a text does not stand there exactly once."""
-    before = {edit.module: (root / "malsync" / edit.module).read_text(encoding="utf-8") for edit in mutant.edits}
-    try:
-        for edit in mutant.edits:
-            if occurrences(edit, root) != 1:
-                raise ValueError(f"{mutant.name}: {edit.text!r} does not stand once in malsync/{edit.module}")
-            path = root / "malsync" / edit.module
-            path.write_text(path.read_text(encoding="utf-8").replace(edit.text, edit.instead), encoding="utf-8")
-        yield
-    finally:
-        for module, text in before.items():
-            (root / "malsync" / module).write_text(text, encoding="utf-8")
-
-
-def copy_of_this(folder: Path) -> Path:
-    """A checkout to break. Its bytecode is checked by what the source says: by time, an edit within a second goes unseen."""
-    for part in PARTS:
-        if (ROOT / part).exists():
-            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in FILES:
-        shutil.copy2(ROOT / name, folder / name)
-    compileall.compile_dir(folder / "malsync", quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
-    return folder
-
-
-def judged(mutant: Mutant, root: Path) -> Verdict:
-    """Break the copy at `root`, run the tests that must notice, and mend it again."""
-    began = time.monotonic()
-    with broken(mutant, root):
-        noticed = failing(root, mutant.tests)
-    return Verdict(mutant, noticed, time.monotonic() - began)
-
-
-def failing(root: Path, tests: Sequence[str]) -> str | None:
-    """The first test of `tests` that fails in the checkout at `root`; None when all pass."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-n", "0", "-p", "no:cacheprovider", *tests]
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("MALSYNC_")}
-    # The same examples each time: a defect that is found on some days is not found.
-    environment = kept | {"HYPOTHESIS_PROFILE": "deterministic", "PYTHONPATH": str(root)}
-    with tempfile.TemporaryDirectory(prefix="malsync-mutant-") as place:
-        try:
-            done = subprocess.run(
-                [*command, "--basetemp", f"{place}/tmp"],
-                cwd=root,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=LONGEST,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"no end within {LONGEST:.0f} s"
-    if done.returncode == 0:
-        return None
-    if done.returncode != 1 and not _FAILED.search(done.stdout):
-        raise RuntimeError(f"pytest ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    found = _FAILED.search(done.stdout)
-    return found[1] if found else "a test"
-
-
-def _chosen(words: Sequence[str]) -> list[Mutant]:
-    def is_meant(mutant: Mutant) -> bool:
-        said = f"{mutant.name} {' '.join(edit.module for edit in mutant.edits)}"
-        return all(word in said for word in words)
-
-    return [mutant for mutant in MUTANTS if is_meant(mutant)]
-
-
-def _report(number: int, total: int, verdict: Verdict) -> None:
-    what = f"caught by {verdict.noticed}" if verdict.noticed else "SURVIVED"
-    print(f"{number:4}/{total}  {verdict.seconds:5.1f} s  {verdict.mutant.name}\n{'':18}{what}", flush=True)
+COPIED = ("malsync", "schemas", "fixtures", "tests", "docs", ".ci")
+FILES = ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "hatch_build.py", "run")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Judge the mutants that the arguments name; 1 when one survives."""
+    """Run the mutants that the arguments select; return 1 when one survives, otherwise 0."""
     parser = argparse.ArgumentParser(prog="./run mutations", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("words", nargs="*", help="only defects whose name or file has these words")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time")
-    parser.add_argument("--from", dest="first", type=int, default=1, metavar="NUMBER", help="begin with that one")
+    parser.add_argument("names", nargs="*", metavar="MODULE-OR-FUNCTION", help="default: all modules of the table")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at a time")
     options = parser.parse_args(arguments)
-    chosen = _chosen(options.words)[options.first - 1 :]
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="malsync-mutants-") as folder:
-        copies: SimpleQueue[Path] = SimpleQueue()
-        for number in range(options.jobs):
-            (Path(folder) / str(number)).mkdir()
-            copies.put(copy_of_this(Path(folder) / str(number)))
-
-        def judge(mutant: Mutant) -> Verdict:
-            root = copies.get()
-            try:
-                return judged(mutant, root)
-            finally:
-                copies.put(root)
-
-        with ThreadPoolExecutor(options.jobs) as pool:
-            verdicts = []
-            for verdict in pool.map(judge, chosen):
-                verdicts.append(verdict)
-                _report(len(verdicts), len(chosen), verdict)
-    survivors = [verdict.mutant.name for verdict in verdicts if verdict.noticed is None]
-    caught = len(verdicts) - len(survivors)
-    print(f"\n{caught} of {len(verdicts)} defects are caught, in {(time.monotonic() - began) / 60:.0f} minutes.")
-    for name in survivors:
-        print(f"  survived: {name}")
+    survivors = 0
+    for module, patterns in selected(options.names).items():
+        with tempfile.TemporaryDirectory(prefix="malsync-mutants-") as folder:
+            survivors += tested(module, patterns, Path(folder), options.jobs)
+    print(f"\n{survivors} survive." if survivors else "\nNone survives.")
     return 1 if survivors else 0
+
+
+def selected(names: Sequence[str]) -> dict[str, list[str]]:
+    """The modules to mutate, each with mutmut's patterns for the functions meant (none: all of them).
+
+    Raises SystemExit when a name is neither a module of the table nor a function in one of them.
+    """
+    if not names:
+        return {module: [] for module in TESTS}
+    chosen: dict[str, list[str]] = {}
+    for name in names:
+        modules = [module for module in TESTS if name.removesuffix(".py") in (module[:-3], Path(module).stem)]
+        for module in modules:
+            chosen[module] = []
+        defining = [module for module in TESTS if name in functions(ROOT / "malsync" / module)]
+        for module in () if modules else defining:
+            dotted = f"malsync.{module[:-3].replace('/', '.')}"
+            chosen.setdefault(module, []).extend((f"{dotted}.x_{name}__mutmut_*", f"{dotted}.xǁ*ǁ{name}__mutmut_*"))
+        if not modules and not defining:
+            raise SystemExit(f"mutations: no module or function of the table has the name {name}")
+    return chosen
+
+
+def functions(path: Path) -> set[str]:
+    """The names of all functions and methods that a file defines."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def tested(module: str, patterns: Sequence[str], folder: Path, jobs: int) -> int:
+    """Mutate one module in a copy of the checkout at `folder`, print its survivors, and return how many there are."""
+    began = time.monotonic()
+    copy_checkout(module, folder)
+    run_mutmut(folder, "run", "--max-children", str(jobs), *patterns)
+    # `mutmut results` prints `name: status` for every mutant; those that no pattern selects are "not checked".
+    lines = run_mutmut(folder, "results", "--all", "true").splitlines()
+    status = dict(line.strip().rsplit(": ", 1) for line in lines if "__mutmut_" in line)
+    ran = {name: state for name, state in status.items() if state != "not checked"}
+    survivors = [name for name, state in ran.items() if state in ("survived", "no tests")]
+    for name in survivors:
+        print(f"\n{described(name)}: {ran[name]}\n{patch(run_mutmut(folder, 'show', name))}")
+    seconds = time.monotonic() - began
+    print(f"malsync/{module}: {len(ran)} mutants, {len(survivors)} survive ({seconds:.0f} s)", flush=True)
+    return len(survivors)
+
+
+def copy_checkout(module: str, folder: Path) -> None:
+    """Copy this checkout to `folder`, with mutmut configured for one module and its tests."""
+    for part in filter(lambda part: (ROOT / part).exists(), COPIED):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy2(ROOT / name, folder / name)
+    settings = {
+        "source_paths": ["malsync"],
+        "only_mutate": [f"malsync/{module}"],
+        "also_copy": [part for part in (*COPIED, *FILES) if part != "malsync" and (folder / part).exists()],
+        "pytest_add_cli_args": ["-n", "0", "-p", "no:cacheprovider"],
+        "pytest_add_cli_args_test_selection": [f"tests/test_{name}.py" for name in TESTS[module]],
+        # Each mutant in a process that has run no test before: servers and threads do not survive a fork.
+        "process_isolation": "forkserver",
+    }
+    with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[tool.mutmut]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
+
+
+def run_mutmut(folder: Path, *arguments: str) -> str:
+    """Return what a mutmut command prints. Raises SystemExit with its last lines when it fails."""
+    # Hypothesis tries the same examples each time: a mutant that is caught on some days is not caught.
+    environment = clean_environment() | {"HYPOTHESIS_PROFILE": "deterministic", "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-m", "mutmut", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"mutations: mutmut {arguments[0]} failed:\n{(done.stdout + done.stderr)[-4000:]}")
+    return done.stdout
+
+
+def described(name: str) -> str:
+    """`malsync.planning.restore_plan.x_plan__mutmut_22` as `plan in malsync/plan.py, mutant 22`."""
+    path, _, rest = name.rpartition(".")
+    function, _, number = rest.partition("__mutmut_")
+    function = function.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
+    return f"{function} in {path.replace('.', '/')}.py, mutant {number}"
+
+
+def patch(shown: str) -> str:
+    """The hunks of the diff that `mutmut show` prints, without its head."""
+    return "\n".join(line for line in shown.splitlines() if line[:1] in "+- " and line[:3] not in ("+++", "---"))
 
 
 if __name__ == "__main__":

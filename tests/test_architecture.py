@@ -38,14 +38,12 @@ def test_every_module_that_is_named_exists() -> None:
     assert sorted(wrong) == []
 
 
-@moving
 def test_every_package_is_described() -> None:
     described = set(re.findall(r"^\| `(\w+)` \|", DOCUMENT.split("## Packages")[1].split("\n## ")[0], re.MULTILINE))
 
     assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == described
 
 
-@moving
 def test_every_function_of_the_walks_exists() -> None:
     named = re.findall(r"`([\w.]+)\(\)`\s+in\s+`([\w/]+\.py)`", DOCUMENT)
     anywhere = set().union(*(names_in(path) for path in PACKAGE.rglob("*.py")))

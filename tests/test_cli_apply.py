@@ -318,6 +318,29 @@ def test_what_moved_is_foretold_by_a_dry_run(
     assert malsync.json("runs") == []
 
 
+def test_dry_run_with_force_shows_the_entries_that_force_overwrites(
+    malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int]
+) -> None:
+    box.edit(box.user, "anime", harmed["edited"], score=9)
+    box.edit(box.user, "manga", harmed["new"], score=9)
+
+    document = malsync.json("apply", file, "--dry-run", "--force")
+
+    assert (document["plan"], document["left"]) == ({"add": 1, "update": 1, "remove": 1}, [])
+    (update,) = [change for change in document["changes"] if change["op"] == "update"]
+    assert update["fields"]["score"]["from"] == 9
+
+
+def test_dry_run_leaves_out_the_entries_that_are_as_wanted(
+    malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int]
+) -> None:
+    malsync.ok("restore", "latest", "--yes")
+
+    document = malsync.json("apply", file, "--dry-run")
+
+    assert (document["plan"], document["left"]) == ({"add": 0, "update": 0, "remove": 1}, [])
+
+
 def test_what_is_as_wanted_by_now_is_not_written(
     malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int]
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from malsync.sandbox import World
 from tests.farside import Sandbox
 from tests.harness import Malsync
-from tests.writing import absent, harm, ids, interrupt, keys, lists, outcomes, small, writes
+from tests.writing import absent, harm, ids, interrupt, keys, lists, outcomes, small, someone, writes
 
 pytestmark = [pytest.mark.writes, pytest.mark.promise("writing-16")]
 
@@ -280,3 +280,43 @@ def test_a_write_that_mal_answered_and_never_stored_is_nothing_to_undo_later(mal
 
     assert malsync.json("undo", "--yes")["equal"] is True
     assert lists(box) == before
+
+
+# -- runs after it
+
+
+@pytest.mark.parametrize("later", ["nothing sent", "another user"])
+def test_undo_does_not_count_writes_that_were_never_sent_to_this_list(
+    malsync: Malsync, box: Sandbox, tmp_path: Path, later: str
+) -> None:
+    """A later run wrote the same id to another user's list, or found it as wanted: an old list is still doubtful."""
+    malsync.ok("backup")
+    one = ids(box)[0]
+    box.edit(box.user, "anime", one, score=1)
+    malsync.ok("restore", "1", "--plan", tmp_path / "plan.json")
+    malsync.ok("restore", "1", "--yes")
+    if later == "nothing sent":
+        malsync.ok("apply", tmp_path / "plan.json")
+    else:
+        env = someone(malsync, box)
+        malsync.ok("migrate", "1", "--to", "second", "--id", f"anime:{one}", "--yes", env=env)
+    sent = writes(box)
+    stale(box, 1)
+
+    document = malsync.json("undo", "1", "--yes", exit_code=5)
+
+    assert [(left["id"], left["why"].partition(",")[0]) for left in document["left"]] == [
+        (one, "the list that MAL shows is older than the run's write")
+    ]
+    assert writes(box) == sent
+
+
+def test_undo_has_no_doubt_about_an_entry_that_a_later_run_removed(malsync: Malsync, box: Sandbox) -> None:
+    malsync.ok("backup")
+    box.remove(box.user, "anime", ids(box)[0])
+    malsync.ok("restore", "1", "--yes")
+    malsync.ok("undo", "1", "--yes")
+
+    document = malsync.json("undo", "1", "--yes")
+
+    assert (document["changes"], document["left"], document["equal"]) == ([], [], True)

@@ -16,7 +16,7 @@ from malsync.mirror import Mirror
 from malsync.model.medium import ANIME, MEDIA
 from malsync.model.snapshot import Snapshot, Source
 from malsync.operations.backup import is_good, measure, store
-from malsync.planning.guards import suspicious
+from malsync.planning.guards import incomplete, suspicious
 from malsync.sandbox import Sandbox
 from tests.harness import Malsync
 from tests.lists import MIKA, THEO, many, snapshot, watched, write
@@ -134,6 +134,21 @@ def test_fields_that_one_side_does_not_know_are_not_suspicious() -> None:
 @given(snapshots())
 def test_a_list_is_not_suspicious_beside_itself(one: Snapshot) -> None:
     assert suspicious(one, one) == []
+
+
+@pytest.mark.parametrize(
+    ("came", "counted", "reason"),
+    [
+        (5, None, None),  # the profile says nothing
+        (5, 5, None),
+        (6, 5, None),  # one was added since
+        (4, 5, "anime: 4 entries came, and the profile counts 5"),
+        (1, 5, "anime: 1 entry came, and the profile counts 5"),
+        (0, 1, "anime: 0 entries came, and the profile counts 1"),
+    ],
+)
+def test_fewer_anime_than_the_profile_counts_are_a_reason(came: int, counted: int | None, reason: str | None) -> None:
+    assert incomplete(came, counted) == reason
 
 
 @given(snapshots(), snapshots())
