@@ -18,6 +18,7 @@ ADVICE = {
     "give a month": "A year is not a reference: give a month or a day, as in {year}-12. Snapshots: malsync snapshots",
     "give an account of its own": "Give this user an account of their own: --account {name}",
     "import one by one": "Import them one by one; malsync's own files may go together: malsync mirror rebuild FILES",
+    "import the XML": "Import it: malsync import {quoted_path}",
     "leave out the field": "Name another list, or leave out --field {field}.",
     "leave out the medium": "Name another list, or leave out --only.",
     "list runs": "List them: malsync runs",
@@ -35,6 +36,9 @@ ADVICE = {
     "name a number": "Name one by its number: malsync snapshots",
     "name a number in the future": "If the clock is right, name one by its number: malsync snapshots",
     "name an account": "Use up to 64 letters, digits and _ . - beginning with a letter or digit, such as --account second",
+    "name exported snapshots": (
+        "Name files that `malsync export --format json` wrote, or those of the folder `latest` beside the mirror."
+    ),
     "name the account": "Name the account it is for: --account NAME",
     "name the run": "Name one: malsync resume RUN",
     "repeat later": "Wait until it has ended, and type this again.",

@@ -250,6 +250,3 @@ def _tell_exported(app: App, chosen: "ResolvedList", kind: str, paths: "dict[str
     for name in MEDIA:
         if chosen.snapshot.lists.get(name) is None:
             app.output.note(f"{chosen.reference} does not know the {name} list: there is no file of it.")
-
-
-"""Lists out of the mirror into files."""

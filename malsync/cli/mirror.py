@@ -1,26 +1,13 @@
 """The `mirror` commands: rebuild and copy."""
 
-import shlex
-import shutil
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from datetime import datetime
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import click
 
 from malsync.cli.app import App
 from malsync.cli.options import WAIT, Command, Group, pass_app
 from malsync.cli.suggest import FILE
-from malsync.errors import Damaged, UsageError
+from malsync.errors import UsageError
+from malsync.operations.imports import rebuild_mirror
 from malsync.text import many
-
-if TYPE_CHECKING:
-    from malsync.model.snapshot import Snapshot
-
-    Source = tuple[datetime, Callable[[], Snapshot]]
 
 
 @click.group(
@@ -46,115 +33,14 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
     A mirror that is whole is kept and added to. A damaged one is set aside under another name, and what can still be
     proven whole in it is carried over.
     """
-    sources = _checked(files)
-    aside, saved = None, 0
-    with app.at_work(wait):
-        if _is_whole(app, wait):
-            total = _add(app.mirror_path, sources, wait)
-        else:
-            total, saved, aside = _replace(app, sources, wait)
-    path = app.mirror_path
-    app.output.document({"mirror": str(path), "snapshots": total, "set_aside": None if aside is None else str(aside)})
-    app.output.say(f"{path} holds {many(total, 'snapshot')}.", colour="green")
+    result = rebuild_mirror(app, files, wait=wait)
+    path, aside = app.mirror_path, result.aside
+    app.output.document(
+        {"mirror": str(path), "snapshots": result.snapshots, "set_aside": None if aside is None else str(aside)}
+    )
+    app.output.say(f"{path} holds {many(result.snapshots, 'snapshot')}.", colour="green")
     if aside is not None:
-        app.output.say(f"  {saved} of them were still whole in the damaged one, which is now {aside}")
-
-
-def _checked(files: "Iterable[str]") -> "list[Source]":
-    """Each file's time and what reads it again. Every one is read and checked before anything is written."""
-    from malsync.files import place, read
-    from malsync.formats import list_file, snapshot_file
-
-    sources: list[Source] = []
-    for path in map(place, files):
-        content = read(path)
-        if list_file.is_xml(path, content):
-            raise UsageError(
-                f"{path} is MAL's XML, and a mirror is rebuilt of malsync's own snapshots.",
-                f"Import it: malsync import {shlex.quote(str(path))}",
-            )
-        list_file.refuse_mirror(path, content)
-        if list_file.is_database(content):
-            raise UsageError(
-                f"{path} is a database, and a mirror is rebuilt of exported snapshots.",
-                "Name files that `malsync export --format json` wrote, or those of the folder `latest` beside the mirror.",
-            )
-        sources.append((snapshot_file.decode(content, str(path)).taken_at, partial(snapshot_file.read, path)))
-    return sources
-
-
-def _is_whole(app: App, wait: float) -> bool:
-    """Whether the mirror can be added to: it is whole, or not there yet."""
-    if not app.mirror_path.exists():
-        return True
-    try:
-        with app.mirror(wait=wait) as mirror:
-            checked, database = mirror.verify()
-    except Damaged as error:
-        app.output.warn(error.message)
-        return False
-    return database == "ok" and all(problem is None for _, problem in checked)
-
-
-def _add(path: Path, sources: "list[Source]", wait: float) -> int:
-    from malsync.mirror import Mirror
-    from malsync.operations.imports import rebuild as rebuild_from
-
-    with Mirror.open(path, write=True, wait=wait) as mirror:
-        rebuild_from(mirror, sources)
-        return len(mirror.numbers())
-
-
-def _replace(app: App, sources: "list[Source]", wait: float) -> tuple[int, int, Path]:
-    """Build a new mirror beside the damaged one, of the files and of all that is still whole in it, and put it in its place.
-
-    Returns how many snapshots the new one holds, how many of them were saved, and where the damaged one is now.
-    """
-    path = app.mirror_path
-    fresh = path.with_name(f"{path.name}.new")
-    for leftover in (fresh, *_beside(fresh)):
-        leftover.unlink(missing_ok=True)
-    with ExitStack() as stack:
-        saved = _saved(app, stack, wait)
-        total = _add(fresh, [*saved, *sources], wait)
-    return total, len(saved), _swap(path, fresh)
-
-
-def _saved(app: App, stack: ExitStack, wait: float) -> "list[Source]":
-    """What reads each snapshot of the damaged mirror that can still be proven whole, for as long as `stack` is open."""
-    try:
-        mirror = stack.enter_context(app.mirror(wait=wait))
-        numbers = mirror.numbers()
-    except Damaged:
-        return []
-    saved: list[Source] = []
-    for number in numbers:
-        try:
-            saved.append((mirror.load(number).taken_at, partial(mirror.load, number)))
-        except Damaged:
-            app.output.warn(f"Snapshot {number} could not be saved.")
-    return saved
-
-
-def _swap(path: Path, fresh: Path) -> Path:
-    """Put `fresh` in the place of `path` and return where that is now. At every moment there is a mirror at `path`."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    try:
-        aside.hardlink_to(path)
-    except OSError:
-        # No hard links on this disk.
-        shutil.copy2(path, aside)
-    for beside, name in zip(_beside(path), _beside(aside), strict=True):
-        if beside.exists():
-            beside.rename(name)
-    fresh.replace(path)
-    return aside
-
-
-def _beside(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
+        app.output.say(f"  {result.saved} of them were still whole in the damaged one, which is now {aside}")
 
 
 @mirror_group.command(

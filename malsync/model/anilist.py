@@ -65,6 +65,7 @@ class Taken:
     snapshot: Snapshot
     left_out: tuple[LeftOut, ...]
     remarks: tuple[str, ...]
+    anilist_user: str = ""
 
 
 def convert(found: Lists, *, origin: str, taken_at: datetime, custom_lists_as_tags: bool = False) -> Taken:
@@ -96,7 +97,7 @@ def convert(found: Lists, *, origin: str, taken_at: datetime, custom_lists_as_ta
         for name, entries in found.entries.items()
         if len(entries) >= MOST
     ]
-    return Taken(snapshot, tuple(left_out), tuple(remarks))
+    return Taken(snapshot, tuple(left_out), tuple(remarks), found.user)
 
 
 class _Making:
