@@ -1,7 +1,7 @@
 """malsync backs up a MyAnimeList account whole, shows what changed, and puts lost entries back.
 
-As a library it is a client of MyAnimeList's API (docs/library.md). Its names are imported when they are first used, so that
-`import malsync` costs nothing.
+Everything that the command line does can be done from Python: `Home` is the folder that it keeps, `Client` the client of
+MyAnimeList's API (docs/library.md). Names are imported when they are first used, so that `import malsync` costs nothing.
 """
 
 from typing import TYPE_CHECKING
@@ -11,19 +11,30 @@ if TYPE_CHECKING:
     from malsync.errors import (
         ApiError,
         AuthError,
+        Busy,
+        Interrupted,
         Later,
         MalsyncError,
+        MirrorError,
         NotFound,
         PrivateList,
+        Refused,
         Rejected,
         Transient,
         UsageError,
     )
     from malsync.mal.client import Client
     from malsync.mal.pagination import Pages, Thread
+    from malsync.model.diff import Change
     from malsync.model.entry import Entry
     from malsync.model.medium import ANIME, MANGA, SEASONS, Medium
-    from malsync.model.snapshot import User
+    from malsync.model.snapshot import Snapshot, User
+    from malsync.operations.account import Account
+    from malsync.operations.environment import Environment
+    from malsync.operations.home import Home
+    from malsync.operations.restore import PreparedRun
+    from malsync.operations.retention import Policy
+    from malsync.planning.restore_plan import Filters, Plan
     from malsync.throttle import Pace
     from malsync.transport import Credentials
 
@@ -32,20 +43,33 @@ __all__ = [
     "API_URL",
     "MANGA",
     "SEASONS",
+    "Account",
     "ApiError",
     "AuthError",
+    "Busy",
+    "Change",
     "Client",
     "Clock",
     "Credentials",
     "Entry",
+    "Environment",
+    "Filters",
+    "Home",
+    "Interrupted",
     "Later",
     "MalsyncError",
     "Medium",
+    "MirrorError",
     "NotFound",
     "Pace",
     "Pages",
+    "Plan",
+    "Policy",
+    "PreparedRun",
     "PrivateList",
+    "Refused",
     "Rejected",
+    "Snapshot",
     "Thread",
     "Transient",
     "UsageError",
@@ -62,11 +86,18 @@ _MODULES = {
     "mal.pagination": ("Pages", "Thread"),
     "model.entry": ("Entry",),
     "model.medium": ("ANIME", "MANGA", "SEASONS", "Medium"),
-    "model.snapshot": ("User",),
+    "model.diff": ("Change",),
+    "model.snapshot": ("Snapshot", "User"),
+    "operations.account": ("Account",),
+    "operations.environment": ("Environment",),
+    "operations.home": ("Home",),
+    "operations.restore": ("PreparedRun",),
+    "operations.retention": ("Policy",),
+    "planning.restore_plan": ("Filters", "Plan"),
     "clock": ("Clock",),
     "errors": (
         *(name for name in __all__ if name.endswith("Error")),
-        *("Later", "NotFound", "PrivateList", "Rejected", "Transient"),
+        *("Busy", "Interrupted", "Later", "NotFound", "PrivateList", "Refused", "Rejected", "Transient"),
     ),
     "throttle": ("Pace",),
     "transport": ("Credentials",),

@@ -31,7 +31,7 @@ def test_an_example_prints_what_stands_below_it(source: str, printed: str) -> No
 
 
 def test_the_document_has_examples() -> None:
-    assert len(EXAMPLES) == DOCUMENT.count("```python") == 4
+    assert len(EXAMPLES) == DOCUMENT.count("```python") == 5
     assert all(printed for _, printed in EXAMPLES)
 
 

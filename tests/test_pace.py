@@ -308,7 +308,7 @@ def test_without_settings_it_is_a_request_a_second(home: Path) -> None:
 
     app = App(World({}), str(home), None, Output(json=False, quiet=False, verbose=False))
 
-    pace = app.client(FixedToken("t")).transport.pace
+    pace = app.clients.mal(FixedToken("t")).transport.pace
 
     assert pace.seconds == 1
     assert pace.expected(60) == 60

@@ -238,7 +238,7 @@ def season(app: App, year: int | str, season: int | str, wait: float) -> None:
 @_limit(100, "How many titles; 100 are one request.")
 def suggestions(app: App, limit: int, wait: float) -> None:
     """Read the anime that MAL suggests to the account's user."""
-    with _fetching(app, wait, app.credentials()) as fetcher:
+    with _fetching(app, wait, app.clients.credentials()) as fetcher:
         found = [_title(ANIME, title) for title in fetcher.suggestions(limit)]
     _show_titles(app, "suggestions", found)
 
@@ -337,10 +337,10 @@ def topic(app: App, id: int, wait: float) -> None:
 def _anyone(app: App) -> "Credentials":
     """The account's token, or the client id where there is none: for what everybody may see."""
     try:
-        return app.credentials()
+        return app.clients.credentials()
     except AuthError as error:
         if app.settings.client_id:
-            return app.public_credentials()
+            return app.clients.public_credentials()
         raise AuthError(
             error.message, f"{hint_of(error)}, or set MALSYNC_CLIENT_ID (README: Your client id)."
         ) from error
@@ -357,11 +357,11 @@ def _fetching(app: App, wait: float, credentials: "Credentials | None" = None) -
             yield mirror
 
     with app.at_work(None, LOCK_NAME):
-        yield Fetcher(app.client(credentials or _anyone(app)), storing, app.world.clock)
+        yield Fetcher(app.clients.mal(credentials or _anyone(app)), storing, app.world.clock)
 
 
 def _document(app: App, what: str, **told: Any) -> None:
-    app.output.document({"what": what, **told, "requests": app.requests})
+    app.output.document({"what": what, **told, "requests": app.clients.requests})
 
 
 def _table(app: App, document: Any, each: str, paths: str, *, long: str) -> None:

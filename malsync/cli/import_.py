@@ -175,7 +175,7 @@ def _import_from_anilist(app: App, user: str, report: str | None, *, as_tags: bo
         {
             **info_document(result.info, None),
             **_document(result),
-            "requests": app.requests,
+            "requests": app.clients.requests,
             "files": [],
             "from": {"service": "anilist", "user": taken.anilist_user},
             "left_out": [left_out_document(one) for one in taken.left_out],

@@ -49,12 +49,12 @@ def _sign_in(app: App, *, no_browser: bool) -> None:
         )
     if app.accounts.user(app.account_name) is None:
         check_name(app.account_name)
-    origin = origin_of(app.api_url)
+    origin = origin_of(app.clients.api_url)
     auth_url = check_url(settings.auth_url, "MALSYNC_AUTH_URL")
     request = authorization_request(auth_url, settings.client_id, settings.redirect_uri)
     code = _paste(app, request) if no_browser else _listen(app, request)
-    tokens = app.token_endpoint().exchange(code, request.verifier, request.redirect_uri, origin)
-    user = app.client(FixedToken(tokens.access_token)).me()
+    tokens = app.clients.token_endpoint().exchange(code, request.verifier, request.redirect_uri, origin)
+    user = app.clients.mal(FixedToken(tokens.access_token)).me()
     store = store_of(app.home, settings.token_store)
     with store.locked():
         # Bound first: tokens are kept only for the user that the account belongs to.

@@ -1,4 +1,4 @@
-"""prune: thinning out snapshots."""
+"""The `prune` command."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,15 +6,14 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.options import WAIT, Command, pass_app
-from malsync.errors import Busy, MirrorError, UsageError
+from malsync.errors import UsageError
 from malsync.model.timestamps import local_time
 from malsync.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from malsync.mirror import Mirror, SnapshotInfo
-    from malsync.operations.retention import Policy, Reasons
+    from malsync.operations.retention import PruneResult
 
 _RULES = {
     "last": "The newest N.",
@@ -59,33 +58,21 @@ def prune(app: App, dry_run: bool, wait: float, **given: Any) -> None:
             "prune must be told what to keep: without that, nothing would be left to it but to remove all.",
             "For instance: malsync prune --keep-daily 14 --keep-weekly 8 --keep-monthly 24 --dry-run",
         )
-    if dry_run or not app.mirror_path.exists():
-        with app.mirror() as mirror:
-            _report(app, *_decided(app, mirror, policy), dry_run=True)
-        return
-    with app.at_work(wait), app.mirror(write=True, wait=wait) as mirror:
-        infos, reasons = _decided(app, mirror, policy)
-        removed = [info.number for info in infos if info.number not in reasons]
-        if removed:
-            mirror.prune(removed)
-        saved = _compact(app, mirror, len(removed))
-    _report(app, infos, reasons, dry_run=False)
-    if saved:
-        app.output.say(f"{saved:,} bytes given back.")
+    result = app.prune(policy, dry_run=dry_run, wait=wait)
+    if result.problem:
+        app.output.warn(f"The space could not be given back yet. {result.problem}")
+        app.output.warn("Nothing is lost: the next backups fill that space, or the next prune gives it back.")
+    elif result.is_shrinking:
+        app.output.note("Another program is reading the mirror: its file shrinks when that one has done.")
+    _report(app, result, dry_run=dry_run or not app.mirror_path.exists())
+    if result.freed:
+        app.output.say(f"{result.freed:,} bytes given back.")
 
 
-def _decided(app: App, mirror: "Mirror", policy: "Policy") -> "tuple[list[SnapshotInfo], Reasons]":
-    from malsync.operations.retention import kept
-
-    infos = mirror.infos(app.named_user(mirror))
-    app.name_future(infos)
-    return infos, kept(infos, mirror.journal.runs(), policy, app.now)
-
-
-def _report(app: App, infos: "list[SnapshotInfo]", reasons: "Reasons", *, dry_run: bool) -> None:
+def _report(app: App, result: "PruneResult", *, dry_run: bool) -> None:
     from malsync.text import visible
 
-    removed = sorted(info.number for info in infos if info.number not in reasons)
+    infos, reasons, removed = result.infos, result.reasons, result.removed
     app.output.document({"kept": sorted(reasons), "removed": removed})
     if not infos:
         app.output.say("No snapshot yet. Make one: malsync backup")
@@ -122,16 +109,3 @@ def _spans(numbers: "Iterable[int]") -> str:
         else:
             spans.append([number])
     return ", ".join("-".join(map(str, span)) for span in spans)
-
-
-def _compact(app: App, mirror: "Mirror", removed: int) -> int:
-    """Give the disk back what was removed; how many bytes. That this cannot be done now brings nothing back and loses nothing."""
-    try:
-        saved, done = mirror.compact(removed)
-    except (MirrorError, Busy) as error:
-        app.output.warn(f"The space could not be given back yet. {error.message}")
-        app.output.warn("Nothing is lost: the next backups fill that space, or the next prune gives it back.")
-        return 0
-    if not done:
-        app.output.note("Another program is reading the mirror: its file shrinks when that one has done.")
-    return max(0, saved)

@@ -195,7 +195,7 @@ def report(
     document: dict[str, Any] = {
         "run": None if result is None or rehearsal is not None else result.run,
         "plan": plan.counts,
-        "requests": _by_method(app.requests),
+        "requests": _by_method(app.clients.requests),
         "outcomes": _outcomes(plan, result),
         "equal": not left and (result is not None or not plan.calls),
         "left": [left_document(one) for one in left],

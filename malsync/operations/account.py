@@ -36,7 +36,7 @@ class Account:
     @cached_property
     def client(self) -> "Client":
         """The client, signed in as this account. Raises AuthError where there are no tokens."""
-        return self.home.client(self.home.credentials(self._asked_for), self._clock)
+        return self.home.clients.mal(self.home.clients.credentials(self._asked_for), self._clock)
 
     @cached_property
     def user(self) -> User:
@@ -63,7 +63,7 @@ class Account:
             return self.home.account_for(user)
         bound = self.home.accounts.user(name)
         check(name, bound, user)
-        is_fixed = isinstance(self.home.credentials(name), FixedToken)
+        is_fixed = isinstance(self.home.clients.credentials(name), FixedToken)
         if bound is None and is_fixed and self.home.account_for(user) != name:
             raise AuthError(
                 f"The account {name!r} is not signed in. Nothing was sent.",

@@ -105,9 +105,9 @@ def _whose(
     if public == ME:
         raise UsageError(f"{ME} is no MAL user's name.", advice="back up without a name")
     if public is not None:
-        client = home.client(home.public_credentials())
+        client = home.clients.mal(home.clients.public_credentials())
         return client, User(client.origin, None, public), None, None
-    client = home.client(home.credentials()) if account is None else account.client
+    client = home.clients.mal(home.clients.credentials()) if account is None else account.client
     user, counted = client.me_counted()
     return client, user, home.account_for(user) if account is None else account.check(user), counted
 

@@ -1,68 +1,35 @@
 """The home folder: its settings, mirror, lock and accounts, and the clients that its accounts sign in with."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from malsync.errors import AuthError, Busy, UsageError
+from malsync.errors import Busy, UsageError
 from malsync.model.timestamps import local_time
-from malsync.operations.environment import Environment
+from malsync.operations.environment import Environment, Listener, Silent
 from malsync.text import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from malsync.anilist.client import AniList
-    from malsync.clock import Clock
     from malsync.formats.latest_copy import Latest
     from malsync.formats.mal_xml.reader import Reading
-    from malsync.mal.client import Client
-    from malsync.mal.list_reader import Progress
-    from malsync.mal.oauth import TokenEndpoint
-    from malsync.mirror import Mirror, SnapshotInfo
+    from malsync.mirror import Mirror, SnapshotInfo, Version
+    from malsync.model.diff import Change
+    from malsync.model.medium import Medium
     from malsync.model.snapshot import Snapshot, User
     from malsync.operations.account import Account
     from malsync.operations.accounts import Accounts
+    from malsync.operations.clients import Clients
     from malsync.operations.config import Settings
+    from malsync.operations.imports import ImportResult
     from malsync.operations.references import ResolvedList, Sources
-    from malsync.transport import Credentials
+    from malsync.operations.retention import Policy, PruneResult
 
 LOCK_NAME = "malsync.lock"
 LATEST_FOLDER = "latest"
-
-
-class Listener(Protocol):
-    """What a caller may show of long work. Every text is one line, without a secret."""
-
-    def log(self, text: str) -> None:
-        """Show a request that was sent."""
-
-    def note(self, text: str) -> None:
-        """Show what is being waited for or was chosen."""
-
-    def warn(self, text: str) -> None:
-        """Show what the user should know."""
-
-    def reading(self) -> "AbstractContextManager[Progress]":
-        """Show the progress of reading both lists, while entered."""
-
-
-class Silent:
-    """A listener that shows nothing."""
-
-    def log(self, text: str) -> None:
-        """Do nothing."""
-
-    note = warn = log
-
-    def reading(self) -> "AbstractContextManager[Progress]":
-        """Show no progress."""
-        from malsync.mal.list_reader import untold
-
-        return nullcontext(untold)
 
 
 class Home:
@@ -84,7 +51,6 @@ class Home:
         self._home = path
         self.facts: dict[str, dict[int, dict[str, Any]]] = {}
         """What the files that were read say of titles, by medium and id."""
-        self._clients: list[Client | AniList] = []
 
     @classmethod
     def open(
@@ -101,8 +67,8 @@ class Home:
 
     def close(self) -> None:
         """Close the connections of every client that was made."""
-        for client in self._clients:
-            client.close()
+        if "clients" in self.__dict__:  # else none was made, and the settings need not be read for this
+            self.clients.close()
 
     def account(self, name: str | None = None) -> "Account":
         """An account of this home folder; None: the default one. It is signed in when it is first used."""
@@ -140,6 +106,13 @@ class Home:
         from malsync.operations.accounts import Accounts
 
         return Accounts.of(self.home)
+
+    @cached_property
+    def clients(self) -> "Clients":
+        """The clients of MAL and AniList that this home folder's settings say."""
+        from malsync.operations.clients import Clients
+
+        return Clients(self.home, self.settings, self.world, self.listener, self.account_name, self.named_account)
 
     @property
     def now(self) -> "datetime":
@@ -227,109 +200,67 @@ class Home:
             self.listener.note(f"Another malsync is at work; waiting up to {wait:g} s.")
             lock.acquire(timeout=wait)
 
+    # -- what needs no account
+
+    def diff(self, a: str, b: str) -> "list[Change]":
+        """The changes from one list to another, each named by a reference: by medium and id.
+
+        Raises UsageError for a reference that names no list, and what reading a live list raises.
+        """
+        from malsync.model.diff import diff
+
+        with self.mirror() as mirror:
+            return list(diff(self.choose(a, mirror).snapshot, self.choose(b, mirror).snapshot))
+
+    def snapshot(self, reference: str) -> "Snapshot":
+        """The list that `reference` names: `good`, `latest~1`, `12`, `2026-11`, `live`, `./list.json`. Raises UsageError."""
+        with self.mirror() as mirror:
+            return self.choose(reference, mirror).snapshot
+
+    def snapshots(self) -> "list[SnapshotInfo]":
+        """Every stored snapshot, oldest first: number, time, counts, what changed, and why it looks suspicious."""
+        with self.mirror() as mirror:
+            return mirror.infos()
+
+    def history(self, medium: "Medium", id: int, who: str | None = None) -> "list[Version]":
+        """The versions of one entry through every snapshot of a MAL user, oldest first.
+
+        `who` is an account or a user's name; None: the account that this was opened for.
+        """
+        with self.mirror() as mirror:
+            return mirror.histories(self.whose(who, mirror), medium, [id])[id]
+
+    def verify(self) -> "tuple[list[tuple[int, str | None]], str]":
+        """Rebuild every snapshot, compare it with its digest, and check the database. Raises UsageError for no mirror."""
+        self.mirror_to("verify")
+        with self.mirror() as mirror:
+            return mirror.verify()
+
+    def prune(self, policy: "Policy", *, dry_run: bool = False, wait: float = 60.0) -> "PruneResult":
+        """Remove the snapshots that `policy` does not keep, and give the space back. With `dry_run` nothing is removed."""
+        from malsync.operations.retention import prune
+
+        return prune(self, policy, dry_run=dry_run, wait=wait)
+
+    def import_files(self, *paths: str | Path, repair: bool = False, wait: float = 60.0) -> "ImportResult":
+        """Store files as one snapshot: malsync's own, or MAL's XML exports. Raises UsageError and Busy."""
+        from malsync.operations.imports import import_files
+
+        return import_files(self, [str(path) for path in paths], repair=repair, wait=wait)
+
+    def import_from_anilist(self, user: str, *, wait: float = 60.0) -> "ImportResult":
+        """Store the public lists of a user of AniList as one snapshot. Raises UsageError, PrivateList and ApiError."""
+        from malsync.operations.imports import import_from_anilist
+
+        return import_from_anilist(self, user, wait=wait)
+
+    def export(self, reference: str, path: str | Path) -> None:
+        """Write the list that `reference` names to a file, as malsync's own JSON; gzipped where the name ends in .gz."""
+        from malsync.formats import snapshot_file
+
+        snapshot_file.write(Path(path), self.snapshot(reference))
+
     # -- who
-
-    @cached_property
-    def api_url(self) -> str:
-        """The API's address, fit to send a token to."""
-        from malsync.urls import check_url
-
-        return check_url(self.settings.api_url, "MALSYNC_API_URL")
-
-    def token_endpoint(self) -> "TokenEndpoint":
-        """MAL's token endpoint."""
-        from malsync.mal.oauth import TokenEndpoint
-        from malsync.urls import check_url
-
-        settings = self.settings
-        return TokenEndpoint(
-            check_url(settings.auth_url, "MALSYNC_AUTH_URL"),
-            settings.client_id,
-            settings.client_secret,
-            self.world.clock,
-            settings.user_agent,
-        )
-
-    def client(self, credentials: "Credentials", clock: "Clock | None" = None) -> "Client":
-        """A client of the API with these credentials; `clock` where its waits may be broken off."""
-        from malsync.mal.client import Client
-        from malsync.throttle import Pace
-
-        settings = self.settings
-        clock = clock or self.world.clock
-        per_second = settings.requests_per_second
-        client = Client(
-            self.api_url,
-            credentials,
-            user_agent=settings.user_agent,
-            pace=None if per_second is None else Pace(per_second, clock),
-            clock=clock,
-            jitter=self.world.jitter,
-            log=self.listener.log,
-            waiting=self.listener.note,
-        )
-        self._clients.append(client)
-        return client
-
-    def anilist(self) -> "AniList":
-        """A client of AniList, which asks for no sign-in."""
-        from malsync.anilist.client import AniList
-        from malsync.urls import check_url
-
-        client = AniList(
-            check_url(self.settings.anilist_url, "MALSYNC_ANILIST_URL"),
-            user_agent=self.settings.user_agent,
-            clock=self.world.clock,
-            jitter=self.world.jitter,
-            log=self.listener.log,
-            waiting=self.listener.note,
-        )
-        self._clients.append(client)
-        return client
-
-    @property
-    def requests(self) -> dict[str, int]:
-        """How many requests this command has sent so far, by method; those to the token endpoint are not among them."""
-        total: Counter[str] = Counter()
-        for client in self._clients:
-            total += client.requests
-        return dict(total)
-
-    def credentials(self, account: str | None = None) -> "Credentials":
-        """The token of `account`, of the one that is meant when that is None. Raises AuthError when not logged in."""
-        from malsync.mal.credentials import FixedToken
-        from malsync.mal.oauth import StoredToken, store_of
-        from malsync.urls import origin_of
-
-        settings = self.settings
-        if settings.access_token and account in {None, self.named_account}:
-            return FixedToken(settings.access_token, "MALSYNC_ACCESS_TOKEN")
-        store = store_of(self.home, settings.token_store)
-        if settings.access_token and store.load(account or self.account_name) is None:
-            # Whose it is, the caller checks.
-            return FixedToken(settings.access_token, "MALSYNC_ACCESS_TOKEN")
-        return StoredToken(
-            store,
-            account or self.account_name,
-            origin_of(self.api_url),
-            self.token_endpoint(),
-            self.world.clock,
-            self.world.refreshing,
-        )
-
-    def public_credentials(self) -> "Credentials":
-        """What reads a public list: the client id alone, else whatever token there is."""
-        from malsync.mal.credentials import ClientId
-
-        if self.settings.client_id:
-            return ClientId(self.settings.client_id)
-        try:
-            return self.credentials()
-        except AuthError as error:
-            raise AuthError(
-                "A public list is read with a client id, and none is set.",
-                "Set MALSYNC_CLIENT_ID (README: Your client id).",
-            ) from error
 
     def account_for(self, user: "User") -> str:
         """The account that a token of `user` belongs to. Raises AuthError when that is another user's."""
@@ -407,7 +338,7 @@ class Home:
 
     @cached_property
     def _token_user(self) -> "User":
-        return self.client(self.credentials()).me()
+        return self.clients.mal(self.clients.credentials()).me()
 
     @property
     def _origin(self) -> str:
@@ -454,7 +385,7 @@ class Home:
 
         account = self._account_of_live(who, mirror)
         public = who is not None and account is None
-        client = self.client(self.public_credentials() if public else self.credentials(account))
+        client = self.clients.mal(self.clients.public_credentials() if public else self.clients.credentials(account))
         if public:
             user = self.whose(who, mirror)
         else:

@@ -74,7 +74,7 @@ def import_from_anilist(
     `user` is a name, or the address of a profile. What MAL has no place for is written to `report`, by default a file in the
     home folder, before the list is stored. Raises UsageError, PrivateList and ApiError.
     """
-    client = home.anilist()
+    client = home.clients.anilist()
     name = _anilist_name(user)
     home.listener.note(f"Reading the lists of {name} from {client.api_url} ...")
     with home.listener.reading() as progress:
@@ -129,7 +129,7 @@ def _last_good(home: "Home", mirror: "Mirror", user: User) -> "SnapshotInfo | No
     whose = user if user.id is not None or user.name else home.accounts.user(home.account_name)
     if whose is None:
         return None
-    now = home.world.clock.now()
+    now = home.now
     good = [
         info
         for info in mirror.infos()

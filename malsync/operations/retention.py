@@ -7,18 +7,20 @@ used up, the oldest is kept too, so that the history stays as long as it can be.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
+from malsync.errors import Busy, MirrorError
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import AROUND_RUNS, BACKUPS, Source
 from malsync.model.timestamps import is_future
 from malsync.operations.backup import is_good, measure
 
 if TYPE_CHECKING:
-    from malsync.mirror import Run, SnapshotInfo
+    from malsync.mirror import Mirror, Run, SnapshotInfo
+    from malsync.operations.home import Home
 
 Reasons = dict[int, list[str]]
 """By a snapshot's number, why it is kept, in words."""
@@ -47,6 +49,51 @@ class Policy:
     def keeps_nothing(self) -> bool:
         """Whether no rule was given at all."""
         return self == Policy()
+
+
+@dataclass(frozen=True)
+class PruneResult:
+    """Snapshots that were thinned out: all that there were, and by number why some are kept; the others are removed.
+
+    `freed` are bytes given back to the disk; `is_shrinking` is true while another program keeps the file from shrinking, and
+    `problem` says why the space could not be given back yet.
+    """
+
+    infos: "list[SnapshotInfo]"
+    reasons: Reasons
+    freed: int = 0
+    is_shrinking: bool = False
+    problem: str = ""
+
+    @property
+    def removed(self) -> list[int]:
+        """The numbers of the snapshots that are removed, in order."""
+        return sorted(info.number for info in self.infos if info.number not in self.reasons)
+
+
+def prune(home: "Home", policy: Policy, *, dry_run: bool = False, wait: float = 60.0) -> PruneResult:
+    """Remove what `policy` does not keep, of the user whom `home` was opened for or of all. Raises MirrorError and Busy.
+
+    That the space cannot be given back now is no failure: nothing comes back by it, and nothing is lost.
+    """
+    if dry_run or not home.mirror_path.exists():
+        with home.mirror() as mirror:
+            return _decided(home, mirror, policy)
+    with home.at_work(wait), home.mirror(write=True, wait=wait) as mirror:
+        result = _decided(home, mirror, policy)
+        if result.removed:
+            mirror.prune(result.removed)
+        try:
+            freed, is_done = mirror.compact(len(result.removed))
+        except (MirrorError, Busy) as error:
+            return replace(result, problem=error.message)
+        return replace(result, freed=max(0, freed), is_shrinking=not is_done)
+
+
+def _decided(home: "Home", mirror: "Mirror", policy: Policy) -> PruneResult:
+    infos = mirror.infos(home.named_user(mirror))
+    home.name_future(infos)
+    return PruneResult(infos, kept(infos, mirror.journal.runs(), policy, home.now))
 
 
 def kept(infos: "Sequence[SnapshotInfo]", runs: "Sequence[Run]", policy: Policy, now: datetime) -> Reasons:

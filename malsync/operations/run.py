@@ -286,6 +286,7 @@ def _broken_off(error: MalsyncError, journal: "Journal", run: "Run") -> MalsyncE
     entries = journal.lines(run.number)
     settled = sum(not entry.is_open for entry in entries)
     error.message = f"{error.message.rstrip('.')}. Run {run.number}: {settled} of {len(entries)} writes are settled."
+    error.args = (error.message,)
     error.then = "resume the run" if journal.run(run.number).is_open else "look at the ended run"
     error.facts["run"] = run.number
     return error

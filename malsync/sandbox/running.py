@@ -157,6 +157,16 @@ class Sandbox:
             return dict(self._site.counts)
 
     @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that point malsync at this sandbox, signed in as its first user."""
+        return {
+            "MALSYNC_API_URL": self.api_url,
+            "MALSYNC_AUTH_URL": self.auth_url,
+            "MALSYNC_CLIENT_ID": self.client_id,
+            "MALSYNC_ACCESS_TOKEN": self.access_token,
+        }
+
+    @property
     def stalled(self) -> int:
         """How many requests the fault `stall` is holding now: each is in the log, and carried out if it will be."""
         return len(self._site.stalls)
