@@ -84,7 +84,7 @@ def test_every_name_that_is_promised_is_there() -> None:
     for name in malsync.__all__:
         assert getattr(malsync, name) is not None
     assert set(malsync.__all__) <= set(dir(malsync))
-    assert {name for names in malsync._HOMES.values() for name in names} == set(malsync.__all__) - {
+    assert {name for names in malsync._MODULES.values() for name in names} == set(malsync.__all__) - {
         "API_URL",
         "__version__",
     }
@@ -102,7 +102,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 TYPED = """
 from malsync import ANIME, Client, Entry, Pages, Thread
-from malsync.answers import Title
+from malsync.mal.types import Title
 
 def f(mal: Client) -> None:
     reveal_type(mal.user_list(ANIME))
@@ -116,10 +116,10 @@ def f(mal: Client) -> None:
 """
 # What mypy says of each line of it, as far as its releases agree.
 SEEN = [
-    r"Revealed type is .*malsync\.pages\.Pages\[.*malsync\.entry\.Entry",
+    r"Revealed type is .*malsync\.mal\.pagination\.Pages\[.*malsync\.model\.entry\.Entry",
     r'Revealed type is "float \| None"|Union\[.*float, None\]',
     r"Revealed type is .*list\[.*int\]",
-    r"Revealed type is .*malsync\.answers\.Poll",
+    r"Revealed type is .*malsync\.mal\.types\.Poll",
     r'"Client" has no attribute "serach"',
     r'Argument 1 to "search" of "Client" has incompatible type "str"',
     r'TypedDict "Title" has no key "maen"',

@@ -15,9 +15,9 @@ from malsync.sandbox.media import MEDIA as SANDBOX_MEDIA
 from malsync.sandbox.paging import LONGEST_Q
 from malsync.sandbox.settings import DEFAULTS
 from malsync.sandbox.titles import RANKINGS, SEASON_SORTS
-from malsync.schemas import folder, problem
+from malsync.schemas import find_problem, schema_folder
 
-DOCUMENT: dict[str, Any] = orjson.loads((folder() / "openapi.json").read_bytes())
+DOCUMENT: dict[str, Any] = orjson.loads((schema_folder() / "openapi.json").read_bytes())
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 
@@ -149,7 +149,7 @@ def test_an_operation_answers_as_every_endpoint_may(key: tuple[str, str]) -> Non
     """401 with its header, 403 in JSON or as a page, a page where something in front of the API is down."""
     answers = {status: resolved(answer) for status, answer in operations()[key]["responses"].items()}
 
-    assert types.keys() >= {"200", "400", "401", "403", "429", "5XX"}
+    assert answers.keys() >= {"200", "400", "401", "403", "429", "5XX"}
     assert answers["401"]["headers"]["WWW-Authenticate"]["required"] is True
     assert answers["403"]["content"].keys() == {"application/json", "text/html"}
     assert answers["5XX"]["content"].keys() == {"text/html"}
@@ -182,7 +182,7 @@ def test_every_schema_tells_a_document_from_none(name: str) -> None:
     wrong = [
         document
         for document in ("x", ["x"], {"x": 1}, 7, True)
-        if problem(f"openapi#/components/schemas/{name}", document)
+        if find_problem(f"openapi#/components/schemas/{name}", document)
     ]
 
     assert len(wrong) >= 3
@@ -195,9 +195,9 @@ def test_what_is_wrong_is_found_where_it_is_even_in_what_may_be_null() -> None:
         "paging": {},
     }
     found = [
-        problem("openapi#/components/schemas/AnimeTitle", title),
-        problem("openapi#/components/schemas/ForumTopicPage", topic),
-        problem("openapi#/components/schemas/MangaTitle", {**title, "my_list_status": 8}),
+        find_problem("openapi#/components/schemas/AnimeTitle", title),
+        find_problem("openapi#/components/schemas/ForumTopicPage", topic),
+        find_problem("openapi#/components/schemas/MangaTitle", {**title, "my_list_status": 8}),
     ]
 
     assert [one and one.path for one in found] == [
