@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from malsync.errors import (
         ApiError,
         AuthError,
-        Later,
         MalsyncError,
         NotFound,
         PrivateList,
         Rejected,
+        RetryAfterTooLong,
         Transient,
         UsageError,
     )
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from malsync.model.entry import Entry
     from malsync.model.medium import ANIME, MANGA, SEASONS, Medium
     from malsync.model.snapshot import User
-    from malsync.throttle import Pace
+    from malsync.throttle import Throttle
     from malsync.transport import Credentials
 
 __all__ = [
@@ -38,15 +38,15 @@ __all__ = [
     "Clock",
     "Credentials",
     "Entry",
-    "Later",
     "MalsyncError",
     "Medium",
     "NotFound",
-    "Pace",
     "Pages",
     "PrivateList",
     "Rejected",
+    "RetryAfterTooLong",
     "Thread",
+    "Throttle",
     "Transient",
     "UsageError",
     "User",
@@ -66,9 +66,9 @@ _MODULES = {
     "clock": ("Clock",),
     "errors": (
         *(name for name in __all__ if name.endswith("Error")),
-        *("Later", "NotFound", "PrivateList", "Rejected", "Transient"),
+        *("RetryAfterTooLong", "NotFound", "PrivateList", "Rejected", "Transient"),
     ),
-    "throttle": ("Pace",),
+    "throttle": ("Throttle",),
     "transport": ("Credentials",),
 }
 """Where each public name is defined."""

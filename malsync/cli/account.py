@@ -12,7 +12,7 @@ from malsync.cli.options import Command, pass_app
 from malsync.errors import MalsyncError, UsageError
 from malsync.model.timestamps import local_time
 from malsync.operations.references import dated_ahead
-from malsync.text import ago, command
+from malsync.text import ago, command_line
 
 if TYPE_CHECKING:
     from malsync.mal.oauth import Request
@@ -32,7 +32,7 @@ def login(app: App, no_browser: bool) -> None:
     try:
         _sign_in(app, no_browser=no_browser)
     except MalsyncError as error:
-        error.hint = error.hint.replace("malsync login", command("login", app.account))
+        error.hint = error.hint.replace("malsync login", command_line("login", app.account))
         raise
 
 
@@ -62,7 +62,7 @@ def _sign_in(app: App, *, no_browser: bool) -> None:
         store.save(app.account, tokens)
     app.output.document({"account": app.account, "user": {"id": user.id, "name": user.name}, "logged_in": True})
     app.output.say(f"Signed in as {user.name} (account {app.account}).", colour="green")
-    app.output.note(f"Next: {command('backup', app.account)}")
+    app.output.note(f"Next: {command_line('backup', app.account)}")
 
 
 def _listen(app: App, request: "Request") -> str:

@@ -13,7 +13,7 @@ from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
 from malsync.model.timestamps import local_time
 from malsync.operations.references import dated_ahead
-from malsync.text import ago, command
+from malsync.text import ago, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,7 +212,7 @@ def _warn_of(app: App, info: "SnapshotInfo", undoing: str, account: str | None, 
     if account is None:
         look, accept = f"malsync diff {public}@good {public}@latest", f"malsync backup --user {public} --accept"
     else:
-        look, accept = command("diff good latest", account), command("backup --accept", account)
+        look, accept = command_line("diff good latest", account), command_line("backup --accept", account)
     warn(f"Look: {look}. If intended: {accept}")
     if undoing:
         warn(undoing)
@@ -310,7 +310,7 @@ def _undoing(app: App, alarms: "Alarms", before: "SnapshotInfo", info: "Snapshot
     told = f"{str(standing).capitalize()}."
     if account is None or not standing.is_worth_undoing:
         return told
-    return f"{told} To undo only these changes: {command(f'revert {before.number} {info.number}', account)}"
+    return f"{told} To undo only these changes: {command_line(f'revert {before.number} {info.number}', account)}"
 
 
 def _remarks(info: "SnapshotInfo") -> list[str]:

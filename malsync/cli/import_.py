@@ -16,7 +16,7 @@ from malsync.model.diff import count, diff
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import same_person
 from malsync.model.timestamps import local_time
-from malsync.text import many
+from malsync.text import pluralize
 
 if TYPE_CHECKING:
     from malsync.formats.mal_xml.reader import Reading
@@ -208,12 +208,12 @@ def _tell_imported(app: App, arrived: _Arrived, whose: str, timed_by: str) -> No
 
 def _tell_unsupported(app: App, read: "list[tuple[str, Reading]]") -> None:
     """The values in malsync's own files that MAL gave and does not support."""
-    from malsync.files import place
+    from malsync.files import expand_home
     from malsync.formats.list_file import unsupported
     from malsync.text import visible
 
     for file, reading in read:
-        found = unsupported(place(file), reading.snapshot)
+        found = unsupported(expand_home(file), reading.snapshot)
         for what in found[:_TOLD]:
             app.output.warn(f"{visible(what)}. It is kept as it is, and cannot be restored.")
         if len(found) > _TOLD:
@@ -291,7 +291,7 @@ def _tell_left_out(app: App, taken: "Taken", path: Path) -> None:
     from malsync.text import visible
 
     count = len(taken.left_out)
-    app.output.warn(f"{many(count, 'entry was', 'entries were')} left out:")
+    app.output.warn(f"{pluralize(count, 'entry was', 'entries were')} left out:")
     for one in taken.left_out[:_TOLD]:
         app.output.warn(f"  {one.medium.name} {visible(one.title)}: {visible(one.why)}", colour=None)
     if count > _TOLD:

@@ -11,7 +11,7 @@ from malsync.cli.flags import Flags
 from malsync.cli.interruption import Interruption
 from malsync.errors import AuthError
 from malsync.model.snapshot import Snapshot, User
-from malsync.text import command
+from malsync.text import command_line
 
 if TYPE_CHECKING:
     from malsync.mal.client import Client
@@ -76,7 +76,7 @@ class Job:
         if bound is None and isinstance(credentials, FixedToken) and self.app.account_for(self.user) != account:
             raise AuthError(
                 f"The account {account!r} is not signed in. Nothing was sent.",
-                f"Sign in to it: {command('login', account)}",
+                f"Sign in to it: {command_line('login', account)}",
             )
         self.account = account
 

@@ -11,7 +11,7 @@ from malsync.cli.suggest import FIELD, REFERENCE
 from malsync.errors import Exit, UsageError
 from malsync.model.medium import MEDIA, STATUSES
 from malsync.model.timestamps import local_time
-from malsync.text import many
+from malsync.text import pluralize
 
 if TYPE_CHECKING:
     from malsync.mirror import Mirror, Version
@@ -78,7 +78,7 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
         right=["id", "score", "progress"],
         long="title",
     )
-    app.output.note(many(len(found), "entry", "entries"))
+    app.output.note(pluralize(len(found), "entry", "entries"))
 
 
 def _entries(
@@ -260,16 +260,16 @@ def _like(text: str, titles: Iterable[str]) -> list[str]:
 
 
 def _did_you_mean(titles: Iterable[str]) -> str:
-    from malsync.text import clipped, visible
+    from malsync.text import shorten, visible
 
-    offered = " or ".join(f"'{clipped(visible(title))}'" for title in titles)
+    offered = " or ".join(f"'{shorten(visible(title))}'" for title in titles)
     return f"Did you mean {offered}?" if offered else ""
 
 
 def _print_versions(app: App, medium: "Medium", versions: "list[Version]") -> None:
     from malsync.cli.render import short
     from malsync.model.diff import entry_changes
-    from malsync.text import shown
+    from malsync.text import short_value
 
     before = None
     for version in versions:
@@ -280,7 +280,7 @@ def _print_versions(app: App, medium: "Medium", versions: "list[Version]") -> No
             told = short(medium, now)
         else:
             changes = entry_changes(medium, before, now)
-            told = ", ".join(f"{name} {shown(was)} -> {shown(to)}" for name, (was, to) in changes.items())
+            told = ", ".join(f"{name} {short_value(was)} -> {short_value(to)}" for name, (was, to) in changes.items())
         app.output.say(
             f"  {local_time(version.taken_at)}  snapshot {version.snapshot}: {told or 're-saved, no changes'}", indent=6
         )

@@ -15,7 +15,7 @@ from malsync.cli.app import App
 from malsync.cli.options import WAIT, Command, Group, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Damaged, Exit, UsageError
-from malsync.text import many
+from malsync.text import pluralize
 
 if TYPE_CHECKING:
     from malsync.model.snapshot import Snapshot
@@ -86,19 +86,19 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
             total, saved, aside = _replace(app, sources, wait)
     path = app.mirror_path
     app.output.document({"mirror": str(path), "snapshots": total, "set_aside": None if aside is None else str(aside)})
-    app.output.say(f"{path} holds {many(total, 'snapshot')}.", colour="green")
+    app.output.say(f"{path} holds {pluralize(total, 'snapshot')}.", colour="green")
     if aside is not None:
         app.output.say(f"  {saved} of them were still whole in the damaged one, which is now {aside}")
 
 
 def _checked(files: "Iterable[str]") -> "list[Source]":
     """Each file's time and what reads it again. Every one is read and checked before anything is written."""
-    from malsync.files import place, read
+    from malsync.files import expand_home, read_input
     from malsync.formats import list_file, snapshot_file
 
     sources: list[Source] = []
-    for path in map(place, files):
-        content = read(path)
+    for path in map(expand_home, files):
+        content = read_input(path)
         if list_file.is_xml(path, content):
             raise UsageError(
                 f"{path} is MAL's XML, and a mirror is rebuilt of malsync's own snapshots.",
@@ -206,7 +206,7 @@ def copy(app: App, target: str) -> None:
             raise UsageError(f"{path} cannot be written: {error.strerror or error}.", "Check the path.") from error
         total = len(mirror.infos())
     app.output.document({"mirror": str(path), "snapshots": total})
-    app.output.say(f"Copied {many(total, 'snapshot')} to {path} ({path.stat().st_size:,} bytes).", colour="green")
+    app.output.say(f"Copied {pluralize(total, 'snapshot')} to {path} ({path.stat().st_size:,} bytes).", colour="green")
 
 
 COMMANDS = (verify, mirror_group)

@@ -36,7 +36,7 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
     from malsync.mirror import FILE_NAME, Mirror
     from malsync.operations.run import RunContext, begin, carry_out
     from malsync.sandbox import Sandbox
-    from malsync.throttle import Pace
+    from malsync.throttle import Throttle
 
     clock = job.app.world.clock
     with (
@@ -49,7 +49,7 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
             box.api_url,
             FixedToken(box.access_token, "the sandbox's token"),
             user_agent=job.app.settings.user_agent,
-            pace=Pace(0, clock),
+            throttle=Throttle(0, clock),
             clock=clock,
             jitter=job.app.world.jitter,
         )

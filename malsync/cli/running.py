@@ -24,7 +24,7 @@ from malsync.errors import Cancelled, Refused, UsageError
 from malsync.model.entry import Entry
 from malsync.model.snapshot import Snapshot, same_person
 from malsync.model.timestamps import local_time
-from malsync.text import many
+from malsync.text import pluralize
 
 if TYPE_CHECKING:
     from malsync.formats.plan_file import PlanFile
@@ -106,7 +106,7 @@ def go_on(job: Job, run: "Run") -> int:
     task = Task(intent, known.applied(plan_of(sent, [*kept, *left])), live, planner, {}, known)
     job.app.output.note(
         f"Run {run.number} ({run.kind}, begun {local_time(run.started_at)}): "
-        f"{many(len(open_lines), 'write has', 'writes have')} no outcome yet."
+        f"{pluralize(len(open_lines), 'write has', 'writes have')} no outcome yet."
     )
     if flags.dry_run:
         return _go(job, task, lambda: None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from malsync.errors import Exit
 from malsync.model.medium import MEDIA
-from malsync.text import many, visible
+from malsync.text import pluralize, visible
 
 if TYPE_CHECKING:
     from malsync.cli.job import Job, Task
@@ -27,10 +27,10 @@ def show(job: "Job", plan: "Plan") -> None:
     output = job.app.output
     if plan.calls:
         writes = len(plan.calls)
-        seconds = job.client.transport.pace.expected(writes)
+        seconds = job.client.transport.throttle.expected_seconds(writes)
         output.say(
             f"Plan for the lists of {visible(job.user.name)}: {plan_summary(plan)} "
-            f"({many(writes, 'write')}, {duration(seconds)}).",
+            f"({pluralize(writes, 'write')}, {duration(seconds)}).",
             colour="cyan",
         )
         output.say("MAL itself sets updated_at; the order in which entries were updated is kept.")
@@ -50,25 +50,25 @@ def warn_of_titles(job: "Job", task: "Task") -> None:
         tell_titles(job.app.output, name, titles)
     unknown = sum(call.key not in task.known.names for call in task.plan.calls) if job.titles else 0
     if unknown:
-        whose = many(unknown, "title in the plan is", "titles in the plan are")
+        whose = pluralize(unknown, "title in the plan is", "titles in the plan are")
         job.app.output.note(f"{whose} from {' and '.join(job.titles)}; MAL's own are not known here.")
 
 
 def tell_titles(output: "Output", name: str, titles: "Titles") -> None:
     """The titles in the list `name` that are not MAL's for their ids: both titles of each."""
     from malsync.cli.render import FOLD
-    from malsync.text import clipped
+    from malsync.text import shorten
 
     different = titles.different
     if not different:
         return
     fold = len(different) if output.verbose else FOLD
     output.warn(
-        f"{name} has {many(len(different), 'title that is', 'titles that are')} not MAL's for the id "
+        f"{name} has {pluralize(len(different), 'title that is', 'titles that are')} not MAL's for the id "
         f"({titles.compared:,} could be compared):"
     )
     for one in different[:fold]:
-        theirs, mals = clipped(visible(one.title)), clipped(visible(one.mals))
+        theirs, mals = shorten(visible(one.title)), shorten(visible(one.mals))
         output.warn(f'  {one.medium.name} {one.id}: "{theirs}" there, "{mals}" on MAL', colour=None)
     if len(different) > fold:
         output.warn(f"  ... and {len(different) - fold:,} more. All of them: -v or --json")
@@ -94,7 +94,7 @@ def unknown_fields(found: "Unwritten", counts: Mapping[str, int | None], *, of_m
     lines = {}
     for medium, fields in found.items():
         words = [
-            visible(one) if number == counts[medium] else f"{visible(one)} ({many(number, 'entry', 'entries')})"
+            visible(one) if number == counts[medium] else f"{visible(one)} ({pluralize(number, 'entry', 'entries')})"
             for one, number in (fields or {}).items()
             if (one in MEDIA[medium].by_name) is of_mal
         ]
@@ -132,7 +132,7 @@ def _table(job: "Job", calls: "Sequence[PlannedWrite]") -> bool:
 
 def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
     from malsync.cli.render import FOLD, left_lines
-    from malsync.text import clipped
+    from malsync.text import shorten
 
     if not left:
         return
@@ -140,7 +140,7 @@ def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
     fold = len(left) if output.verbose else FOLD
     output.warn(heading)
     for one in left[:fold]:
-        for line in left_lines(replace(one, title=clipped(one.title), why=clipped(one.why, _LONGEST_WHY))):
+        for line in left_lines(replace(one, title=shorten(one.title), why=shorten(one.why, _LONGEST_WHY))):
             output.warn(line, colour=None)
     if len(left) > fold:
         output.warn(f"... and {len(left) - fold:,} more. All of them: -v or --json")
@@ -149,7 +149,7 @@ def _list_left(job: "Job", heading: str, left: "Sequence[Left]") -> None:
 @contextmanager
 def progress(job: "Job", total: int) -> "Iterator[Callable[[JournalEntry, int], None]]":
     """Progress through so many writes, and a line for each that did not come out as wanted."""
-    from malsync.text import clipped
+    from malsync.text import shorten
 
     with job.app.output.counting(total, "writing") as moved:
 
@@ -157,7 +157,7 @@ def progress(job: "Job", total: int) -> "Iterator[Callable[[JournalEntry, int], 
             moved(number)
             if line.state in ("failed", "skipped", "not_restorable"):
                 call, what = line.call, line.state.replace("_", " ")
-                title, why = clipped(visible(call.title)), clipped(visible(line.why), _LONGEST_WHY)
+                title, why = shorten(visible(call.title)), shorten(visible(line.why), _LONGEST_WHY)
                 job.app.output.warn(f"{what}: {call.medium.name} {call.id} {title}: {why}")
 
         yield told
@@ -215,7 +215,7 @@ def _by_method(requests: Mapping[str, int]) -> dict[str, int]:
 
 
 def _say_result(job: "Job", plan: "Plan", result: "Result | None", document: dict[str, Any]) -> None:
-    from malsync.text import clipped
+    from malsync.text import shorten
 
     output = job.app.output
     compared = " in everything that was compared" if any(job.unwritten.values()) else ""
@@ -227,7 +227,7 @@ def _say_result(job: "Job", plan: "Plan", result: "Result | None", document: dic
         return
     _list_left(job, f"Not restored ({len(result.left)}):", result.left)
     for remark in result.remarks:
-        output.warn(clipped(visible(remark), _LONGEST_WHY))
+        output.warn(shorten(visible(remark), _LONGEST_WHY))
     outcomes = {name.replace("_", " "): number for name, number in document["outcomes"].items() if number}
     counts = ", ".join(f"{number} {name}" for name, number in outcomes.items()) or "nothing to write"
     now = f"Verified: your lists now match{compared}." if result.equal else "Checked: some entries still differ."

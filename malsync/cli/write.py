@@ -170,11 +170,11 @@ def apply(app: App, file: str, **given: Any) -> int:
     """Carry out a plan that --plan wrote, as it stands or as it was edited since. It was reviewed, so it does not ask."""
     from malsync.cli.job import Job
     from malsync.cli.running import carry_plan
-    from malsync.files import place
+    from malsync.files import expand_home
     from malsync.formats import plan_file
 
     flags = flags_of(given)
-    read = plan_file.read(place(file))
+    read = plan_file.read(expand_home(file))
     with Job(app, flags) as job:
         is_known = app.named_account is None and read.account in app.accounts.all()
         job.sign_in(read.account if is_known and read.account != app.account else None)

@@ -51,7 +51,7 @@ def as_one(snapshots: Sequence[Snapshot]) -> Snapshot:
 
 def take_in(mirror: "Mirror", snapshot: Snapshot) -> "SnapshotInfo":
     """Store a list that came from files. The same again: nothing happens."""
-    return mirror.add(snapshot.known_as("import"))
+    return mirror.add(snapshot.with_source("import"))
 
 
 def rebuild(mirror: "Mirror", sources: Iterable[tuple[datetime, Callable[[], Snapshot]]]) -> None:
