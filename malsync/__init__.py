@@ -13,13 +13,14 @@ if TYPE_CHECKING:
         AuthError,
         Busy,
         Interrupted,
-        Later,
+        ListKeptChanging,
         MalsyncError,
         MirrorError,
         NotFound,
         PrivateList,
         Refused,
         Rejected,
+        RetryAfterTooLong,
         Transient,
         UsageError,
     )
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from malsync.operations.restore import PreparedRun
     from malsync.operations.retention import Policy
     from malsync.planning.restore_plan import Filters, Plan
-    from malsync.throttle import Pace
+    from malsync.throttle import Throttle
     from malsync.transport import Credentials
 
 __all__ = [
@@ -56,12 +57,11 @@ __all__ = [
     "Filters",
     "Home",
     "Interrupted",
-    "Later",
+    "ListKeptChanging",
     "MalsyncError",
     "Medium",
     "MirrorError",
     "NotFound",
-    "Pace",
     "Pages",
     "Plan",
     "Policy",
@@ -69,8 +69,10 @@ __all__ = [
     "PrivateList",
     "Refused",
     "Rejected",
+    "RetryAfterTooLong",
     "Snapshot",
     "Thread",
+    "Throttle",
     "Transient",
     "UsageError",
     "User",
@@ -97,9 +99,19 @@ _MODULES = {
     "clock": ("Clock",),
     "errors": (
         *(name for name in __all__ if name.endswith("Error")),
-        *("Busy", "Interrupted", "Later", "NotFound", "PrivateList", "Refused", "Rejected", "Transient"),
+        *(
+            "Busy",
+            "Interrupted",
+            "ListKeptChanging",
+            "NotFound",
+            "PrivateList",
+            "Refused",
+            "Rejected",
+            "RetryAfterTooLong",
+            "Transient",
+        ),
     ),
-    "throttle": ("Pace",),
+    "throttle": ("Throttle",),
     "transport": ("Credentials",),
 }
 """Where each public name is defined."""

@@ -7,10 +7,10 @@
     │   └── WrongState            an answer to another sign-in than ours
     ├── ApiError              4   the API could not be read or written, after retries
     │   ├── Transient             worth another try: a broken connection, 429, 5xx, a block page
-    │   ├── Later                 MAL asks to wait for longer than malsync does
+    │   ├── RetryAfterTooLong     MAL asks to wait for longer than malsync does
     │   ├── NotFound              MAL answered 404
     │   ├── Rejected              MAL refused what was sent, and would again
-    │   └── Unsteady              a list that changed while it was read, again and again
+    │   └── ListKeptChanging      a list that changed during every attempt to read it
     ├── MirrorError           6   the mirror is not ours, newer than this program, or cannot be written
     │   └── Damaged               it is no whole database any more, or does not rebuild to what was stored
     ├── Refused               7   a guard refused; nothing was sent or stored
@@ -97,8 +97,8 @@ class Transient(ApiError):
         self.status = status
 
 
-class Later(ApiError):
-    """MAL asks to wait for longer than malsync waits by itself."""
+class RetryAfterTooLong(ApiError):
+    """The server's Retry-After is longer than malsync waits by itself."""
 
 
 class NotFound(ApiError):
@@ -116,8 +116,8 @@ class Rejected(ApiError):
         self.code = code
 
 
-class Unsteady(ApiError):
-    """A list could not be read twice alike, so no reading of it can be trusted."""
+class ListKeptChanging(ApiError):
+    """A list changed during every attempt to read it, so no reading of it can be trusted."""
 
 
 class MirrorError(MalsyncError):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from malsync.errors import UsageError
 
-LIMIT = 256 * 2**20
+MAX_UNPACKED_BYTES = 256 * 2**20
 """The most bytes that a file may unpack to."""
 PIPE_SECONDS = 5.0
 """How long nothing may come through a pipe at first."""
@@ -24,7 +24,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE = 2**20
 
 
-def place(text: str) -> Path:
+def expand_home(text: str) -> Path:
     """The path that `text` names, its `~` filled in. Raises UsageError where that is nobody's home."""
     try:
         return Path(text).expanduser()
@@ -32,14 +32,14 @@ def place(text: str) -> Path:
         raise UsageError(f"{text}: there is no such home folder.", "Write the path in full.") from error
 
 
-def packed(pieces: Iterable[bytes]) -> bytes:
+def gzipped(pieces: Iterable[bytes]) -> bytes:
     """`pieces` gzipped, with no name and no time inside: the same list gives the same bytes."""
     return gzip.compress(b"".join(pieces), compresslevel=4, mtime=0)
 
 
-def fit_for(path: Path, pieces: Iterable[bytes]) -> Iterable[bytes]:
+def compress_if_gz(path: Path, pieces: Iterable[bytes]) -> Iterable[bytes]:
     """`pieces` as a file of that name holds them: packed where it ends in .gz."""
-    return [packed(pieces)] if path.suffix == ".gz" else pieces
+    return [gzipped(pieces)] if path.suffix == ".gz" else pieces
 
 
 def make_folder(path: Path) -> None:
@@ -108,7 +108,7 @@ _IRREGULAR = (
 )
 
 
-def contents(path: Path) -> bytes:
+def read_own(path: Path) -> bytes:
     """What one of malsync's own files holds. Raises FileNotFoundError, and UsageError for what cannot be read."""
     refuse_irregular(path)
     try:
@@ -131,7 +131,7 @@ def _opened(path: Path) -> io.BufferedReader:
     return os.fdopen(handle, "rb")
 
 
-def read(path: Path) -> bytes:
+def read_input(path: Path) -> bytes:
     """What the file holds, unpacked when it is gzipped. Raises UsageError: missing, no file, empty, cut short, too large.
 
     It is opened once and looked into without moving on, since what a pipe has given it does not give again.
@@ -143,9 +143,9 @@ def read(path: Path) -> bytes:
             found = bytearray()
             while piece := content.read(_PIECE):
                 found += piece
-                if len(found) > LIMIT:
+                if len(found) > MAX_UNPACKED_BYTES:
                     raise UsageError(
-                        f"{path} unpacks to more than {LIMIT >> 20} MB; no list is that long, so it is not read.",
+                        f"{path} unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB; no list is that long, so it is not read.",
                         "Check where the file came from.",
                     )
             if not found:
@@ -157,7 +157,7 @@ def read(path: Path) -> bytes:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.") from error
 
 
-def sweep(path: Path) -> None:
+def remove_leftovers(path: Path) -> None:
     """Take away what a `write` to `path` left behind when it was killed. Nobody else may be writing there."""
     for stray in path.parent.glob(f".{path.name}.*"):
         with suppress(OSError):

@@ -22,14 +22,14 @@ class Problem:
     message: str
 
 
-def folder() -> Path:
+def schema_folder() -> Path:
     """Where the schemas are: inside the package when it is installed, beside it in a checkout."""
     package = Path(__file__).parent
     installed = package / "schemas"
     return installed if installed.is_dir() else package.parent / "schemas"
 
 
-def problem(schema: str, document: Any) -> Problem | None:
+def find_problem(schema: str, document: Any) -> Problem | None:
     """What is wrong with `document` by the schema of that name (`NAME`, or `NAME#/way/to/a/part`); None when it is valid.
 
     Where one of several forms would do, it is what keeps `document` from the form that it comes nearest to.
@@ -52,7 +52,7 @@ def _deepest(error: jsonschema_rs.ValidationError) -> jsonschema_rs.ValidationEr
 
 @cache
 def _registry() -> jsonschema_rs.Registry:
-    documents = ((path.name, orjson.loads(path.read_bytes())) for path in sorted(folder().glob("*.json")))
+    documents = ((path.name, orjson.loads(path.read_bytes())) for path in sorted(schema_folder().glob("*.json")))
     return jsonschema_rs.Registry([(_BASE + name, document) for name, document in documents])
 
 

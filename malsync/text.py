@@ -12,7 +12,7 @@ DEFAULT_ACCOUNT = "default"
 """The account that needs no name."""
 
 
-def many(number: float, one: str, several: str = "") -> str:
+def pluralize(number: float, one: str, several: str = "") -> str:
     """So many of a thing: `1 entry`, `2,000 entries`. `several` is its plural, where that is not `one` with an s."""
     text = f"{number:,}" if isinstance(number, int) else f"{number:,g}"
     return f"{text} {one if number == 1 else several or f'{one}s'}"
@@ -23,16 +23,16 @@ def ago(moment: datetime, now: datetime) -> str:
     seconds = max(0, int((now - moment).total_seconds()))
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= 2 * size:
-            return f"{many(seconds // size, unit)} ago"
+            return f"{pluralize(seconds // size, unit)} ago"
     return "just now" if seconds < 60 else "a minute ago"
 
 
-def command(words: str, account: str) -> str:
+def command_line(words: str, account: str) -> str:
     """The command line that does `words` for `account`."""
     return f"malsync {words}" if account == DEFAULT_ACCOUNT else f"malsync --account {shlex.quote(account)} {words}"
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """So long a time, in words."""
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
@@ -40,7 +40,7 @@ def span(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-DONE = {"add": "added", "update": "updated", "remove": "removed"}
+PAST_TENSE = {"add": "added", "update": "updated", "remove": "removed"}
 """What became of an entry, in a word."""
 _LONGEST_VALUE = 100
 _SHORTEST_KEPT = 14
@@ -61,12 +61,12 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def shown(item: Any) -> str:
+def short_value(item: Any) -> str:
     """A field's value on one line, shortened where it is long."""
-    return clipped(in_full(item))
+    return shorten(full_value(item))
 
 
-def in_full(item: Any) -> str:
+def full_value(item: Any) -> str:
     """A field's value on one line."""
     if item is None:
         return "none"
@@ -81,7 +81,7 @@ def in_full(item: Any) -> str:
     return visible(_json(item))
 
 
-def clipped(text: str, longest: int = _LONGEST_VALUE) -> str:
+def shorten(text: str, longest: int = _LONGEST_VALUE) -> str:
     """`text`, with an ellipsis where it is too long for its place, and how much is missing where there is room to say so."""
     if len(text) <= longest:
         return text
@@ -89,31 +89,31 @@ def clipped(text: str, longest: int = _LONGEST_VALUE) -> str:
     return f"{text[:kept]}... (+{len(text) - kept})" if kept > _SHORTEST_KEPT else f"{text[: longest - 3]}..."
 
 
-def quoted(item: Any) -> str:
+def short_repr(item: Any) -> str:
     """A value that stands in a file as an error shows it."""
-    return clipped(repr(item))
+    return shorten(repr(item))
 
 
 def _json(item: Any) -> str:
     return orjson.dumps(item).decode()
 
 
-def places(text: str) -> int:
+def display_width(text: str) -> int:
     """How many places of a terminal `text` takes; Chinese letters take two. What takes none is counted all the same."""
     return len(text) if text.isascii() else sum(1 + (unicodedata.east_asian_width(one) in "WF") for one in text)
 
 
-def wrapped(text: str, width: int) -> list[str]:
+def wrap(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` places, broken between words where that can be."""
     lines = [""]
     for word in re.findall(r"\S+\s*|\s+", text):
-        if places(lines[-1]) + places(word.rstrip()) <= width:
+        if display_width(lines[-1]) + display_width(word.rstrip()) <= width:
             lines[-1] += word
             continue
         if lines[-1]:
             lines.append("")
         for one in word:
-            if places(lines[-1]) + places(one) > width:
+            if display_width(lines[-1]) + display_width(one) > width:
                 lines.append("")
             lines[-1] += one
     return [line.rstrip() for line in lines]

@@ -1,55 +1,63 @@
-"""How fast to ask: MAL tells of no limit, and has had enough at times."""
+"""How fast requests leave. MAL documents no limit, but answers 429, 403 or 5xx to clients that ask too fast."""
 
 import threading
 
 from malsync.clock import Clock
 
 
-class Pace:
-    """At most so many requests a second, shared by every thread; 0: no limit. It slows where MAL has had enough, and recovers."""
+class Throttle:
+    """An interval between requests that all threads share. It grows while the server throttles, and shrinks back afterwards.
 
-    SLOWED = 0.5
-    LONGEST = 30.0
+    `per_second` is the configured rate, in requests a second; 0 is no limit.
+    """
+
+    FIRST_SLOWED_SECONDS = 0.5
+    """The interval that the first throttled request doubles, where the configured one is shorter."""
+    LONGEST_SECONDS = 30.0
+    """The interval grows no further, unless the configured one is longer."""
     RECOVERY = 0.75
+    """What an unthrottled call multiplies the interval by."""
 
     def __init__(self, per_second: float, clock: Clock | None = None) -> None:
-        self._usual = 1 / per_second if per_second else 0.0
-        self._gap = self._usual
+        self._configured = 1 / per_second if per_second else 0.0
+        self._interval = self._configured
         self._clock = clock or Clock()
         self._lock = threading.Lock()
         self._next = 0.0
 
     @property
     def seconds(self) -> float:
-        """The time from one request to the next, as it is now."""
-        return self._gap
+        """The current interval between two requests."""
+        return self._interval
 
     def wait(self) -> None:
-        """Return when the next request may leave."""
+        """Block until the next request may leave."""
         with self._lock:
-            if not self._gap:
+            if not self._interval:
                 return
             now = self._clock.monotonic()
             turn = max(now, self._next)
-            self._next = turn + self._gap
+            self._next = turn + self._interval
         if turn > now:
             self._clock.sleep(turn - now)
 
-    def learn(self, enough: int) -> None:
-        """From a call: so many times MAL had `enough` (429, a block page, 5xx). Each halves the pace; none is a step back up."""
+    def record(self, throttled: int) -> None:
+        """Adapt the interval after a call. Each of its `throttled` attempts (429, block page, 5xx) doubles it, up to
+        LONGEST_SECONDS; a call without any shrinks it by a quarter, down to the configured one."""
         with self._lock:
-            if enough:
-                self._gap = min(max(self.LONGEST, self._usual), max(self.SLOWED, self._gap) * 2**enough)
+            if throttled:
+                slowed = max(self.FIRST_SLOWED_SECONDS, self._interval) * 2**throttled
+                self._interval = min(max(self.LONGEST_SECONDS, self._configured), slowed)
             else:
-                self._gap = self._recovered(self._gap)
+                self._interval = self._recovered(self._interval)
 
-    def expected(self, requests: int) -> float:
-        """The seconds that so many requests take from now on, where MAL has enough of none of them."""
-        total, gap = 0.0, self._gap
-        while requests and gap > self._usual:
-            total, gap, requests = total + gap, self._recovered(gap), requests - 1
-        return total + requests * self._usual
+    def expected_seconds(self, requests: int) -> float:
+        """Estimate how long that many requests take from now on, if none of them is throttled."""
+        total, interval = 0.0, self._interval
+        while requests and interval > self._configured:
+            total, interval, requests = total + interval, self._recovered(interval), requests - 1
+        return total + requests * self._configured
 
-    def _recovered(self, gap: float) -> float:
-        faster = gap * self.RECOVERY
-        return faster if faster > max(self._usual, self.SLOWED / 10) else self._usual
+    def _recovered(self, interval: float) -> float:
+        faster = interval * self.RECOVERY
+        return faster if faster > max(self._configured, self.FIRST_SLOWED_SECONDS / 10) else self._configured

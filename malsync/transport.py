@@ -16,8 +16,8 @@ import urllib3
 
 from malsync import __version__
 from malsync.clock import Clock, http_date
-from malsync.errors import ApiError, AuthError, Later, Transient, UsageError
-from malsync.throttle import Pace
+from malsync.errors import ApiError, AuthError, RetryAfterTooLong, Transient, UsageError
+from malsync.throttle import Throttle
 from malsync.urls import is_loopback
 
 TRIES = 5
@@ -63,7 +63,7 @@ class TokenRefused(AuthError):
 class Transport:
     """Requests to the API at `api_url`, retried. Safe for two threads at once. `requests` counts what was sent, by method.
 
-    Without a `pace` it is one request a second, and no limit on this machine's own addresses. `jitter` gives the share of a
+    Without a `throttle` it is one request a second, and no limit on this machine's own addresses. `jitter` gives the share of a
     back-off that is waited for; `log` is told of each request, `waiting` of each wait, neither of any secret.
     """
 
@@ -80,7 +80,7 @@ class Transport:
         credentials: Credentials,
         *,
         user_agent: str = f"malsync/{__version__}",
-        pace: Pace | None = None,
+        throttle: Throttle | None = None,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
         log: Callable[[str], object] = str,
@@ -89,7 +89,7 @@ class Transport:
         self.api_url = api_url
         self.requests: Counter[str] = Counter()
         self._clock = clock or Clock()
-        self.pace = pace or Pace(0 if is_loopback(api_url) else 1, self._clock)
+        self.throttle = throttle or Throttle(0 if is_loopback(api_url) else 1, self._clock)
         self._credentials = credentials
         self._user_agent = user_agent
         self._jitter = jitter
@@ -127,8 +127,8 @@ class Transport:
         nothing is sent.
 
         GET, PATCH and DELETE are all repeated: a PATCH that came twice changes nothing but `updated_at`, and a DELETE that
-        finds nothing is NotFound, which says what was wanted. Raises Transient after the last try, and Later, NotFound,
-        Rejected, AuthError, ApiError and UsageError at once.
+        finds nothing is NotFound, which says what was wanted. Raises Transient after the last try, and RetryAfterTooLong,
+        NotFound, Rejected, AuthError, ApiError and UsageError at once.
         """
         address = address or self.api_url + endpoint
         started = self._clock.monotonic()
@@ -148,13 +148,13 @@ class Transport:
                     self._clock.sleep(wait)
         finally:
             # The back-off has spaced these tries; this is for the calls that follow.
-            self.pace.learn(enough)
+            self.throttle.record(enough)
 
     def _wait_before(self, tries: int, error: Transient) -> float:
         if error.retry_after is None:
             return self._jitter() * min(LONGEST_WAIT, 2.0 ** (tries - 1))
         if error.retry_after > LONGEST_RETRY_AFTER:
-            raise Later(
+            raise RetryAfterTooLong(
                 f"{error.message} {self.service} asks to wait {error.retry_after / 60:.0f} minutes.",
                 "Run the same command again after that time.",
             )
@@ -182,7 +182,7 @@ class Transport:
     ) -> Any:
         if self._closed:
             raise ApiError("Stopped.", "Run the same command again.")
-        self.pace.wait()
+        self.throttle.wait()
         started = self._clock.monotonic()
         call, session = f"{method} {endpoint}", self._session()
         before()

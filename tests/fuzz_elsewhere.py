@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from malsync.anilist.client import AniList
 from malsync.cli.again import intent_of
+
+from malsync.anilist.client import AniList
 from malsync.doctor import probe
 from malsync.doctor.disk import filesystem_of
 from malsync.doctor.storage import agent_words
@@ -37,7 +38,7 @@ from malsync.planning.restore_plan import PlannedWrite
 from malsync.sandbox import SandboxError, World
 from malsync.sandbox.catalogue import Catalogue
 from malsync.sandbox.statefile import StateFile
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 from malsync.urls import check_url, origin_of
 from tests.fuzz_ground import API, TIME, Canned, Reader, file, folder, split
 from tests.harness import ROOT
@@ -68,7 +69,7 @@ def anilist_list(content: bytes) -> object:
     origin = f"http://127.0.0.1:9/{found.user.lower()}"
     for as_tags in (False, True):
         taken = anilist.convert(found, origin=origin, taken_at=TIME.now(), custom_lists_as_tags=as_tags)
-        assert problem("left-out-1", json.loads(left_out.report(taken))) is None
+        assert find_problem("left-out-1", json.loads(left_out.report(taken))) is None
         _is_kept(taken.snapshot)
     if len(_nobodys().numbers()) > 50:
         problems, database = _nobodys().verify()

@@ -19,7 +19,7 @@ from malsync.cli.environment import World
 from malsync.clock import Clock
 from malsync.sandbox import Sandbox
 from malsync.sandbox.world import utc_now
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 
 ROOT = Path(__file__).parent.parent
 # Commands whose documents have one form together; every other's is named for it.
@@ -131,7 +131,7 @@ class Malsync:
         document = result.json
         is_error = isinstance(document, dict) and "error" in document
         name = "output-error" if is_error else schema or f"output-{_FORMS.get(str(arguments[0]), arguments[0])}"
-        assert problem(name, document) is None, (name, problem(name, document), document)
+        assert find_problem(name, document) is None, (name, find_problem(name, document), document)
         return document
 
     def error(self, *arguments: str | Path, exit_code: int, **named: Any) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from malsync.sandbox import Sandbox, World
 from malsync.sandbox.catalogue import Catalogue
 from malsync.sandbox.statefile import StateFile
 from malsync.schedule import KINDS, TimerRequest, printed
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 from tests.file_keyring import FileKeyring
 from tests.harness import ROOT, Malsync
 
@@ -379,7 +379,7 @@ def tables(content: bytes) -> list[str]:
 def left_out(path: Path, malsync: Malsync) -> None:
     """What AniList has and MAL has not, by today's schema."""
     document = orjson.loads(path.read_bytes())
-    assert problem("left-out-1", document) is None
+    assert find_problem("left-out-1", document) is None
     assert [one["anilist_id"] for one in document["left_out"]] == [2, 3, 4]
 
 

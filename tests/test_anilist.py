@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from malsync.sandbox import Sandbox
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 from tests.anilist import DISABLED, AniListServer, Member, entry, fuzzy, refused, said, too_many
 from tests.harness import Malsync
 from tests.servers import Reply
@@ -239,7 +239,7 @@ def test_what_mal_does_not_have_is_named_and_written_down(
     assert path.parent == offline.home / "left-out"
     assert path.stat().st_mode & 0o777 == 0o600
     report = json.loads(path.read_text())
-    assert problem("left-out-1", report) is None
+    assert find_problem("left-out-1", report) is None
     assert report["from"] == "Kim on AniList"
     assert {one["anilist_id"] for one in report["left_out"]} == {1, 2, 3, 5}
     (only_there,) = (one for one in report["left_out"] if one["anilist_id"] == 2)

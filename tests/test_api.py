@@ -13,7 +13,7 @@ import pytest
 
 from malsync import __version__
 from malsync.sandbox import Sandbox
-from malsync.throttle import Pace
+from malsync.throttle import Throttle
 from tests.harness import Malsync, TestTime
 from tests.servers import FarSide, Heard, Reply, entry, mal, page, rest_of, told
 
@@ -98,7 +98,7 @@ def test_the_waits_are_a_share_of_the_back_off_that_chance_picks(offline: Malsyn
             far.api_url,
             FixedToken("t"),
             user_agent="test",
-            pace=Pace(0, time.clock()),
+            throttle=Throttle(0, time.clock()),
             clock=time.clock(),
             jitter=lambda: 0.25,
         )
@@ -590,11 +590,11 @@ def test_a_public_list_is_asked_for_without_any_token(malsync: Malsync) -> None:
 
 def test_pace_lets_so_many_leave_in_a_second() -> None:
     time = TestTime()
-    pace = Pace(4, time.clock())
+    throttle = Throttle(4, time.clock())
     began = time.monotonic()
 
     for _ in range(9):
-        pace.wait()
+        throttle.wait()
 
     assert time.monotonic() - began == pytest.approx(2.0)
     assert all(0 < seconds <= 0.25 for seconds in time.slept)
@@ -602,11 +602,11 @@ def test_pace_lets_so_many_leave_in_a_second() -> None:
 
 def test_pace_does_not_add_to_what_was_slow_by_itself() -> None:
     time = TestTime()
-    pace = Pace(1, time.clock())
+    throttle = Throttle(1, time.clock())
 
-    pace.wait()
+    throttle.wait()
     time.sleep(5)
-    pace.wait()
+    throttle.wait()
 
     assert time.slept == [5]
 

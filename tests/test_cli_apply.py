@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from malsync.files import LIMIT
+from malsync.files import MAX_UNPACKED_BYTES
 from malsync.sandbox import World
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 from tests.farside import Sandbox
 from tests.harness import Malsync
 from tests.lists import write
@@ -80,7 +80,7 @@ def test_a_plan_that_was_looked_at_is_carried_out_as_it_stands(
     malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int]
 ) -> None:
     planned = json.loads(file.read_text())
-    assert problem("plan-1", planned) is None
+    assert find_problem("plan-1", planned) is None
     assert file.stat().st_mode & 0o777 == 0o600
     assert (planned["account"], planned["user"], planned["mode"]) == (
         "default",
@@ -149,7 +149,7 @@ def test_the_same_lists_give_the_same_bytes(malsync: Malsync, box: Sandbox, tmp_
             malsync.time.moment += timedelta(days=3)
         assert texts[0] == texts[1], command
         document = json.loads(texts[0])
-        assert problem("plan-1", document) is None
+        assert find_problem("plan-1", document) is None
         assert [one.get("reference") for one in (document["wanted"], document["live"])][1] == "live"
 
 
@@ -683,12 +683,12 @@ def test_the_plan_that_is_broken_above_is_whole(untouched: tuple[Malsync, Sandbo
 def test_a_bomb_does_not_go_off(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.json.gz"
     with gzip.open(bomb, "wb", compresslevel=1) as packed:
-        for _ in range((LIMIT >> 20) + 1):
+        for _ in range((MAX_UNPACKED_BYTES >> 20) + 1):
             packed.write(b" " * 2**20)
 
     error = malsync.error("apply", bomb, exit_code=2)
 
-    assert f"more than {LIMIT >> 20} MB" in error["message"]
+    assert f"more than {MAX_UNPACKED_BYTES >> 20} MB" in error["message"]
     assert box.requests == []
 
 

@@ -18,7 +18,7 @@ import requests
 
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 from tests.harness import ROOT, Malsync, until
 from tests.lists import THEO, many, snapshot
 
@@ -59,7 +59,7 @@ def mirror(offline: Malsync) -> Path:
 def test_it_prints_the_address_serves_and_ends_with_ctrl_c(offline: Malsync, mirror: Path) -> None:
     """Whatever is asked of it, also what goes wrong, nothing of it is printed or written down, and the key is nowhere else."""
     with browsing(offline, "--json") as (process, url):
-        assert problem("output-browse", {"url": url}) is None
+        assert find_problem("output-browse", {"url": url}) is None
         site, key = url.split("/?key=")
         browser = entered(url)
         assert "Verified" in browser.get(f"{site}/", timeout=30).text

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from malsync.sandbox import Sandbox
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 from tests.harness import Malsync
 
 
@@ -30,7 +30,7 @@ def test_an_export_stands_on_its_own_and_is_valid(malsync: Malsync, stored: dict
     assert document["file"] == str(tmp_path / "list.json")
     assert document["from"]["digest"] == stored["digest"]
     content = json.loads((tmp_path / "list.json").read_text())
-    assert problem("snapshot-1", content) is None
+    assert find_problem("snapshot-1", content) is None
     assert content["digest"] == stored["digest"]
     assert content["note"] == "for later"
     assert (tmp_path / "list.json").stat().st_mode & 0o777 == 0o600
@@ -39,7 +39,7 @@ def test_an_export_stands_on_its_own_and_is_valid(malsync: Malsync, stored: dict
 def test_an_export_goes_to_stdout_when_no_file_is_named(malsync: Malsync, stored: dict[str, Any]) -> None:
     plain = malsync.ok("export", "1")
 
-    assert problem("snapshot-1", plain.json) is None
+    assert find_problem("snapshot-1", plain.json) is None
     assert plain.json["digest"] == stored["digest"]
     # With --json it is the document already.
     assert malsync.ok("export", "1", "--json").stdout == plain.stdout

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from malsync.sandbox import Sandbox
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 from tests.harness import Malsync
 from tests.signing import kept, sign_in
 
@@ -72,7 +72,7 @@ def test_failure_is_told_with_the_error_as_json(malsync: Malsync, box: Sandbox, 
 
     (said,) = hooks.told("failure")
     document = json.loads(said["stdin"])
-    assert problem("output-error", document) is None
+    assert find_problem("output-error", document) is None
     assert document["error"] == error
     assert hooks.told("success") == []
 

@@ -16,7 +16,7 @@ import requests
 
 from malsync.sandbox import Sandbox, World
 from malsync.sandbox.browser import answer_consent
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 from tests.harness import Malsync
 from tests.servers import FarSide, Heard, Reply, free_port, told
 from tests.signing import grants, kept, sign_in
@@ -98,7 +98,7 @@ def test_signing_in_says_no_secret(malsync: Malsync, box: Sandbox, tmp_path: Pat
 
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert problem("output-login", document) is None
+    assert find_problem("output-login", document) is None
     assert document["logged_in"] is True
     tokens = kept(malsync)["default"]
     said = done.stdout + done.stderr + seen.read_text()

@@ -329,7 +329,7 @@ def test_no_token_is_sent_in_the_clear(url: str) -> None:
 def test_a_client_is_mals_names_itself_and_asks_once_a_second() -> None:
     with Client.public("c" * 32) as client:
         assert client.api_url == API_URL == "https://api.myanimelist.net/v2"
-        assert client.transport.pace.seconds == 1.0
+        assert client.transport.throttle.seconds == 1.0
 
 
 def test_who_asks_can_be_told_by_the_user_agent(box: Sandbox) -> None:

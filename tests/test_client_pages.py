@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from malsync import ANIME, MANGA, ApiError, Client, Later, Pages, PrivateList, Thread, Transient, UsageError
+from malsync import ANIME, MANGA, ApiError, Client, Pages, PrivateList, RetryAfterTooLong, Thread, Transient, UsageError
 from malsync.sandbox import Sandbox, World
 from tests.harness import TestTime
 from tests.servers import FarSide, Heard, Reply, rest_of, told
@@ -256,7 +256,7 @@ def test_a_failure_that_stays_is_an_error_after_what_came_before(
 def test_mal_may_ask_for_a_longer_wait_than_a_program_takes(client: Client, box: Sandbox, what: str) -> None:
     box.add_faults("429:retry_after=3600")
 
-    with pytest.raises(Later, match="60 minutes"):
+    with pytest.raises(RetryAfterTooLong, match="60 minutes"):
         list(PAGED[what][0](client))
 
     assert len(asked(box)) == 1

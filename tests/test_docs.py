@@ -10,7 +10,7 @@ import pytest
 from malsync.cli.main import cli
 from malsync.errors import Exit
 from malsync.operations import config
-from malsync.schemas import folder
+from malsync.schemas import schema_folder
 from tests.harness import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -185,7 +185,7 @@ def test_every_setting_and_variable_is_in_the_readme() -> None:
 def test_every_output_schema_is_documented() -> None:
     named = set(re.findall(r"`(output-[a-z]+\.json)`", DOCS))
 
-    assert named == {path.name for path in folder().glob("output-*.json")}
+    assert named == {path.name for path in schema_folder().glob("output-*.json")}
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:
@@ -197,11 +197,11 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 def test_the_example_in_the_snapshot_document_is_a_valid_head() -> None:
     import json
 
-    from malsync.schemas import problem
+    from malsync.schemas import find_problem
 
     text = (ROOT / "docs" / "snapshots.md").read_text(encoding="utf-8").split("```json")[1].split("```")[0]
 
-    assert problem("snapshot-1", json.loads(text)) is None
+    assert find_problem("snapshot-1", json.loads(text)) is None
 
 
 def test_the_example_of_a_plan_in_the_document_of_formats_can_be_applied() -> None:

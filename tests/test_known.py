@@ -14,7 +14,7 @@ from malsync.model.medium import ANIME, MEDIA, Medium
 from malsync.planning.known_titles import FEWEST_FOREIGN, Known, Titles, folded
 from malsync.planning.restore_plan import Plan, PlannedWrite
 from malsync.sandbox import Sandbox, World
-from malsync.text import places
+from malsync.text import display_width
 from tests import strategies
 from tests.harness import Malsync
 from tests.lists import write
@@ -462,7 +462,7 @@ def test_verbose_shows_long_text_in_full_within_the_screen(
     assert full.count(words[-1]) == 2
     for shown in (short, full):
         rows = shown[shown.index("title ") :].splitlines()
-        assert max(places(COLOUR.sub("", row)) for row in rows) <= columns
+        assert max(display_width(COLOUR.sub("", row)) for row in rows) <= columns
 
 
 def test_a_removed_entry_shows_every_field_that_is_lost(malsync: Malsync, box: Sandbox) -> None:

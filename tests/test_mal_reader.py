@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from malsync.errors import UsageError
-from malsync.files import LIMIT
+from malsync.files import MAX_UNPACKED_BYTES
 from malsync.formats import list_file
 from malsync.formats.mal_xml import reader
 from malsync.formats.mal_xml.reader import Reading
@@ -399,10 +399,12 @@ def test_a_bomb_does_not_go_off(offline: Malsync, tmp_path: Path) -> None:
     piece = gzip.compress(b" " * 2**20)
     bomb = tmp_path / "animelist.xml.gz"
     with bomb.open("wb") as file:
-        for _ in range((LIMIT >> 20) + 1):
+        for _ in range((MAX_UNPACKED_BYTES >> 20) + 1):
             file.write(piece)
 
-    assert f"unpacks to more than {LIMIT >> 20} MB" in offline.error("import", bomb, exit_code=2)["message"]
+    assert (
+        f"unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB" in offline.error("import", bomb, exit_code=2)["message"]
+    )
 
 
 @pytest.mark.promise("security-40")

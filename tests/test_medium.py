@@ -8,7 +8,7 @@ import pytest
 
 from malsync.model.medium import ANIME, MANGA, MEDIA, Kind, Medium
 from malsync.sandbox import Account, Catalogue, Settings
-from malsync.schemas import folder
+from malsync.schemas import schema_folder
 
 pytestmark = pytest.mark.promise("other-11")
 
@@ -64,7 +64,7 @@ both = pytest.mark.parametrize("medium", MEDIA.values(), ids=MEDIA)
 
 
 def schema(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads((folder() / name).read_bytes())
+    found: dict[str, Any] = orjson.loads((schema_folder() / name).read_bytes())
     return found
 
 

@@ -254,7 +254,7 @@ def test_the_same_snapshot_again_changes_nothing(path: Path) -> None:
     (first,) = store(path, made)
     before = total(path)
 
-    again, imported = store(path, made, made.known_as("import"))
+    again, imported = store(path, made, made.with_source("import"))
 
     assert again == imported == first
     assert total(path) == before

@@ -15,9 +15,9 @@ from malsync.sandbox.media import MEDIA as SANDBOX_MEDIA
 from malsync.sandbox.paging import LONGEST_Q
 from malsync.sandbox.settings import DEFAULTS
 from malsync.sandbox.titles import RANKINGS, SEASON_SORTS
-from malsync.schemas import folder, problem
+from malsync.schemas import find_problem, schema_folder
 
-DOCUMENT: dict[str, Any] = orjson.loads((folder() / "openapi.json").read_bytes())
+DOCUMENT: dict[str, Any] = orjson.loads((schema_folder() / "openapi.json").read_bytes())
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 
@@ -182,7 +182,7 @@ def test_every_schema_tells_a_document_from_none(name: str) -> None:
     wrong = [
         document
         for document in ("x", ["x"], {"x": 1}, 7, True)
-        if problem(f"openapi#/components/schemas/{name}", document)
+        if find_problem(f"openapi#/components/schemas/{name}", document)
     ]
 
     assert len(wrong) >= 3
@@ -195,9 +195,9 @@ def test_what_is_wrong_is_found_where_it_is_even_in_what_may_be_null() -> None:
         "paging": {},
     }
     found = [
-        problem("openapi#/components/schemas/AnimeTitle", title),
-        problem("openapi#/components/schemas/ForumTopicPage", topic),
-        problem("openapi#/components/schemas/MangaTitle", {**title, "my_list_status": 8}),
+        find_problem("openapi#/components/schemas/AnimeTitle", title),
+        find_problem("openapi#/components/schemas/ForumTopicPage", topic),
+        find_problem("openapi#/components/schemas/MangaTitle", {**title, "my_list_status": 8}),
     ]
 
     assert [one and one.path for one in found] == [

@@ -15,7 +15,7 @@ from malsync.errors import MalsyncError
 from malsync.mal.credentials import FixedToken
 from malsync.mal.transport import MalTransport
 from malsync.sandbox import Sandbox
-from malsync.throttle import Pace
+from malsync.throttle import Throttle
 from malsync.transport import TRIES
 from tests.harness import Malsync, TestTime
 
@@ -85,73 +85,73 @@ def spoil(box: Sandbox, number: int) -> None:
 @pytest.mark.parametrize("per_second", [0, 0.5, 1, 3, 100])
 @pytest.mark.parametrize("enough", [1, 2, TRIES])
 def test_it_slows_where_mal_has_had_enough_and_recovers_by_and_by(per_second: float, enough: int) -> None:
-    pace = Pace(per_second, TestTime().clock())
-    usual = pace.seconds
+    throttle = Throttle(per_second, TestTime().clock())
+    usual = throttle.seconds
     assert usual == (1 / per_second if per_second else 0)
 
-    pace.learn(enough)
-    slowed = pace.seconds
+    throttle.record(enough)
+    slowed = throttle.seconds
     steps = [slowed]
     while steps[-1] > usual:
-        pace.learn(0)
-        steps.append(pace.seconds)
+        throttle.record(0)
+        steps.append(throttle.seconds)
         assert len(steps) < 40
 
-    assert slowed == min(Pace.LONGEST, max(Pace.SLOWED, usual) * 2**enough)
+    assert slowed == min(Throttle.LONGEST_SECONDS, max(Throttle.FIRST_SLOWED_SECONDS, usual) * 2**enough)
     assert len(steps) > 2
     assert all(later < earlier for earlier, later in pairwise(steps))
     assert all(later > earlier / 2 for earlier, later in pairwise(steps[:-1]))
-    assert pace.seconds == usual
-    pace.learn(0)
-    assert pace.seconds == usual
+    assert throttle.seconds == usual
+    throttle.record(0)
+    assert throttle.seconds == usual
 
 
 def test_it_slows_again_from_where_it_is() -> None:
-    pace = Pace(1, TestTime().clock())
+    throttle = Throttle(1, TestTime().clock())
 
-    pace.learn(1)
-    assert pace.seconds == 2
-    pace.learn(1)
-    assert pace.seconds == 4
-    pace.learn(0)
-    assert pace.seconds == 3
-    pace.learn(2)
-    assert pace.seconds == 12
+    throttle.record(1)
+    assert throttle.seconds == 2
+    throttle.record(1)
+    assert throttle.seconds == 4
+    throttle.record(0)
+    assert throttle.seconds == 3
+    throttle.record(2)
+    assert throttle.seconds == 12
 
 
 @given(st.sampled_from([0.0, 0.02, 0.05, 0.2, 1, 5, 50]), st.lists(st.integers(0, TRIES), max_size=60))
 def test_it_is_never_faster_than_usual_and_never_slower_than_it_may_be(per_second: float, calls: list[int]) -> None:
-    pace = Pace(per_second, TestTime().clock())
-    usual = pace.seconds
+    throttle = Throttle(per_second, TestTime().clock())
+    usual = throttle.seconds
 
     for enough in calls:
-        before = pace.seconds
-        pace.learn(enough)
-        assert usual <= pace.seconds <= max(Pace.LONGEST, usual)
-        assert pace.seconds >= before if enough else pace.seconds <= before
+        before = throttle.seconds
+        throttle.record(enough)
+        assert usual <= throttle.seconds <= max(Throttle.LONGEST_SECONDS, usual)
+        assert throttle.seconds >= before if enough else throttle.seconds <= before
 
     for _ in range(60):
-        pace.learn(0)
-    assert pace.seconds == usual
+        throttle.record(0)
+    assert throttle.seconds == usual
 
 
 @pytest.mark.parametrize("per_second", [0.01, 0.02])
 def test_who_wants_it_slower_than_that_gets_it(per_second: float) -> None:
-    pace = Pace(per_second, TestTime().clock())
+    throttle = Throttle(per_second, TestTime().clock())
 
-    pace.learn(1)
+    throttle.record(1)
 
-    assert pace.seconds == 1 / per_second > Pace.LONGEST
+    assert throttle.seconds == 1 / per_second > Throttle.LONGEST_SECONDS
 
 
 def test_threads_take_turns() -> None:
     time = OwnTime()
-    pace = Pace(1, time.clock())
+    throttle = Throttle(1, time.clock())
     left: list[float] = []
 
     def leave() -> None:
         for _ in range(20):
-            pace.wait()
+            throttle.wait()
             left.append(time.monotonic())
 
     threads = [threading.Thread(target=leave) for _ in range(4)]
@@ -173,21 +173,23 @@ def transport(box: Sandbox) -> MalTransport:
     """A transport of one request a second, whose back-off takes no time."""
     clock = OwnTime().clock()
     token = FixedToken(box.access_token)
-    return MalTransport(box.api_url, token, user_agent="test", pace=Pace(1, clock), clock=clock, jitter=lambda: 0.0)
+    return MalTransport(
+        box.api_url, token, user_agent="test", throttle=Throttle(1, clock), clock=clock, jitter=lambda: 0.0
+    )
 
 
 @pytest.mark.parametrize("fault", ENOUGH)
 def test_what_mal_has_enough_of_slows_it(box: Sandbox, transport: MalTransport, fault: str) -> None:
     box.add_faults(f"{fault}:nth=2-4")
     transport.send("GET", "/users/@me")
-    assert transport.pace.seconds == 1
+    assert transport.throttle.seconds == 1
 
     transport.send("GET", "/users/@me")
 
     assert box.counts == {"GET": 5}
-    assert transport.pace.seconds == 8
+    assert transport.throttle.seconds == 8
     transport.send("GET", "/users/@me")
-    assert transport.pace.seconds == 6
+    assert transport.throttle.seconds == 6
 
 
 @pytest.mark.parametrize("fault", NOT_MALS_DOING)
@@ -198,7 +200,7 @@ def test_a_connection_that_breaks_does_not_slow_it(box: Sandbox, transport: MalT
     transport.send("GET", "/users/@me")
 
     assert box.counts == {"GET": 4}
-    assert transport.pace.seconds == 1
+    assert transport.throttle.seconds == 1
 
 
 @pytest.mark.parametrize("fault", ["bad_request", "gone", "forbidden", "expire"])
@@ -209,7 +211,7 @@ def test_a_refusal_does_not_slow_it(box: Sandbox, transport: MalTransport, fault
         transport.send("GET", "/users/@me")
 
     assert box.counts == {"GET": 1}
-    assert transport.pace.seconds == 1
+    assert transport.throttle.seconds == 1
 
 
 @pytest.mark.parametrize("fault", ["503", "429:retry_after=400"])
@@ -219,7 +221,7 @@ def test_a_call_that_fails_slows_it_too(box: Sandbox, transport: MalTransport, f
         with pytest.raises(MalsyncError):
             transport.send("GET", "/users/@me")
 
-    assert transport.pace.seconds == (Pace.LONGEST if fault == "503" else 16)
+    assert transport.throttle.seconds == (Throttle.LONGEST_SECONDS if fault == "503" else 16)
 
 
 def test_writes_slow_it_like_readings(box: Sandbox, transport: MalTransport) -> None:
@@ -227,9 +229,9 @@ def test_writes_slow_it_like_readings(box: Sandbox, transport: MalTransport) -> 
     box.add_faults("429:method=PATCH,times=1;503:method=DELETE,times=1")
 
     transport.send("PATCH", f"/anime/{id}/my_list_status", form={"score": "1"})
-    assert transport.pace.seconds == 2
+    assert transport.throttle.seconds == 2
     transport.send("DELETE", f"/anime/{id}/my_list_status")
-    assert transport.pace.seconds == 4
+    assert transport.throttle.seconds == 4
 
 
 # -- in a whole run
@@ -308,10 +310,10 @@ def test_without_settings_it_is_a_request_a_second(home: Path) -> None:
 
     app = App(World({}), str(home), None, Output(json=False, quiet=False, verbose=False))
 
-    pace = app.clients.mal(FixedToken("t")).transport.pace
+    throttle = app.clients.mal(FixedToken("t")).transport.throttle
 
-    assert pace.seconds == 1
-    assert pace.expected(60) == 60
+    assert throttle.seconds == 1
+    assert throttle.expected_seconds(60) == 60
 
 
 @pytest.mark.promise("pace-5")

@@ -18,7 +18,7 @@ from malsync.model.medium import MEDIA
 from malsync.model.snapshot import Snapshot, User
 from malsync.planning.restore_plan import MODES, Mode, Plan, plan, unsayable
 from malsync.planning.revert_plan import revert
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 from tests import strategies
 from tests.lists import MIKA, snapshot, watched
 
@@ -65,7 +65,7 @@ def _comes_back(file: PlanFile, folder: Path) -> None:
     document = orjson.loads(content)
     found = plan_file.read(folder / "plan.json")
 
-    assert problem("plan-1", document) is None
+    assert find_problem("plan-1", document) is None
     assert found == replace(file, plan=replace(file.plan, already=0))
     assert written(found, folder, "again.json") == content
     assert content.endswith(b"]\n}\n")

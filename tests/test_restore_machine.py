@@ -21,7 +21,7 @@ from malsync.planning.restore_plan import PlannedWrite
 from malsync.sandbox import Sandbox
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from malsync.sandbox.media import Kind
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 from tests.harness import Malsync, Result
 from tests.test_plan_laws import EDITS, FRESH, MOMENTS, TOTALS, Key, Lists, Status, shown
 from tests.test_restore_http import USER, Log, holds, key_of, put, world_of
@@ -289,7 +289,7 @@ class RestoreMachine(RuleBasedStateMachine):
         """The exit code, the document, the journal and the sandbox's log agree."""
         document = result.json
         if "error" in document:
-            assert problem("output-error", document) is None
+            assert find_problem("output-error", document) is None
             assert document["error"]["exit"] == result.exit_code
             if run is not None and log.writes:
                 assert run.state == "unfinished"
@@ -298,7 +298,7 @@ class RestoreMachine(RuleBasedStateMachine):
             return
         if result.arguments[0] == "backup":
             return
-        assert problem("output-run", document) is None
+        assert find_problem("output-run", document) is None
         is_real = not {"--dry-run", "--rehearse"} & set(result.arguments)
         assert is_real or not log.writes
         assert document["requests"] == {"GET": len(log.rows) - len(log.writes), **log.counts}

@@ -11,7 +11,7 @@ from tests.broken import broken_installation
 from tests.harness import Malsync
 from tests.signing import sign_in
 
-SENDS = "        self.pace.wait()\n"
+SENDS = "        self.throttle.wait()\n"
 LEAKS = (
     "        raise RuntimeError(f'sent {headers!r} to {address}&access_token=' + headers['Authorization'][7:]"
     " + chr(10) + str(headers) + ' Bearer ' + headers['Authorization'][7:])\n"

@@ -17,7 +17,7 @@ from malsync.model.entry import Entry
 from malsync.model.medium import ANIME, MEDIA, Medium
 from malsync.model.snapshot import Snapshot, canonical, digest_of, member, whole
 from malsync.model.timestamps import parse_timestamp, timestamp
-from malsync.schemas import problem
+from malsync.schemas import find_problem
 from tests.lists import moment, snapshot, watched
 from tests.strategies import exact, json_values, list_statuses, means, snapshots
 
@@ -347,7 +347,7 @@ def test_a_written_snapshot_is_valid_and_has_a_line_for_each_entry(made: Snapsho
     text = written(made)
     document = orjson.loads(text)
 
-    assert problem("snapshot-1", document) is None
+    assert find_problem("snapshot-1", document) is None
     for name, found in made.lists.items():
         items = document[name]
         assert (items is None) == (found is None)
@@ -398,7 +398,7 @@ def test_known_members_stand_in_the_tables_order_before_all_others(medium: Mediu
 
 def test_a_list_known_as_something_else_is_the_same_list() -> None:
     made = snapshot({1: watched(2)}, None, note="a word")
-    imported = made.known_as("import")
+    imported = made.with_source("import")
 
     assert imported.source == "import"
     assert (imported.digest, imported.note, imported.lists) == (made.digest, "a word", made.lists)

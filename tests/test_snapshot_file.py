@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from malsync.errors import UsageError
-from malsync.files import LIMIT
+from malsync.files import MAX_UNPACKED_BYTES
 from malsync.formats import snapshot_file
 from malsync.formats.snapshot_file import encode
 from malsync.model.medium import ANIME, MANGA
@@ -214,13 +214,13 @@ def test_a_bomb_does_not_go_off(offline: Malsync, tmp_path: Path) -> None:
     piece = gzip.compress(bytes(2**20))
     bomb = tmp_path / "bomb.json.gz"
     with bomb.open("wb") as file:
-        for _ in range((LIMIT >> 20) + 1):
+        for _ in range((MAX_UNPACKED_BYTES >> 20) + 1):
             file.write(piece)
     assert bomb.stat().st_size < 2**20
 
     error = offline.error("import", bomb, exit_code=2)
 
-    assert f"unpacks to more than {LIMIT >> 20} MB" in error["message"]
+    assert f"unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB" in error["message"]
 
 
 # -- how it is written

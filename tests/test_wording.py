@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from malsync.text import ago, command, many
+from malsync.text import ago, command_line, pluralize
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -14,12 +14,12 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
     [(0, "0 entries"), (1, "1 entry"), (2, "2 entries"), (1_234_567, "1,234,567 entries"), (0.5, "0.5 entries")],
 )
 def test_so_many_of_a_thing(number: float, said: str) -> None:
-    assert many(number, "entry", "entries") == said
-    assert many(number, "write") == said.replace("entries", "writes").replace("entry", "write")
+    assert pluralize(number, "entry", "entries") == said
+    assert pluralize(number, "write") == said.replace("entries", "writes").replace("entry", "write")
 
 
 def test_a_whole_number_has_no_fraction() -> None:
-    assert many(1 / 1.0, "request") == "1 request"
+    assert pluralize(1 / 1.0, "request") == "1 request"
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_how_long_ago(past: timedelta, said: str) -> None:
 
 
 def test_the_usual_account_needs_no_name() -> None:
-    assert command("backup --accept", "default") == "malsync backup --accept"
-    assert command("backup --accept", "second") == "malsync --account second backup --accept"
+    assert command_line("backup --accept", "default") == "malsync backup --accept"
+    assert command_line("backup --accept", "second") == "malsync --account second backup --accept"

@@ -18,7 +18,7 @@ import jsonschema_rs
 import orjson
 import requests
 
-from malsync.schemas import folder
+from malsync.schemas import schema_folder
 from tests.servers import FarSide, Heard, Reply
 
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
@@ -62,7 +62,7 @@ class Contract:
     @classmethod
     def shipped(cls, *, strict: bool = False) -> "Contract":
         """That of schemas/openapi.json."""
-        return cls(orjson.loads((folder() / "openapi.json").read_bytes()), strict=strict)
+        return cls(orjson.loads((schema_folder() / "openapi.json").read_bytes()), strict=strict)
 
     def operation_of(self, exchange: Exchange) -> str | None:
         """Which operation a request was meant for, by its method and path; None for none of them."""

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import requests
 
-from malsync.errors import ApiError, NotFound, PrivateList, Transient, Unsteady, UsageError
+from malsync.errors import ApiError, ListKeptChanging, NotFound, PrivateList, Transient, UsageError
 from malsync.model.anilist import Listed, Lists
 from malsync.model.medium import MEDIA, Medium
-from malsync.schemas import problem
-from malsync.throttle import Pace
+from malsync.schemas import find_problem
+from malsync.throttle import Throttle
 from malsync.transport import Credentials, Transport, content_type, json_of, refuse_half_characters, retry_after
 
 PER_MINUTE = 30
@@ -81,13 +81,13 @@ class AniList(Transport):
     headers: ClassVar[dict[str, str]] = {"Referer": REFERER}
 
     def __init__(self, url: str, **named: Any) -> None:
-        super().__init__(url, Nobody(), pace=Pace(PER_MINUTE / 60, named["clock"]), **named)
+        super().__init__(url, Nobody(), throttle=Throttle(PER_MINUTE / 60, named["clock"]), **named)
 
     def lists(self, user: str, told: Told) -> Lists:
         """Both lists of `user`.
 
-        Raises UsageError where AniList knows nobody of that name, PrivateList where they show their lists to nobody, Unsteady
-        for a list that changes again and again while it is read, and ApiError.
+        Raises UsageError for an unknown user, PrivateList for private lists, ListKeptChanging for a list that changed
+        during every attempt to read it, and ApiError.
         """
         found = {name: self._list(user, medium, told) for name, medium in MEDIA.items()}
         first = next(iter(found.values()))
@@ -103,7 +103,7 @@ class AniList(Transport):
             again = self._pass(user, medium, _STAMPS, partial(told, medium, number + 1))
             if whole.stamps == again.stamps:
                 return whole
-        raise Unsteady(
+        raise ListKeptChanging(
             f"The {medium.name} list of {user} on AniList changed while it was read, {_MOST_PASSES // 2} times.",
             "Try again when nothing else is changing it.",
         )
@@ -141,7 +141,7 @@ class AniList(Transport):
             error.hint = _REACH
             raise
         form = "whole" if members == _WHOLE else "stamps"
-        wrong = problem(f"anilist-lists#/$defs/{form}", data)
+        wrong = find_problem(f"anilist-lists#/$defs/{form}", data)
         if wrong is not None:
             place = ".".join(map(str, wrong.path)) or "the whole"
             raise ApiError(

@@ -9,7 +9,7 @@ import nh3
 from markupsafe import Markup, escape
 
 from malsync.model.medium import MEDIA
-from malsync.text import many
+from malsync.text import pluralize
 
 _SHORT = {"tv": "TV", "ova": "OVA", "ona": "ONA", "tv_special": "TV special", "cm": "CM", "pv": "PV"}
 _RATINGS = {"g": "G", "pg": "PG", "pg_13": "PG-13", "r": "R", "r+": "R+", "rx": "Rx"}
@@ -160,5 +160,5 @@ def most(rows: list[dict[str, Any]], name: str) -> float:
 FILTERS = {
     "word": word, "field": field, "rating": rating, "status": status, "number": number, "moment": moment,
     "day": day, "tags": tags, "sign": sign, "harmless": harmless, "most": most,
-    "many": many, "named": named, "accessible": accessible,
+    "many": pluralize, "named": named, "accessible": accessible,
 }  # fmt: skip

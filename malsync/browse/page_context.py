@@ -135,7 +135,7 @@ class Asked:
     def typed(self, command: str) -> str:
         """The command line that does `command` for the user who is looked at."""
         account = None if self.user is None else self.browse.accounts.get(_user(self.user).key)
-        return text.command(command, account or text.DEFAULT_ACCOUNT)
+        return text.command_line(command, account or text.DEFAULT_ACCOUNT)
 
     async def page(self, template: str, **context: Any) -> Any:
         """A page of ours, under the strict policy."""

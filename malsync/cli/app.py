@@ -27,11 +27,11 @@ class App(Home):
 
     def target(self, text: str) -> Path:
         """The path of a file to write. Raises UsageError where malsync keeps something of its own, and for standard output."""
-        from malsync.files import place
+        from malsync.files import expand_home
 
         if text == "-":
             raise UsageError("This is not written to standard output.", "Name a file.")
-        path = place(text)
+        path = expand_home(text)
         home, there = self.home.resolve(), path.resolve()
         is_own = there.parent == home and there.name.partition(".")[0] in _OWN_NAMES
         if is_own or there.is_relative_to(home / LATEST_FOLDER):

@@ -8,7 +8,7 @@ from malsync.cli.app import App
 from malsync.cli.options import Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.cli.write import WRITING, carry_out, flags_of, options
-from malsync.files import place
+from malsync.files import expand_home
 from malsync.formats import plan_file
 from malsync.operations.restore import prepare_apply
 from malsync.planning.request import WriteRequest
@@ -24,7 +24,7 @@ from malsync.planning.request import WriteRequest
 def apply(app: App, file: str, **given: Any) -> int:
     """Carry out a plan that --plan wrote, as it stands or as it was edited since. It was reviewed, so it does not ask."""
     flags = flags_of(given)
-    plan = plan_file.read(place(file))
+    plan = plan_file.read(expand_home(file))
     is_known = app.named_account is None and plan.account in app.accounts.all()
     return carry_out(
         app,

@@ -12,7 +12,7 @@ from malsync.cli.options import WAIT, Command, pass_app
 from malsync.cli.snapshots import info_document, undone_by
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
-from malsync.text import ago, command
+from malsync.text import ago, command_line
 
 if TYPE_CHECKING:
     from malsync.model.snapshot import Snapshot
@@ -135,7 +135,7 @@ def _warn_of(app: App, result: "BackupResult", public: str | None) -> None:
     if account is None:
         look, accept = f"malsync diff {public}@good {public}@latest", f"malsync backup --user {public} --accept"
     else:
-        look, accept = command("diff good latest", account), command("backup --accept", account)
+        look, accept = command_line("diff good latest", account), command_line("backup --accept", account)
     warn(f"Look: {look}. If intended: {accept}")
     if result.before is not None and any(info.changes.values()):
         with app.mirror() as mirror:

@@ -228,7 +228,7 @@ def _write(path: Path, pieces: Iterable[bytes], target: str | None) -> None:
     from malsync import files
 
     _make_folder(path, target)
-    files.write(path, files.fit_for(path, pieces))
+    files.write(path, files.compress_if_gz(path, pieces))
 
 
 def _make_folder(path: Path, target: str | None) -> None:

@@ -14,7 +14,7 @@ from malsync.cli.options import MEDIA_CHOICE, WAIT, Amount, Command, Group, Word
 from malsync.errors import AuthError, Exit, UsageError
 from malsync.model.medium import ANIME, MEDIA, SEASONS, Medium
 from malsync.model.timestamps import local_time
-from malsync.text import many
+from malsync.text import pluralize
 
 if TYPE_CHECKING:
     from malsync.mal.types import Title
@@ -151,19 +151,21 @@ def _say_plan(app: App, fetcher: "Fetcher", number: int, total: int, begun: "Fet
     if not number:
         app.output.note("There is nothing to fetch.")
         return
-    pace = fetcher.client.transport.pace
-    often = f" at {many(1 / pace.seconds, 'request')} a second" if pace.seconds else ""
-    app.output.note(f"{many(number, 'title')}, one request each: {duration(pace.expected(number))}{often}.")
+    throttle = fetcher.client.transport.throttle
+    often = f" at {pluralize(1 / throttle.seconds, 'request')} a second" if throttle.seconds else ""
+    app.output.note(
+        f"{pluralize(number, 'title')}, one request each: {duration(throttle.expected_seconds(number))}{often}."
+    )
 
 
 def _name_missed(app: App, result: "Details") -> None:
-    from malsync.text import clipped, visible
+    from malsync.text import shorten, visible
 
     for what, one, why in [("gone from MAL", one, "") for one in result.gone] + [
         ("failed", *pair) for pair in result.failed
     ]:
-        title = f"{one.medium.name} {one.id} {clipped(visible(one.title))}"
-        app.output.warn(f"{what}: {title}{': ' if why else ''}{clipped(visible(why), 300)}")
+        title = f"{one.medium.name} {one.id} {shorten(visible(one.title))}"
+        app.output.warn(f"{what}: {title}{': ' if why else ''}{shorten(visible(why), 300)}")
 
 
 def _report(app: App, result: "Details") -> int:
@@ -183,7 +185,7 @@ def _report(app: App, result: "Details") -> int:
     app.output.say(f"Fetched the details of {fetched}{gone}.", colour="green")
     if not result.failed:
         return Exit.OK
-    app.output.warn(f"{many(len(result.failed), 'title')} could not be read. To try again: the same command.")
+    app.output.warn(f"{pluralize(len(result.failed), 'title')} could not be read. To try again: the same command.")
     return Exit.API
 
 
@@ -265,7 +267,7 @@ def _show_titles(app: App, what: str, found: Sequence[Mapping[str, Any]], **aske
     for name in MEDIA:
         paths = ("#:rank " if what == "ranking" else "") + _TITLES.format(name)
         _table(app, {name: [title for title in found if title["medium"] == name]}, name, paths, long=name)
-    app.output.say(f"Fetched {many(len(found), 'title')}.", colour="green")
+    app.output.say(f"Fetched {pluralize(len(found), 'title')}.", colour="green")
 
 
 # -- the forum
@@ -313,7 +315,7 @@ def topics(
         found = fetcher.topics(board, subboard, search, user, limit)
     _document(app, "topics", topics=found)
     _table(app, {"data": found}, "data", _TOPICS, long="title")
-    app.output.say(f"Fetched {many(len(found), 'topic')}.", colour="green")
+    app.output.say(f"Fetched {pluralize(len(found), 'topic')}.", colour="green")
 
 
 @_command(forum, "A topic with all its posts.", "malsync fetch forum topic 481")
@@ -328,7 +330,7 @@ def topic(app: App, id: int, wait: float) -> None:
         app.output.say(found["poll"].get("question", ""))
         _table(app, found, "poll.options", _OPTIONS, long="option")
     _table(app, found, "posts", _POSTS, long="post")
-    app.output.say(f"Fetched {many(len(found['posts']), 'post')}.", colour="green")
+    app.output.say(f"Fetched {pluralize(len(found['posts']), 'post')}.", colour="green")
 
 
 # -- what all of them share

@@ -85,7 +85,7 @@ def _close(mirror: "Mirror", user: "User", text: str) -> list[str]:
 def _print_versions(app: App, medium: "Medium", versions: "list[Version]") -> None:
     from malsync.cli.render import short
     from malsync.model.diff import entry_changes
-    from malsync.text import shown
+    from malsync.text import short_value
 
     before = None
     for version in versions:
@@ -96,7 +96,7 @@ def _print_versions(app: App, medium: "Medium", versions: "list[Version]") -> No
             told = short(medium, now)
         else:
             changes = entry_changes(medium, before, now)
-            told = ", ".join(f"{name} {shown(was)} -> {shown(to)}" for name, (was, to) in changes.items())
+            told = ", ".join(f"{name} {short_value(was)} -> {short_value(to)}" for name, (was, to) in changes.items())
         app.output.say(
             f"  {local_time(version.taken_at)}  snapshot {version.snapshot}: {told or 're-saved, no changes'}", indent=6
         )

@@ -13,12 +13,12 @@ from malsync.cli.snapshots import info_document
 from malsync.cli.suggest import FILE
 from malsync.cli.write_output import tell_titles, tell_unwritten, title_documents
 from malsync.errors import UsageError
-from malsync.files import place
+from malsync.files import expand_home
 from malsync.formats.left_out import left_out_document
 from malsync.formats.list_file import unsupported
 from malsync.model.timestamps import local_time, timestamp
 from malsync.operations.imports import ImportResult, import_files, import_from_anilist
-from malsync.text import many, visible
+from malsync.text import pluralize, visible
 
 if TYPE_CHECKING:
     from malsync.formats.mal_xml.reader import Reading
@@ -147,7 +147,7 @@ def _tell_unsupported(app: App, read: "Sequence[tuple[str, Reading]]") -> None:
     """The values in malsync's own files that MAL gave and does not support."""
 
     for file, reading in read:
-        found = unsupported(place(file), reading.snapshot)
+        found = unsupported(expand_home(file), reading.snapshot)
         for what in found[:_TOLD]:
             app.output.warn(f"{visible(what)}. It is kept as it is, and cannot be restored.")
         if len(found) > _TOLD:
@@ -192,7 +192,7 @@ def _import_from_anilist(app: App, user: str, report: str | None, *, as_tags: bo
 def _tell_left_out(app: App, taken: "Taken", path: Path) -> None:
 
     count = len(taken.left_out)
-    app.output.warn(f"{many(count, 'entry was', 'entries were')} left out:")
+    app.output.warn(f"{pluralize(count, 'entry was', 'entries were')} left out:")
     for one in taken.left_out[:_TOLD]:
         app.output.warn(f"  {one.medium.name} {visible(one.title)}: {visible(one.why)}", colour=None)
     if count > _TOLD:

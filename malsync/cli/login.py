@@ -11,7 +11,7 @@ from malsync.cli.errors import hint_of
 from malsync.cli.opening import private_page
 from malsync.cli.options import Command, pass_app
 from malsync.errors import MalsyncError, UsageError
-from malsync.text import command
+from malsync.text import command_line
 
 if TYPE_CHECKING:
     from malsync.mal.oauth import Request
@@ -31,7 +31,7 @@ def login(app: App, no_browser: bool) -> None:
     try:
         _sign_in(app, no_browser=no_browser)
     except MalsyncError as error:
-        error.hint = hint_of(error).replace("malsync login", command("login", app.account_name))
+        error.hint = hint_of(error).replace("malsync login", command_line("login", app.account_name))
         error.advice = ""
         raise
 
@@ -62,7 +62,7 @@ def _sign_in(app: App, *, no_browser: bool) -> None:
         store.save(app.account_name, tokens)
     app.output.document({"account": app.account_name, "user": {"id": user.id, "name": user.name}, "logged_in": True})
     app.output.say(f"Signed in as {user.name} (account {app.account_name}).", colour="green")
-    app.output.note(f"Next: {command('backup', app.account_name)}")
+    app.output.note(f"Next: {command_line('backup', app.account_name)}")
 
 
 def _listen(app: App, request: "Request") -> str:

@@ -7,7 +7,7 @@ from malsync.cli.options import WAIT, Command, Group, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import UsageError
 from malsync.operations.imports import rebuild_mirror
-from malsync.text import many
+from malsync.text import pluralize
 
 
 @click.group(
@@ -38,7 +38,7 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
     app.output.document(
         {"mirror": str(path), "snapshots": result.snapshots, "set_aside": None if aside is None else str(aside)}
     )
-    app.output.say(f"{path} holds {many(result.snapshots, 'snapshot')}.", colour="green")
+    app.output.say(f"{path} holds {pluralize(result.snapshots, 'snapshot')}.", colour="green")
     if aside is not None:
         app.output.say(f"  {result.saved} of them were still whole in the damaged one, which is now {aside}")
 
@@ -61,4 +61,4 @@ def copy(app: App, target: str) -> None:
             raise UsageError(f"{path} cannot be written: {error.strerror or error}.", "Check the path.") from error
         total = len(mirror.infos())
     app.output.document({"mirror": str(path), "snapshots": total})
-    app.output.say(f"Copied {many(total, 'snapshot')} to {path} ({path.stat().st_size:,} bytes).", colour="green")
+    app.output.say(f"Copied {pluralize(total, 'snapshot')} to {path} ({path.stat().st_size:,} bytes).", colour="green")

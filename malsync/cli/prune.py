@@ -8,7 +8,7 @@ from malsync.cli.app import App
 from malsync.cli.options import WAIT, Command, pass_app
 from malsync.errors import UsageError
 from malsync.model.timestamps import local_time
-from malsync.text import many
+from malsync.text import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -95,9 +95,9 @@ def _report(app: App, result: "PruneResult", *, dry_run: bool) -> None:
         long="kept as",
     )
     did = "would be " if dry_run else ""
-    app.output.say(f"{len(reasons)} of {many(len(infos), 'snapshot')} {did}kept.", colour="green")
+    app.output.say(f"{len(reasons)} of {pluralize(len(infos), 'snapshot')} {did}kept.", colour="green")
     if removed:
-        app.output.say(f"{many(len(removed), 'snapshot')} {did}removed: {_spans(removed)}")
+        app.output.say(f"{pluralize(len(removed), 'snapshot')} {did}removed: {_spans(removed)}")
 
 
 def _spans(numbers: "Iterable[int]") -> str:

@@ -8,7 +8,7 @@ from malsync.model.diff import Change, Op, count
 from malsync.model.entry import Entry
 from malsync.model.medium import Json, Kind, Medium
 from malsync.planning.restore_plan import Left, Plan, PlannedWrite, from_to
-from malsync.text import DONE, clipped, in_full, places, shown, visible, wrapped
+from malsync.text import PAST_TENSE, display_width, full_value, short_value, shorten, visible, wrap
 
 SIGNS = {"add": "+", "update": "~", "remove": "-"}
 
@@ -21,16 +21,16 @@ def change_lines(change: Change) -> Iterator[str]:
         was, now = change.fields[name]
         label = f"    {visible(name):{width}}  "
         if change.op == "add":
-            yield label + shown(now)
+            yield label + short_value(now)
         elif change.op == "remove":
-            yield label + shown(was)
+            yield label + short_value(was)
         else:
-            yield f"{label}{shown(was)} -> {shown(now)}"
+            yield f"{label}{short_value(was)} -> {short_value(now)}"
 
 
 def summary(counts: Mapping[Any, int]) -> str:
     """What changed, in one line."""
-    return ", ".join(f"{counts[op]} {word}" for op, word in DONE.items())
+    return ", ".join(f"{counts[op]} {word}" for op, word in PAST_TENSE.items())
 
 
 def counted(counts: Mapping[str, int | None]) -> str:
@@ -86,7 +86,7 @@ def entry_document(medium: Medium, entry: Entry) -> dict[str, Any]:
 def short(medium: Medium, list_status: Mapping[str, Json]) -> str:
     """An entry's data on one line: what is set, in the table's order."""
     parts = [
-        shown(item) if field.kind is Kind.WORD else f"{field.name} {shown(item)}"
+        short_value(item) if field.kind is Kind.WORD else f"{field.name} {short_value(item)}"
         for field in medium.writable
         if (item := list_status.get(field.name)) is not None and item not in (field.kind.blank, "")
     ]
@@ -125,7 +125,7 @@ def plan_table(
     shortened; with `whole` it is wrapped.
     """
     pairs = [pair for call in calls for pair in call.fields.values()] or [(None, None)]
-    needs = [max(places(shown(pair[side])) for pair in pairs) for side in (0, 1)]
+    needs = [max(display_width(short_value(pair[side])) for pair in pairs) for side in (0, 1)]
     room = columns - _REST - max((len(name) for call in calls for name in call.fields), default=0)
     was = max(_CELL, min(needs[0], max(room // 2, room - needs[1]))) if needs[0] > _CELL else needs[0]
     widths = {"from": max(was, len("from")), "to": max(_CELL, room - was)}
@@ -142,7 +142,7 @@ def _plan_row(call: PlannedWrite, widths: Mapping[str, int], *, whole: bool) -> 
         pair = call.fields.get(name, (None, None))
         was, to = (_cell(item, width, whole=whole) for item, width in zip(pair, widths.values(), strict=True))
         lines += zip_longest([visible(name)], was, to, fillvalue="")
-    title = f"{clipped(visible(call.title)) or 'no title'} ({call.medium.name}:{call.id})"
+    title = f"{shorten(visible(call.title)) or 'no title'} ({call.medium.name}:{call.id})"
     names, before, after = ("\n".join(line[place] for line in lines) for place in range(3))
     return SIGNS[call.op], title, names, before, after
 
@@ -150,9 +150,9 @@ def _plan_row(call: PlannedWrite, widths: Mapping[str, int], *, whole: bool) -> 
 def _cell(item: Json, width: int, *, whole: bool) -> list[str]:
     """A value in `width` places: shortened to a line, or all of it in as many as it takes."""
     if not whole:
-        return [_cut(in_full(item), width)]
-    lines = map(visible, item.splitlines()) if isinstance(item, str) and item.strip() else [in_full(item)]
-    return [part for line in lines for part in wrapped(line, width)]
+        return [_cut(full_value(item), width)]
+    lines = map(visible, item.splitlines()) if isinstance(item, str) and item.strip() else [full_value(item)]
+    return [part for line in lines for part in wrap(line, width)]
 
 
 CUT = "..."
@@ -160,10 +160,10 @@ CUT = "..."
 
 
 def _cut(text: str, width: int) -> str:
-    if places(text) <= width:
+    if display_width(text) <= width:
         return text
     kept = text[: width - len(CUT)]
-    while places(kept) > width - len(CUT):
+    while display_width(kept) > width - len(CUT):
         kept = kept[:-1]
     return kept.rstrip() + CUT
 
@@ -173,7 +173,7 @@ def left_lines(left: Left) -> Iterator[str]:
     yield f"! {left.medium.name} {left.id}  {visible(left.title)}: {visible(left.why)}"
     width = max((len(name) for name in left.fields), default=0)
     for name in left.medium.ordered(left.fields):
-        sides = ", ".join(f"{side} {shown(item)}" for side, item in left.fields[name].items())
+        sides = ", ".join(f"{side} {short_value(item)}" for side, item in left.fields[name].items())
         yield f"    {visible(name):{width}}  {sides}"
 
 
@@ -197,7 +197,7 @@ def similar(text: str, titles: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(titles: Iterable[str]) -> str:
-    from malsync.text import clipped, visible
+    from malsync.text import shorten, visible
 
-    offered = " or ".join(f"'{clipped(visible(title))}'" for title in titles)
+    offered = " or ".join(f"'{shorten(visible(title))}'" for title in titles)
     return f"Did you mean {offered}?" if offered else ""

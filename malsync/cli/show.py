@@ -11,7 +11,7 @@ from malsync.cli.render import did_you_mean, similar
 from malsync.cli.suggest import REFERENCE
 from malsync.errors import UsageError
 from malsync.model.medium import MEDIA, STATUSES
-from malsync.text import many
+from malsync.text import pluralize
 
 if TYPE_CHECKING:
     from malsync.model.entry import Entry
@@ -73,7 +73,7 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
         right=["id", "score", "progress"],
         long="title",
     )
-    app.output.note(many(len(found), "entry", "entries"))
+    app.output.note(pluralize(len(found), "entry", "entries"))
 
 
 def _entries(

@@ -8,7 +8,7 @@ from malsync.cli.app import App
 from malsync.cli.options import Command, pass_app
 from malsync.model.timestamps import local_time
 from malsync.operations.references import dated_ahead
-from malsync.text import command
+from malsync.text import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def undone_by(app: App, alarms: "Alarms", before: "SnapshotInfo", info: "Snapsho
     told = f"{str(standing).capitalize()}."
     if account is None or not standing.is_worth_undoing:
         return told
-    return f"{told} To undo only these changes: {command(f'revert {before.number} {info.number}', account)}"
+    return f"{told} To undo only these changes: {command_line(f'revert {before.number} {info.number}', account)}"
 
 
 def info_document(info: "SnapshotInfo", account: str | None) -> dict[str, Any]:

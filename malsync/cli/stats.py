@@ -14,7 +14,7 @@ from malsync.cli.suggest import REFERENCE
 from malsync.errors import UsageError
 from malsync.model.timestamps import local_time
 from malsync.operations.references import dated_ahead
-from malsync.text import many
+from malsync.text import pluralize
 
 if TYPE_CHECKING:
     from malsync.mirror import Mirror, SnapshotInfo
@@ -155,7 +155,7 @@ def _tell(app: App, document: dict[str, Any], chosen: "dict[str, SnapshotInfo]")
         figures = document[name]
         mean = "" if figures["mean_score"] is None else f", mean score {figures['mean_score']:.2f}"
         which = "" if figures["snapshot"] is None else f"snapshot {figures['snapshot']}, "
-        counted = many(figures["entries"], "entry", "entries")
+        counted = pluralize(figures["entries"], "entry", "entries")
         app.output.say(f"{name} of {visible(document['user'])}: {counted}{mean}", colour="cyan")
         app.output.say(f"  {which}{local_time(info.taken_at)}")
         for what, title in _NAMES.items():

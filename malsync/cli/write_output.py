@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from malsync.errors import Exit
 from malsync.model.medium import MEDIA
 from malsync.model.timestamps import local_time
-from malsync.text import many, visible
+from malsync.text import pluralize, visible
 
 if TYPE_CHECKING:
     from malsync.cli.app import App
@@ -28,7 +28,7 @@ def introduce(app: "App", prepared: "PreparedRun") -> None:
         open_entries = sum(entry.is_open for entry in prepared.entries)
         app.output.note(
             f"Run {run.number} ({run.kind}, begun {local_time(run.started_at)}): "
-            f"{many(open_entries, 'write has', 'writes have')} no outcome yet."
+            f"{pluralize(open_entries, 'write has', 'writes have')} no outcome yet."
         )
     counts = {
         described["reference"]: described["counts"] for described in prepared.lists.values() if "counts" in described
@@ -44,10 +44,10 @@ def show(app: "App", prepared: "PreparedRun") -> None:
     output, plan = app.output, prepared.plan
     if plan.calls:
         writes = len(plan.calls)
-        seconds = prepared.account.client.transport.pace.expected(writes)
+        seconds = prepared.account.client.transport.throttle.expected_seconds(writes)
         output.say(
             f"Plan for the lists of {visible(prepared.account.user.name)}: {plan_summary(plan)} "
-            f"({many(writes, 'write')}, {duration(seconds)}).",
+            f"({pluralize(writes, 'write')}, {duration(seconds)}).",
             colour="cyan",
         )
         output.say("MAL itself sets updated_at; the order in which entries were updated is kept.")
@@ -63,25 +63,25 @@ def show(app: "App", prepared: "PreparedRun") -> None:
         tell_titles(output, name, titles)
     unknown = sum(call.key not in prepared.known.names for call in plan.calls) if prepared.titles else 0
     if unknown:
-        whose = many(unknown, "title in the plan is", "titles in the plan are")
+        whose = pluralize(unknown, "title in the plan is", "titles in the plan are")
         output.note(f"{whose} from {' and '.join(prepared.titles)}; MAL's own are not known here.")
 
 
 def tell_titles(output: "Output", name: str, titles: "Titles") -> None:
     """The titles in the list `name` that are not MAL's for their ids: both titles of each."""
     from malsync.cli.render import FOLD
-    from malsync.text import clipped
+    from malsync.text import shorten
 
     different = titles.different
     if not different:
         return
     fold = len(different) if output.verbose else FOLD
     output.warn(
-        f"{name} has {many(len(different), 'title that is', 'titles that are')} not MAL's for the id "
+        f"{name} has {pluralize(len(different), 'title that is', 'titles that are')} not MAL's for the id "
         f"({titles.compared:,} could be compared):"
     )
     for one in different[:fold]:
-        theirs, mals = clipped(visible(one.title)), clipped(visible(one.mals))
+        theirs, mals = shorten(visible(one.title)), shorten(visible(one.mals))
         output.warn(f'  {one.medium.name} {one.id}: "{theirs}" there, "{mals}" on MAL', colour=None)
     if len(different) > fold:
         output.warn(f"  ... and {len(different) - fold:,} more. All of them: -v or --json")
@@ -107,7 +107,7 @@ def unknown_fields(found: "Unwritten", counts: Mapping[str, int | None], *, of_m
     lines = {}
     for medium, fields in found.items():
         words = [
-            visible(one) if number == counts[medium] else f"{visible(one)} ({many(number, 'entry', 'entries')})"
+            visible(one) if number == counts[medium] else f"{visible(one)} ({pluralize(number, 'entry', 'entries')})"
             for one, number in (fields or {}).items()
             if (one in MEDIA[medium].by_name) is of_mal
         ]
@@ -144,14 +144,14 @@ def _table(output: "Output", calls: "Sequence[PlannedWrite]") -> bool:
 
 def _list_left(output: "Output", heading: str, left: "Sequence[Left]") -> None:
     from malsync.cli.render import FOLD, left_lines
-    from malsync.text import clipped
+    from malsync.text import shorten
 
     if not left:
         return
     fold = len(left) if output.verbose else FOLD
     output.warn(heading)
     for one in left[:fold]:
-        for line in left_lines(replace(one, title=clipped(one.title), why=clipped(one.why, _LONGEST_WHY))):
+        for line in left_lines(replace(one, title=shorten(one.title), why=shorten(one.why, _LONGEST_WHY))):
             output.warn(line, colour=None)
     if len(left) > fold:
         output.warn(f"... and {len(left) - fold:,} more. All of them: -v or --json")
@@ -160,7 +160,7 @@ def _list_left(output: "Output", heading: str, left: "Sequence[Left]") -> None:
 @contextmanager
 def progress(app: "App", total: int) -> "Iterator[Callable[[JournalEntry, int], None]]":
     """Progress through so many writes, and a line for each that did not come out as wanted."""
-    from malsync.text import clipped
+    from malsync.text import shorten
 
     with app.output.counting(total, "writing") as moved:
 
@@ -168,7 +168,7 @@ def progress(app: "App", total: int) -> "Iterator[Callable[[JournalEntry, int], 
             moved(number)
             if line.state in ("failed", "skipped", "not_restorable"):
                 call, what = line.call, line.state.replace("_", " ")
-                title, why = clipped(visible(call.title)), clipped(visible(line.why), _LONGEST_WHY)
+                title, why = shorten(visible(call.title)), shorten(visible(line.why), _LONGEST_WHY)
                 app.output.warn(f"{what}: {call.medium.name} {call.id} {title}: {why}")
 
         yield told
@@ -229,7 +229,7 @@ def _by_method(requests: Mapping[str, int]) -> dict[str, int]:
 
 
 def _say_result(output: "Output", plan: "Plan", result: "Result | None", document: dict[str, Any]) -> None:
-    from malsync.text import clipped
+    from malsync.text import shorten
 
     compared = " in everything that was compared" if "not_compared" in document else ""
     if result is None:
@@ -245,7 +245,7 @@ def _say_result(output: "Output", plan: "Plan", result: "Result | None", documen
         for reason in result.suspicion
     )
     for remark in (*result.remarks, *doubts):
-        output.warn(clipped(visible(remark), _LONGEST_WHY))
+        output.warn(shorten(visible(remark), _LONGEST_WHY))
     outcomes = {name.replace("_", " "): number for name, number in document["outcomes"].items() if number}
     counts = ", ".join(f"{number} {name}" for name, number in outcomes.items()) or "nothing to write"
     now = f"Verified: your lists now match{compared}." if result.equal else "Checked: some entries still differ."

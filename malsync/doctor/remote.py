@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from malsync.doctor.context import Check, DoctorContext, ill, named, well
 from malsync.errors import ApiError, Exit
 from malsync.model.timestamps import local_time
-from malsync.text import command, span
+from malsync.text import command_line, duration
 
 if TYPE_CHECKING:
     from malsync.mal.oauth import Tokens
@@ -41,18 +41,18 @@ def _nobody(patient: DoctorContext, name: str, account: str) -> Check:
     if not patient.settings.client_id:
         return ill(
             name, Exit.AUTH,
-            f"Not signed in, and there is no client id. Get one (README: Your client id), then: {command('login', account)}",
+            f"Not signed in, and there is no client id. Get one (README: Your client id), then: {command_line('login', account)}",
         )  # fmt: skip
     if not patient.app.accounts.all() and any(info.source == "public" for info in patient.infos or ()):
         return well(name, "Not signed in; the client id reads public lists.")
-    return ill(name, Exit.AUTH, f"Not signed in. {command('login', account)}")
+    return ill(name, Exit.AUTH, f"Not signed in. {command_line('login', account)}")
 
 
 def _signed_in(patient: DoctorContext, name: str, account: str, user: "User | None", tokens: "Tokens") -> Check:
     from malsync.mal.oauth import REFRESH_TOKEN_SECONDS
     from malsync.urls import origin_of
 
-    again, now = command("login", account), patient.now
+    again, now = command_line("login", account), patient.now
     issued, expires, dies = (
         datetime.fromtimestamp(moment, UTC)
         for moment in (tokens.issued_at, tokens.expires_at, tokens.issued_at + REFRESH_TOKEN_SECONDS)
@@ -121,6 +121,6 @@ def clock(patient: DoctorContext) -> Iterator[Check]:
         return
     if abs(ahead) > _SKEW.total_seconds():
         way = "behind" if ahead > 0 else "ahead of"
-        yield ill("clock", Exit.USAGE, f"This machine's clock is {span(abs(ahead))} {way} the API's. Set it.")
+        yield ill("clock", Exit.USAGE, f"This machine's clock is {duration(abs(ahead))} {way} the API's. Set it.")
     else:
         yield well("clock", "It agrees with the API's.")

@@ -13,7 +13,7 @@ from malsync.errors import Exit
 from malsync.model.snapshot import BACKUPS
 from malsync.model.timestamps import local_time
 from malsync.operations.references import dated_ahead, listed
-from malsync.text import ago, many
+from malsync.text import ago, pluralize
 
 if TYPE_CHECKING:
     from malsync.mirror import SnapshotInfo
@@ -41,7 +41,7 @@ def mirror(patient: DoctorContext) -> Iterator[Check]:
     infos = look.mirror.infos()
     for info in {info.user.key: info for info in infos}.values():
         look.mirror.load(info.number)  # or it raises
-    told = f"Whole, {many(len(infos), 'snapshot')}"
+    told = f"Whole, {pluralize(len(infos), 'snapshot')}"
     if look.version < VERSION:
         yield well("mirror", f"{told}; its version is {look.version}, and the next command brings it to {VERSION}.")
     else:

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 
 from malsync.errors import UsageError
-from malsync.schemas import problem
-from malsync.text import clipped
+from malsync.schemas import find_problem
+from malsync.text import shorten
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Form:
                 f"{name} is a {self.what} of version {version}; this malsync reads up to {self.version}.",
                 "Install the newest malsync in the way this one was installed (a clone: git pull, then install it again).",
             )
-        found = problem(f"{self.what}-{self.version}", document)
+        found = find_problem(f"{self.what}-{self.version}", document)
         if found is not None:
-            place = clipped(".".join(map(str, found.path)))
+            place = shorten(".".join(map(str, found.path)))
             where = f"{place}: " if place else ""
             raise UsageError(f"{name} is not a whole {self.what}: {where}{found.message}.", self.remedy)
         return document

@@ -42,7 +42,7 @@ class Latest:
         whole, suspicious, partial = map(stem.with_suffix, endings)
         target = suspicious if snapshot.suspicious else partial if _is_less(snapshot, whole) else whole
         files.refuse_irregular(target)
-        files.sweep(target)
+        files.remove_leftovers(target)
         snapshot_file.write(target, snapshot)
         if target == whole:
             for doubtful in (suspicious, partial):

@@ -12,7 +12,7 @@ from malsync.model.entry import same, value
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import Snapshot
 from malsync.planning.restore_plan import unsayable
-from malsync.text import clipped, quoted
+from malsync.text import short_repr, shorten
 
 _SQLITE = b"SQLite format 3\x00"
 _LIST = re.compile(rb'"(anime|manga)": \[')
@@ -26,7 +26,7 @@ def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
 
     Raises UsageError for a file that is missing, too large, cut short, or neither form.
     """
-    content = files.read(path)
+    content = files.read_input(path)
     if not is_xml(path, content):
         refuse_mirror(path, content)
         if is_database(content) or (".csv" in _endings(path) and not content.startswith(b"{")):
@@ -47,17 +47,17 @@ def unsupported(path: Path, snapshot: Snapshot) -> list[str]:
     MAL gave them, so they are kept as they are.
     """
     found = [
-        (medium.name, entry, f"{field.name} is {quoted(item)}; {why}")
+        (medium.name, entry, f"{field.name} is {short_repr(item)}; {why}")
         for medium in MEDIA.values()
         for entry in snapshot.entries(medium).values()
         for field in medium.writable
         if not same(item := value(field, entry.list_status), field.kind.blank)
         if (why := unsayable(medium, field.name, item)) is not None
     ]
-    lines = _lines(files.read(path)) if found else {}
+    lines = _lines(files.read_input(path)) if found else {}
     return [
         f"{path}{f', line {lines[name, entry.id]}' if (name, entry.id) in lines else ''}: {what}: "
-        f"{name} {entry.id} ({clipped(entry.title) or 'no title'})"
+        f"{name} {entry.id} ({shorten(entry.title) or 'no title'})"
         for name, entry, what in found
     ]
 

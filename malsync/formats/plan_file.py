@@ -16,7 +16,7 @@ from malsync.model.medium import MEDIA, Json, ListStatus, Medium
 from malsync.model.snapshot import User
 from malsync.planning.request import left_document, left_of
 from malsync.planning.restore_plan import LONGEST_TEXT, Key, Plan, PlannedWrite, from_to, unsayable
-from malsync.text import quoted
+from malsync.text import short_repr
 
 _MAKE_ANOTHER = "Mend it, or make a new one with --plan."
 _DEEPEST = 120  # an entry may be nested 100 deep (snapshot.py), and stands somewhat deeper here
@@ -76,7 +76,7 @@ def read(path: Path) -> PlanFile:
 
     Raises UsageError for a file that is missing, no plan, of a newer version, or that says what no plan can say.
     """
-    return decode(files.read(path), str(path))
+    return decode(files.read_input(path), str(path))
 
 
 def decode(content: bytes, name: str) -> PlanFile:
@@ -124,15 +124,17 @@ def _checked(item: dict[str, Any], where: str) -> PlannedWrite:
     for name, (was, to) in fields.items():
         field = medium.by_name.get(name)
         if field is None or field.server_owned:
-            raise UsageError(f"{where}: {quoted(name)} is no field that can be written.", _MAKE_ANOTHER)
+            raise UsageError(f"{where}: {short_repr(name)} is no field that can be written.", _MAKE_ANOTHER)
         if item["op"] == "remove":
             continue
         why = unsayable(medium, name, to)
         if why is not None:
-            raise UsageError(f"{where}: {name} cannot become {quoted(to)}: {why}.", _MAKE_ANOTHER)
+            raise UsageError(f"{where}: {name} cannot become {short_repr(to)}: {why}.", _MAKE_ANOTHER)
         expected = None if expect is None else value(field, expect)
         if not same_value(field, was, expected):
-            raise UsageError(f"{where}: {name} says from {quoted(was)}, and expects {quoted(expected)}.", _MAKE_ANOTHER)
+            raise UsageError(
+                f"{where}: {name} says from {short_repr(was)}, and expects {short_repr(expected)}.", _MAKE_ANOTHER
+            )
     if item["op"] == "add" and "status" not in fields:
         raise UsageError(f"{where}: an add needs a status.", _MAKE_ANOTHER)
     if item["op"] == "update" and not fields:

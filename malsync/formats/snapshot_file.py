@@ -28,7 +28,7 @@ FORM = Form("snapshot", version=1, written_by="`malsync export`", remedy=_ANOTHE
 
 def write(path: Path, snapshot: Snapshot) -> None:
     """Write `snapshot` to `path`, gzipped when that ends in .gz. Raises UsageError, with `path` as it was."""
-    files.write(path, files.fit_for(path, encode(snapshot)))
+    files.write(path, files.compress_if_gz(path, encode(snapshot)))
 
 
 def encode(snapshot: Snapshot) -> Iterator[bytes]:
@@ -86,7 +86,7 @@ def read(path: Path) -> Snapshot:
 
     Raises UsageError for a file that is missing, cut short, edited, of a newer version, too large, or no snapshot.
     """
-    return decode(files.read(path), str(path))
+    return decode(files.read_input(path), str(path))
 
 
 def head(path: Path) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from malsync.mal.types import Category, Profile, Ranked, Title, Topic
 from malsync.model.entry import Entry
 from malsync.model.medium import SEASONS, Json, Kind, ListStatus, Medium
 from malsync.model.snapshot import User
-from malsync.schemas import problem
-from malsync.text import many
-from malsync.throttle import Pace
+from malsync.schemas import find_problem
+from malsync.text import pluralize
+from malsync.throttle import Throttle
 from malsync.transport import REACH, Credentials
 from malsync.urls import check_url, origin_of
 
@@ -47,7 +47,7 @@ class Options(TypedDict, total=False):
     """What a Client can be told beside the address and the credentials; each has a default (see Transport)."""
 
     user_agent: str
-    pace: Pace | None
+    throttle: Throttle | None
     clock: Clock
     jitter: Callable[[], float]
     log: Callable[[str], object]
@@ -290,7 +290,7 @@ class Client:
                 raise
             # The first page was shown, so this is no private list; half a list must not pass for one.
             raise ApiError(
-                f"{error.message} It had shown {many(number, 'page')}.", "Nothing was stored. " + REACH
+                f"{error.message} It had shown {pluralize(number, 'page')}.", "Nothing was stored. " + REACH
             ) from error
         except Rejected as error:
             if "invalid q" not in error.message or "q" not in walk.query:
@@ -334,7 +334,7 @@ class Client:
         return document
 
     def _check(self, method: str, endpoint: str, schema: str, document: Any) -> None:
-        found = problem(_ANSWERS + schema, document)
+        found = find_problem(_ANSWERS + schema, document)
         if found is not None:
             stored = "nothing was stored. " if method == "GET" else ""
             raise ApiError(

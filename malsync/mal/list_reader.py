@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from malsync.clock import Clock
-from malsync.errors import ApiError, PrivateList, Unsteady
+from malsync.errors import ApiError, ListKeptChanging, PrivateList
 from malsync.model.entry import Entry, TitleList
 from malsync.model.medium import ANIME, MEDIA, Medium
 from malsync.model.snapshot import Snapshot, Source, User, whole
@@ -64,7 +64,8 @@ def read_snapshot(
     counted: int | None = None,
     meanwhile: Callable[[], object] = bool,
 ) -> Snapshot:
-    """Both lists of `user`, read at the same time, while this thread does `meanwhile`. Raises what either raises, and Unsteady.
+    """Both lists of `user`, read at the same time, while this thread does `meanwhile`. Raises what either raises,
+    and ListKeptChanging.
 
     Raises ApiError for data that has no digest. With fewer anime than the `counted` ones of the user's profile the snapshot
     is suspicious; what one pass showed and a later one did not was removed meanwhile, and is not missing.
@@ -113,7 +114,7 @@ def read_list(
     A list of one page is one answer. A longer one may be edited while its pages are read (offset paging over a live
     table), so it is read until two passes in a row agree. The second asks for `updated_at` alone, which tells every edit
     from one of an earlier second. While an entry was edited in the second in which a pass began, or later, only its fields
-    tell: then the next pass asks for all of them again. Raises Unsteady after four passes.
+    tell: then the next pass asks for all of them again. Raises ListKeptChanging after four passes.
     """
     last: Pass | None = None
     trace = trace or PassLog(Clock().now)
@@ -129,11 +130,11 @@ def read_list(
         last = this
     endpoint = f"GET /users/{name}/{medium.list_endpoint}"
     if last is not None and last.flaw:
-        raise Unsteady(
+        raise ListKeptChanging(
             f"{endpoint}: no two of {MOST_PASSES} readings agree. In the last one {last.flaw}.",
             "Nothing was stored. Run the same command again later.",
         )
-    raise Unsteady(
+    raise ListKeptChanging(
         f"{endpoint}: the list changed during each of {MOST_PASSES} readings.",
         "Nothing was stored. Run the same command again when nothing else edits the list.",
     )

@@ -22,8 +22,8 @@ import requests
 from malsync import files
 from malsync.clock import Clock
 from malsync.errors import ApiError, AuthError, Busy, UsageError, WrongState
-from malsync.schemas import problem
-from malsync.text import command
+from malsync.schemas import find_problem
+from malsync.text import command_line
 from malsync.transport import cause, json_of, session_for
 
 FILE_NAME = "tokens.json"
@@ -120,7 +120,7 @@ class FileStore:
     def forget(self, account: str) -> None:
         """Keep no tokens of the account any more."""
         kept = self._all()
-        files.sweep(self._path)
+        files.remove_leftovers(self._path)
         if kept.pop(account, None) is not None:
             self._write(kept)
 
@@ -130,7 +130,7 @@ class FileStore:
 
     def _all(self) -> dict[str, Any]:
         try:
-            found = orjson.loads(files.contents(self._path))
+            found = orjson.loads(files.read_own(self._path))
             return dict(found["accounts"])
         except FileNotFoundError:
             return {}
@@ -143,7 +143,7 @@ class FileStore:
     def _write(self, accounts: dict[str, Any]) -> None:
         document = {"version": 1, "accounts": accounts}
         files.make_folder(self._home)
-        files.sweep(self._path)
+        files.remove_leftovers(self._path)
         files.write(self._path, [orjson.dumps(document, option=orjson.OPT_INDENT_2)])
 
 
@@ -215,13 +215,13 @@ class StoredToken:
         if tokens is None:
             raise AuthError(
                 f"Not logged in: there is no token for the account {account!r}.",
-                f"Sign in: {command('login', account)}",
+                f"Sign in: {command_line('login', account)}",
             )
         if tokens.origin != origin:
             # A token goes only to where it was issued for; anywhere else it would be given away.
             raise AuthError(
                 f"The token of the account {account!r} is for {tokens.origin}, and the API's address is at {origin}.",
-                f"Set MALSYNC_API_URL back, or give the other one an account of its own: {command('login', 'NAME')}",
+                f"Set MALSYNC_API_URL back, or give the other one an account of its own: {command_line('login', 'NAME')}",
             )
         self._store, self._account, self._endpoint, self._clock, self._held = store, account, endpoint, clock, held
         self._tokens = tokens
@@ -273,7 +273,7 @@ class StoredToken:
             return self._endpoint.refresh(tokens)
         except AuthError as error:
             raise AuthError(
-                error.message, error.hint.replace(_LOG_IN, f"Log in again: {command('login', self._account)}")
+                error.message, error.hint.replace(_LOG_IN, f"Log in again: {command_line('login', self._account)}")
             ) from error
 
 
@@ -329,7 +329,7 @@ class TokenEndpoint:
 
     def _understood(self, response: requests.Response, client_id: str, origin: str) -> Tokens:
         document = json_of(response.content)
-        if response.status_code == 200 and (document is None or problem(_ANSWER, document) is not None):
+        if response.status_code == 200 and (document is None or find_problem(_ANSWER, document) is not None):
             raise ApiError(f"POST {self._url}: the answer holds no tokens.", "Check MALSYNC_AUTH_URL.")
         if response.status_code != 200:
             raise self._refusal(response.status_code, document)

@@ -159,7 +159,7 @@ class Snapshot:
         entry = self.entries(medium).get(id)
         return None if entry is None else entry.list_status
 
-    def known_as(self, source: Source) -> "Snapshot":
+    def with_source(self, source: Source) -> "Snapshot":
         """The same lists with another account of where they came from."""
         return replace(self, source=source)
 

@@ -33,7 +33,7 @@ class Accounts:
 
     def _read(self) -> dict[str, tuple[User, int]]:
         try:
-            found = orjson.loads(files.contents(self.path))
+            found = orjson.loads(files.read_own(self.path))
             return {
                 name: (
                     User(str(bound["origin"]), int(bound["id"]), str(bound["name"])),

@@ -66,7 +66,7 @@ class Clients:
     def mal(self, credentials: "Credentials", clock: "Clock | None" = None) -> "Client":
         """A client of the API with these credentials; `clock` where its waits may be broken off."""
         from malsync.mal.client import Client
-        from malsync.throttle import Pace
+        from malsync.throttle import Throttle
 
         settings = self._settings
         clock = clock or self._environment.clock
@@ -75,7 +75,7 @@ class Clients:
             self.api_url,
             credentials,
             user_agent=settings.user_agent,
-            pace=None if per_second is None else Pace(per_second, clock),
+            throttle=None if per_second is None else Throttle(per_second, clock),
             clock=clock,
             jitter=self._environment.jitter,
             log=self._listener.log,

@@ -33,7 +33,7 @@ def mal_now(path: Path, now: datetime) -> datetime:
     What was written down before this machine's clock was set back is of no use, and neither is a file that cannot be read.
     """
     try:
-        document = orjson.loads(files.contents(path))
+        document = orjson.loads(files.read_own(path))
         ahead = timedelta(seconds=float(document["seconds_ahead"]))
         return now + ahead if parse_timestamp(str(document["seen_at"])) <= now else now
     except (OSError, ValueError, TypeError, KeyError, OverflowError):

@@ -115,7 +115,7 @@ def _from_file(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        found = tomllib.loads(files.contents(path).decode())
+        found = tomllib.loads(files.read_own(path).decode())
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Mend the file; README.md shows one.") from error
     for key, item in found.items():

@@ -12,7 +12,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from malsync.clock import Clock
-from malsync.errors import ApiError, Later, NotFound, Rejected
+from malsync.errors import ApiError, NotFound, Rejected, RetryAfterTooLong
 from malsync.mal.types import Category, Ranked, Title, Topic
 from malsync.model.medium import ANIME, MEDIA, Medium
 
@@ -45,7 +45,8 @@ class Fetcher:
     def details(self, wanted: "Sequence[TitlesToFetch]", result: Details, told: Callable[[int], object]) -> None:
         """Fetch and store every member of each title, and say in `result` what came of it; `told` how many are through.
 
-        Raises AuthError and Later at once, and ApiError when three titles in a row failed: what came until then is stored.
+        Raises AuthError and RetryAfterTooLong at once, and ApiError when three titles in a row failed: what came
+        until then is stored.
         """
         in_a_row = 0
         for number, one in enumerate(wanted, 1):
@@ -58,7 +59,7 @@ class Fetcher:
                     mirror.catalogue.keep_gone(one.medium, one.id, self.clock.now())
                 result.gone.append(one)
                 in_a_row = 0
-            except Later:
+            except RetryAfterTooLong:
                 raise
             except ApiError as error:
                 result.failed.append((one, error.message))

@@ -86,9 +86,9 @@ class Home:
         """The home folder; it need not exist."""
         named = self._home or self.world.environment.get("MALSYNC_HOME")
         if named:
-            from malsync.files import place
+            from malsync.files import expand_home
 
-            return place(named)
+            return expand_home(named)
         from platformdirs import user_data_path
 
         return user_data_path("malsync", appauthor=False)
@@ -124,13 +124,13 @@ class Home:
     def compare_clocks(self, live: "Snapshot") -> None:
         """Keep what a list that was read just now tells of MAL's clock, and say so where this machine's is wrong."""
         from malsync.operations import clock_offset
-        from malsync.text import span
+        from malsync.text import duration
 
         if ahead := clock_offset.keep(self.home / clock_offset.FILE_NAME, self.world.clock.now(), live.taken_at):
             seconds = ahead.total_seconds()
             way = "behind" if seconds > 0 else "ahead of"
             self.listener.warn(
-                f"This machine's clock is {span(abs(seconds))} {way} MAL's. Snapshots have MAL's time. Set it."
+                f"This machine's clock is {duration(abs(seconds))} {way} MAL's. Snapshots have MAL's time. Set it."
             )
 
     @property
@@ -348,10 +348,10 @@ class Home:
 
     def read_list(self, text: str, *, repair: bool = False) -> "Reading":
         """The list in a file, whichever form it has; what one should know of it is said on stderr."""
-        from malsync.files import place
+        from malsync.files import expand_home
         from malsync.formats import list_file
 
-        reading = list_file.read(place(text), origin=self._origin, repair=repair)
+        reading = list_file.read(expand_home(text), origin=self._origin, repair=repair)
         for remark in reading.remarks:
             self.listener.warn(remark)
         for name, told in reading.facts.items():

@@ -175,7 +175,7 @@ def as_one(snapshots: Sequence[Snapshot]) -> Snapshot:
 
 def take_in(mirror: "Mirror", snapshot: Snapshot) -> "SnapshotInfo":
     """Store a list that came from files. The same again: nothing happens."""
-    return mirror.add(snapshot.known_as("import"))
+    return mirror.add(snapshot.with_source("import"))
 
 
 @dataclass(frozen=True)
@@ -211,8 +211,8 @@ def _checked(paths: Iterable[str]) -> list[Source]:
     from malsync.formats import list_file, snapshot_file
 
     sources: list[Source] = []
-    for path in map(files.place, paths):
-        content = files.read(path)
+    for path in map(files.expand_home, paths):
+        content = files.read_input(path)
         if list_file.is_xml(path, content):
             raise UsageError(
                 f"{path} is MAL's XML, and a mirror is rebuilt of malsync's own snapshots.",

@@ -36,7 +36,7 @@ def rehearse(prepared: "PreparedRun", on_write: "Progress | None" = None) -> Reh
     from malsync.mirror import FILE_NAME, Mirror
     from malsync.operations.run import RunContext, begin, carry_out, ignore_progress
     from malsync.sandbox import Sandbox
-    from malsync.throttle import Pace
+    from malsync.throttle import Throttle
 
     home = prepared.account.home
     clock = home.world.clock
@@ -49,7 +49,7 @@ def rehearse(prepared: "PreparedRun", on_write: "Progress | None" = None) -> Reh
             box.api_url,
             FixedToken(box.access_token, "the sandbox's token"),
             user_agent=home.settings.user_agent,
-            pace=Pace(0, clock),
+            throttle=Throttle(0, clock),
             clock=clock,
             jitter=home.world.jitter,
         )

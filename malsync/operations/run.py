@@ -16,12 +16,12 @@ from malsync.errors import (
     ApiError,
     AuthError,
     Interrupted,
-    Later,
     MalsyncError,
     MirrorError,
     NotFound,
     Refused,
     Rejected,
+    RetryAfterTooLong,
     UsageError,
 )
 from malsync.model.snapshot import Snapshot, Source
@@ -203,7 +203,7 @@ def keep(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "Sna
 
     It is judged like any backup: a list that somebody has emptied must not become what `good` means because it was read.
     """
-    snapshot = replace(judged(mirror, live).known_as(source), suspicious=())
+    snapshot = replace(judged(mirror, live).with_source(source), suspicious=())
     return mirror.add(replace(snapshot, suspicious=tuple(doubts(mirror, shelf, snapshot))))
 
 
@@ -292,8 +292,8 @@ def _broken_off(error: MalsyncError, journal: "Journal", run: "Run") -> MalsyncE
     return error
 
 
-def _never_fresh(call: PlannedWrite) -> Later:
-    return Later(
+def _never_fresh(call: PlannedWrite) -> RetryAfterTooLong:
+    return RetryAfterTooLong(
         f"{call.medium.name} {call.id} {call.title}: the lists were read {READINGS_PER_WRITE} times, and each reading was too "
         "old before the write could be sent.",
         "Check this machine's clock and the network.",
@@ -381,7 +381,7 @@ class _RunWriter:
         self._journal.sent(self._number, line.seq, now=self._around.clock.now())
         try:
             settled = self._written(line, attempt)
-        except (Later, AuthError):
+        except (RetryAfterTooLong, AuthError):
             raise
         except ApiError as error:
             settled = self._failed(line, error, attempt)
@@ -395,7 +395,7 @@ class _RunWriter:
     def _written(self, line: "JournalEntry", attempt: Attempt) -> "JournalEntry":
         try:
             attempt.make()
-        except (Stale, Refused, Later) as error:
+        except (Stale, Refused, RetryAfterTooLong) as error:
             if isinstance(error, Stale) or not attempt.tries:
                 self._put_back(line, attempt)
             raise

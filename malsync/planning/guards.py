@@ -3,7 +3,7 @@
 from malsync.model.diff import count, diff
 from malsync.model.medium import ANIME, MEDIA, Medium
 from malsync.model.snapshot import Snapshot
-from malsync.text import many
+from malsync.text import pluralize
 
 LOST_AT_LEAST = 5
 LOST_SHARE = 0.5
@@ -28,7 +28,7 @@ def incomplete(came: int, counted: int | None) -> str | None:
     """
     if counted is None or came >= counted:
         return None
-    return f"{ANIME.name}: {many(came, 'entry', 'entries')} came, and the profile counts {counted}"
+    return f"{ANIME.name}: {pluralize(came, 'entry', 'entries')} came, and the profile counts {counted}"
 
 
 def doubt(medium: Medium, good: Snapshot, now: Snapshot) -> str | None:
@@ -37,7 +37,7 @@ def doubt(medium: Medium, good: Snapshot, now: Snapshot) -> str | None:
     if not had or now.lists.get(medium.name) is None:
         return None
     if not now.entries(medium):
-        return f"{medium.name}: the list is empty, and had {many(had, 'entry', 'entries')}"
+        return f"{medium.name}: the list is empty, and had {pluralize(had, 'entry', 'entries')}"
     changes = count(diff(good, now, media={medium.name}, unknowns=False))
     lost, touched = changes["remove"], changes["remove"] + changes["update"]
     if lost >= LOST_AT_LEAST and lost > had * LOST_SHARE:

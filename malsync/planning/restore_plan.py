@@ -16,7 +16,7 @@ from malsync.model.diff import Change, FieldChanges, Op, count, diff
 from malsync.model.entry import has_status, same, unknown
 from malsync.model.medium import MEDIA, Field, Json, Kind, ListStatus, Medium, is_date
 from malsync.model.snapshot import Snapshot, plain_together
-from malsync.text import many
+from malsync.text import pluralize
 
 Mode = Literal["merge", "exact", "missing"]
 MODES: tuple[Mode, ...] = ("merge", "exact", "missing")
@@ -338,7 +338,11 @@ def guard_deletes(plan: Plan, live: Snapshot, max_deletes: int | None, result: s
     ]
     if max_deletes is None and plan.deletes <= FREE_DELETES and not emptied:
         return
-    what = f"every entry of the {' and the '.join(emptied)} list" if emptied else many(plan.deletes, "entry", "entries")
+    what = (
+        f"every entry of the {' and the '.join(emptied)} list"
+        if emptied
+        else pluralize(plan.deletes, "entry", "entries")
+    )
     raise Refused(
         f"This would delete {what}. {result}",
         f"Look at the plan (--dry-run). If that is what you want: --max-deletes {plan.deletes}",

@@ -111,7 +111,7 @@ def _make_folders(folder: Path) -> None:
 
 def _bytes(path: Path) -> bytes | None:
     try:
-        return files.contents(path)
+        return files.read_own(path)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -14,7 +14,7 @@ from malsync.browse.pages.title import changes_between
 from malsync.mirror import queries
 from malsync.mirror.queries import ALARMING
 from malsync.model.medium import MEDIA
-from malsync.text import DONE
+from malsync.text import PAST_TENSE
 
 _SUSPECTS = f"""
     SELECT snapshot.*, before.id AS before FROM {ALARMING} AND series.user = :user
@@ -111,7 +111,7 @@ def _ends(first: Row | None, last: Row | None) -> Row:
 
 
 def _bar(asked: Asked, row: Row) -> Bar:
-    parts = [(name, row[name]) for name in DONE.values()]
+    parts = [(name, row[name]) for name in PAST_TENSE.values()]
     tip = f"{row['day']}: " + ", ".join(f"{count} {name}" for name, count in parts)
     href = asked.link("/changes", **{"from": row["before"], "to": row["last"]}) if row["before"] else ""
     return Bar(row["day"], parts, href, tip)
@@ -135,14 +135,14 @@ async def changes(asked: Asked) -> Any:
         entries = [
             {**row, "changes": changes_between(medium, row, row, was="_was", now="_now")} for row in rows[: PAGE * 5]
         ]
-        counts = Counter(DONE[row["op"]] for row in entries)
+        counts = Counter(PAST_TENSE[row["op"]] for row in entries)
         if len(rows) > len(entries):
-            counts = Counter({DONE[row["op"]]: row["entries"] for row in await _totals(asked, name, start, to)})
+            counts = Counter({PAST_TENSE[row["op"]]: row["entries"] for row in await _totals(asked, name, start, to)})
         lists[name] = {
             "rows": entries,
             "more": len(rows) > PAGE * 5,
             "data": asked.data(f"{name}_changes", **{"from": start, "to": to}),
-            **{name: counts[name] for name in DONE.values()},
+            **{name: counts[name] for name in PAST_TENSE.values()},
         }
     step_back, step_on = _steps(known, start, to)
     is_own = asked.user is not None and asked.user["own"] and any(one["rows"] for one in lists.values())

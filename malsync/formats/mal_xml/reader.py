@@ -21,7 +21,7 @@ from malsync.model.medium import LARGEST_EXACT, MEDIA, ListStatus, Medium
 from malsync.model.snapshot import PLAIN, Covers, Snapshot, User
 from malsync.model.timestamps import parse_timestamp, to_the_millisecond
 from malsync.planning.restore_plan import unsayable
-from malsync.text import clipped, quoted
+from malsync.text import short_repr, shorten
 
 if TYPE_CHECKING:
     from malsync.formats.mal_xml.repair import Repair
@@ -206,7 +206,7 @@ class _Export:
     def _enter(self, tag: str) -> None:
         """What is no element of an entry begins: the export, an entry, or something that has no place there."""
         if self._depth == 1 and tag != ROOT:
-            raise self.error(f"it is XML, but no MAL export: it begins with {quoted(tag)}", _ANOTHER)
+            raise self.error(f"it is XML, but no MAL export: it begins with {short_repr(tag)}", _ANOTHER)
         if self._depth == 2:
             self._of, self._layout, self._line = tag, LAYOUTS.get(tag), self.place.CurrentLineNumber
             self._found, self._status = {}, {}
@@ -214,7 +214,7 @@ class _Export:
             if self._layout is None and tag != INFO:
                 self._strange.setdefault(tag, self._line)
         if self._depth > _DEEPEST and self._of not in self._strange:
-            raise self.error(f"an element {quoted(tag)} stands where there should be text")
+            raise self.error(f"an element {short_repr(tag)} stands where there should be text")
 
     def _leave(self) -> None:
         if self._layout is not None:
@@ -235,7 +235,7 @@ class _Export:
             told = _told(layout.medium, element, text)
         except ValueError as error:
             which = self._which(layout, self._found.get(layout.id, "").strip())
-            raise self.error(f"{tag} is {quoted(text)}; {error}: {which}") from error
+            raise self.error(f"{tag} is {short_repr(text)}; {error}: {which}") from error
         if not element.code.cdata or not text:
             self._told[tag, text] = told
         return told
@@ -243,19 +243,19 @@ class _Export:
     def _which(self, layout: Layout, id: int | str) -> str:
         """The entry that is being read, as a message names it."""
         title = self._found.get(layout.title, "").strip()
-        return f"{layout.medium.name} {id} ({clipped(title) or 'no title'})"
+        return f"{layout.medium.name} {id} ({shorten(title) or 'no title'})"
 
     def _finish(self, layout: Layout) -> None:
         medium, title = layout.medium.name, self._found.get(layout.title, "").strip()
         said = self._found.get(layout.id, "").strip()
         id = _id(said)
         if id is None:
-            which = f" ({clipped(title)})" if title else ""
-            what = f"the id {quoted(said)}" if said else "no id"
+            which = f" ({shorten(title)})" if title else ""
+            what = f"the id {short_repr(said)}" if said else "no id"
             raise self.error(f"the {medium}{which} has {what} in {layout.id}", line=self._line)
         if (medium, id) in self._lines:
             raise self.error(
-                f"{medium} {id} ({clipped(title)}) stands on line {self._lines[medium, id]} already", line=self._line
+                f"{medium} {id} ({shorten(title)}) stands on line {self._lines[medium, id]} already", line=self._line
             )
         self._lines[medium, id] = self._line
         self._lists.setdefault(medium, {})[id] = Entry(id, title, self._status)
