@@ -35,9 +35,9 @@ class Api:
         self._settings = settings
         self._merged = _merged_titles(settings.merged_titles)
         teller = Teller(Library(world.catalogue), settings)
+        self.titles = TitleReader(world.catalogue, teller, settings)
+        self.forum = ForumReader(settings)
         self._lists = ListReader(world.catalogue, teller, settings)
-        self._titles = TitleReader(world.catalogue, teller, settings)
-        self._forum = ForumReader(settings)
 
     def identify(self, call: Call) -> None:
         """Find out whose access token the call bears, if it is a good one."""
@@ -88,26 +88,6 @@ class Api:
         path = call.path if self._settings.next_user == "kept" else call.path.replace("@me", owner.name)
         return Answer(body=self._lists.page(owner, medium, call, call.origin + path))
 
-    def details(self, call: Call) -> Answer:
-        """GET /anime/{id} and /manga/{id}: one title."""
-        return self._titles.details(call)
-
-    def search(self, call: Call) -> Answer:
-        """GET /anime and /manga: the titles of a name."""
-        return self._titles.search(call)
-
-    def ranking(self, call: Call) -> Answer:
-        """GET /anime/ranking and /manga/ranking."""
-        return self._titles.ranking(call)
-
-    def season(self, call: Call) -> Answer:
-        """GET /anime/season/{year}/{season}."""
-        return self._titles.season(call)
-
-    def suggestions(self, call: Call) -> Answer:
-        """GET /anime/suggestions: for whoever asks."""
-        return self._titles.suggestions(call)
-
     def update(self, call: Call) -> Answer:
         """PATCH and PUT of my_list_status: the same partial update; the answer has every member."""
         medium, user = MEDIA[call.where["medium"]], call.me
@@ -148,18 +128,6 @@ class Api:
             user.put_entry(medium, now, entries.get(now, entries[id]))
             user.put_entry(medium, id, None)
         return now
-
-    def boards(self, _: Call) -> Answer:
-        """GET /forum/boards."""
-        return self._forum.boards()
-
-    def topics(self, call: Call) -> Answer:
-        """GET /forum/topics."""
-        return self._forum.topics(call)
-
-    def posts(self, call: Call) -> Answer:
-        """GET /forum/topic/{topic_id}."""
-        return self._forum.posts(call)
 
     def needed_user(self, call: Call) -> Account:
         """Whose token the call bears. Raises Refusal where it bears none: a client id is not enough."""

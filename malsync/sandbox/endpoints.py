@@ -72,13 +72,27 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(_GET, "/users/{user}/{medium}list", Api.user_list, most=1000, parameters=("status", "sort", *_NODES)),
     Endpoint(("PATCH", "PUT"), "/{medium}/{id}/my_list_status", Api.update, USER),
     Endpoint(("DELETE",), "/{medium}/{id}/my_list_status", Api.delete, USER),
-    Endpoint(_GET, "/{medium}", Api.search, most=100, parameters=("q", *_NODES)),
-    Endpoint(_GET, "/{medium}/{id}", Api.details, parameters=("fields",)),
-    Endpoint(_GET, "/{medium}/ranking", Api.ranking, most=500, parameters=("ranking_type", *_NODES)),
-    Endpoint(_GET, "/anime/season/{year}/{season}", Api.season, most=500, parameters=("sort", *_NODES)),
-    Endpoint(_GET, "/anime/suggestions", Api.suggestions, USER, most=100, parameters=_NODES),
-    Endpoint(_GET, "/forum/boards", Api.boards),
-    Endpoint(_GET, "/forum/topics", Api.topics, most=100, parameters=(*_CHOICES, *_PAGE)),
-    Endpoint(_GET, "/forum/topic/{topic_id}", Api.posts, most=100, parameters=_PAGE),
+    Endpoint(_GET, "/{medium}", lambda api, call: api.titles.search(call), most=100, parameters=("q", *_NODES)),
+    Endpoint(_GET, "/{medium}/{id}", lambda api, call: api.titles.details(call), parameters=("fields",)),
+    Endpoint(
+        _GET,
+        "/{medium}/ranking",
+        lambda api, call: api.titles.ranking(call),
+        most=500,
+        parameters=("ranking_type", *_NODES),
+    ),
+    Endpoint(
+        _GET,
+        "/anime/season/{year}/{season}",
+        lambda api, call: api.titles.season(call),
+        most=500,
+        parameters=("sort", *_NODES),
+    ),
+    Endpoint(
+        _GET, "/anime/suggestions", lambda api, call: api.titles.suggestions(call), USER, most=100, parameters=_NODES
+    ),
+    Endpoint(_GET, "/forum/boards", lambda api, call: api.forum.boards(call)),
+    Endpoint(_GET, "/forum/topics", lambda api, call: api.forum.topics(call), most=100, parameters=(*_CHOICES, *_PAGE)),
+    Endpoint(_GET, "/forum/topic/{topic_id}", lambda api, call: api.forum.posts(call), most=100, parameters=_PAGE),
 )
 """In the order of `docs/sandbox.md`. `@me` in a list needs a token although its row says client."""

@@ -93,3 +93,20 @@ class Answer:
 
 NOT_DONE = Answer()
 """The answer to a request that was not carried out, until a fault gives another."""
+
+BLOCKED = Answer.html(
+    "<!DOCTYPE HTML><html><head><title>ERROR: The request could not be satisfied</title></head>"
+    "<body><h1>403 ERROR</h1><h2>The request could not be satisfied.</h2><hr>Request blocked.</body></html>",
+    403,
+)
+"""The page of a firewall, which MALSync recognizes by its last two words. Servers in front of MAL answer in HTML, not JSON
+(nstratos/go-myanimelist)."""
+
+TOO_MANY = (429, "Too Many Requests")
+
+
+def nginx(status: int, reason: str, retry_after: str = "") -> Answer:
+    """Return an error page as nginx writes it, with the header Retry-After unless that is empty."""
+    head = f"<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>{status} {reason}</h1></center>"
+    page = f"{head}\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    return Answer.html(page, status, {"Retry-After": retry_after} if retry_after else {})

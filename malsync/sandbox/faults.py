@@ -16,13 +16,18 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from malsync.sandbox.account import Account
-from malsync.sandbox.errorpages import BLOCKED, CLOSED, TIMED_OUT, TOO_MANY, nginx
 from malsync.sandbox.errors import SandboxError
-from malsync.sandbox.exchange import EVERYTHING, NOT_DONE, Answer, Call
+from malsync.sandbox.exchange import BLOCKED, EVERYTHING, NOT_DONE, TOO_MANY, Answer, Call, nginx
 from malsync.sandbox.lists import as_html
 from malsync.sandbox.media import MEDIA, Medium, Status
 from malsync.sandbox.wire import encoded
 from malsync.sandbox.world import World
+
+TIMED_OUT = (504, "Gateway Time-out")
+MAINTENANCE = Answer.html(
+    "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><p>We will be back soon.</p></body></html>"
+)
+"""A page where JSON should be, with the status of a success."""
 
 Values = Mapping[str, str]
 Bend = Callable[[Answer, Call, Values], Answer]
@@ -121,7 +126,7 @@ def _blocked(_answer: Answer, _call: Call, _values: Values) -> Answer:
 
 
 def _html(_answer: Answer, _call: Call, _values: Values) -> Answer:
-    return CLOSED
+    return MAINTENANCE
 
 
 def _redirect(_answer: Answer, _call: Call, values: Values) -> Answer:

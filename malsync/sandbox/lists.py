@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from malsync.sandbox.account import Account
-from malsync.sandbox.catalogue import Catalogue, Title
+from malsync.sandbox.catalogue import Catalogue, Title, is_white, members
 from malsync.sandbox.errors import bad_request
 from malsync.sandbox.exchange import Call
-from malsync.sandbox.facts import Facts
 from malsync.sandbox.fields import Teller
+from malsync.sandbox.library import start_date
 from malsync.sandbox.media import Columns, Medium, Status, number
 from malsync.sandbox.paging import Query, Window, flag, page_of
 from malsync.sandbox.settings import Settings
@@ -58,20 +58,20 @@ class ListReader:
         return ids
 
     def _sorted(self, account: Account, medium: Medium, sort: str, status: str | None, nsfw: bool) -> list[int]:
-        entries = account.kept(medium.name)
+        entries, known = account.kept(medium.name), self._catalogue.known
         ids = [
             id
             for id, entry in entries.items()
-            if (status is None or medium.filed_under(entry) == status) and (nsfw or self._is_white(medium.name, id))
+            if (status is None or medium.filed_under(entry) == status) and (nsfw or is_white(known(medium.name, id)))
         ]
         ids.sort(key=lambda id: self._catalogue.key(medium.name, id))
-        if descending := _DESCENDING.get(sort):
-            facts = self._teller.library.known
-            ids.sort(key=lambda id: descending(entries[id], facts(medium, id)), reverse=True)
+        if sort.endswith("_start_date"):
+            ids.sort(key=lambda id: start_date(members(medium.name, known(medium.name, id))), reverse=True)
+        elif sort == "list_score":
+            ids.sort(key=lambda id: number(entries[id], "score"), reverse=True)
+        elif sort == "list_updated_at":
+            ids.sort(key=lambda id: entries[id]["updated_at"], reverse=True)
         return ids
-
-    def _is_white(self, medium: str, id: int) -> bool:
-        return bool(self._catalogue.known(medium, id).get("nsfw", "white") == "white")
 
     def _entries(self, medium: Medium, ids: Sequence[int], owner: Account, call: Call) -> Iterator[bytes]:
         """Each entry encoded: `node`, and `list_status` where `fields` names it. my_list_status is the reader's own."""
@@ -122,14 +122,6 @@ def told(medium: Medium, status: Status, columns: Columns, settings: Settings) -
 def as_html(text: str) -> str:
     """PHP's `nl2br(htmlspecialchars(text))`, as MAL shows comments (axiel7/MoeList#372, anibridge/anibridge#264)."""
     return re.sub(r"\r\n|\n\r|\n|\r", r"<br />\g<0>", html.escape(text).replace("&#x27;", "&#039;"))
-
-
-_DESCENDING: Mapping[str, Callable[[Status, Facts], Any]] = {
-    "list_score": lambda status, _: number(status, "score"),
-    "list_updated_at": lambda status, _: status["updated_at"],
-    "anime_start_date": lambda _, title: title.run.start or "",
-    "manga_start_date": lambda _, title: title.run.start or "",
-}
 
 
 def _order(medium: Medium, query: Query) -> _Order:

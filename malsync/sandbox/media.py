@@ -129,7 +129,7 @@ class Medium:
         }
 
 
-def number(status: Status, name: str) -> int:
+def number(status: Mapping[str, Any], name: str) -> int:
     """A member that counts; 0 where it is not set, or where a state that was put in has no number there."""
     value = status.get(name)
     return value if isinstance(value, int) and abs(value) < 2**53 else 0

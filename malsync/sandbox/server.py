@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import format_datetime
+from math import ceil
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,16 +21,17 @@ from malsync.sandbox.api import Api
 from malsync.sandbox.consent import Consent
 from malsync.sandbox.endpoints import ENDPOINTS
 from malsync.sandbox.errors import ExpiredToken, OAuthRefusal, Refusal, SandboxError, not_found
-from malsync.sandbox.exchange import NOT_DONE, Answer, Call
+from malsync.sandbox.exchange import BLOCKED, NOT_DONE, TOO_MANY, Answer, Call, nginx
 from malsync.sandbox.faults import Fault, parsed_faults
-from malsync.sandbox.gallery import Gallery
-from malsync.sandbox.quota import Quota
+from malsync.sandbox.pictures import Gallery
 from malsync.sandbox.responses import Cut, Held, Stalls
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.wire import decoded
 from malsync.sandbox.world import World
 
 Handler = Callable[[Call], Answer]
+
+MINUTE = 60.0
 
 LOG_LENGTH = 50_000
 """So many requests are remembered; the counts go on beyond."""
@@ -65,7 +67,7 @@ class Site:
         self._latency = latency
         self._faults: list[Fault] = []
         self._api = Api(world, settings)
-        self._quota = Quota(settings, world.clock)
+        self._last_minute: deque[float] = deque()
         self._elsewhere = self._route("/{rest:path}", _nothing_here, *METHODS)
         self.app = Starlette(routes=[*(self._controls() if control else ()), *self._routes(Consent(world, settings))])
         self.app.router.default = self._elsewhere.app  # for paths with a line feed in them, which `path` does not match
@@ -164,7 +166,7 @@ class Site:
     def _carried_out(self, call: Call, handler: Handler) -> Answer:
         try:
             if call.is_api:
-                if (refusal := self._quota.refusal()) is not None:
+                if (refusal := self._over_quota()) is not None:
                     return refusal
                 self._api.admit(call)
             return handler(call)
@@ -176,6 +178,24 @@ class Site:
         except Refusal as no:
             message = self._settings.not_found_message if no.status == 404 else no.message
             return Answer.json({"message": message, "error": no.error}, no.status, EXPIRED if no.status == 401 else {})
+
+    def _over_quota(self) -> Answer | None:
+        """Return the answer to a request beyond the quota; None counts the request and lets it through.
+
+        MAL documents no limit, and the answer beyond its limit was seen as a 403, never as the 429 that clients expect: so
+        both are settings.
+        """
+        if not self._settings.quota:
+            return None
+        now, times = self._world.clock().timestamp(), self._last_minute
+        while times and times[0] <= now - MINUTE:
+            times.popleft()
+        if len(times) < self._settings.quota:
+            times.append(now)
+            return None
+        if self._settings.over_quota == "403":
+            return BLOCKED
+        return nginx(*TOO_MANY, retry_after=str(ceil(times[0] + MINUTE - now)))
 
     def _record(self, call: Call, answer: Answer, struck: list[Fault]) -> None:
         query = {name: "..." if name in SECRET_PARAMETERS else value for name, value in call.query.items()}
