@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import format_datetime
+from functools import partial
 from math import ceil
 from typing import Any
 from urllib.parse import urlencode
@@ -91,7 +92,7 @@ class Site:
             route("/images/{kind}/{name}.svg", Gallery(self._world.catalogue).show, "GET"),
         ]
         for endpoint in ENDPOINTS:
-            answer = endpoint.answered_by(self._api)
+            answer = partial(endpoint.answer, self._api)
             routes += [
                 route(path, answer, *endpoint.methods, where=where, most=endpoint.most)
                 for path, where in endpoint.routes()

@@ -1,4 +1,4 @@
-"""Reading the catalogue: a title, a search, rankings, seasons, suggestions."""
+"""The endpoints of the catalogue: a title, search, rankings, seasons, suggestions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from malsync.sandbox.errors import bad_request, not_found
 from malsync.sandbox.exchange import Answer, Call
 from malsync.sandbox.fields import Teller
 from malsync.sandbox.library import SEASONS, Library, is_on_in, mean, users
-from malsync.sandbox.lists import told
+from malsync.sandbox.lists import shown_status
 from malsync.sandbox.media import MEDIA, Medium, number
 from malsync.sandbox.paging import Window, choice, flag, page_of, searched
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.wire import Fields, encoded, parsed_fields
 
 LIKED_ENTRIES = 200
-"""So many of a user's entries, the best first, have a say in the suggestions."""
+"""The suggestions depend on this many of a user's entries, the highest scores first."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ SEASON_SORTS = ("anime_num_list_users", "anime_score")
 
 
 class TitleReader:
-    """The catalogue's endpoints. Every method answers a call, or raises Refusal."""
+    """Every public method answers a call, or raises Refusal."""
 
     def __init__(self, catalogue: Catalogue, teller: Teller, settings: Settings) -> None:
         self._catalogue = catalogue
@@ -70,7 +70,7 @@ class TitleReader:
         self._settings = settings
 
     def details(self, call: Call) -> Answer:
-        """One title. Gray and black ones are told without being asked for."""
+        """Return one title. Gray and black titles need no `nsfw=true` here."""
         medium, id = MEDIA[call.where["medium"]], call.where["id"]
         if (title := self._catalogue.get(medium.name, id)) is None:
             raise not_found()
@@ -148,4 +148,4 @@ class TitleReader:
         if (status := call.user.kept(medium.name).get(id)) is None:
             return {}
         columns = medium.all_columns if whole else medium.columns(asked)
-        return {"my_list_status": told(medium, status, columns, self._settings)}
+        return {"my_list_status": shown_status(medium, status, columns, self._settings)}
