@@ -1,4 +1,4 @@
-"""The addresses under /v1/oauth2: the page on which a person agrees, and the token endpoint."""
+"""The addresses under /v1/oauth2: the consent page and the token endpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from html import escape
 from urllib.parse import unquote_plus
 
 from malsync.sandbox.exchange import Answer, Call
-from malsync.sandbox.oauth import Authority
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.world import World
 
@@ -50,15 +49,12 @@ class Consent:
 
     def __init__(self, world: World, settings: Settings) -> None:
         self._world = world
+        self._authority = world.authority
         self._settings = settings
-
-    @property
-    def _authority(self) -> Authority:
-        return self._world.authority
 
     def page(self, call: Call) -> Answer:
         """GET /authorize: a page with the accounts, Allow and Deny."""
-        self._authority.asked(call.query, self._settings)
+        self._authority.checked(call.query, self._settings)
         hidden = "\n".join(
             f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in call.query.items()
         )
@@ -71,15 +67,15 @@ class Consent:
         return Answer.html(text, headers={"Content-Security-Policy": policy})
 
     def decide(self, call: Call) -> Answer:
-        """POST /authorize: what the page sends; a redirect back to the application with a code, or with an error."""
+        """POST /authorize: the form of the page; a redirect to the application with a code or with an error."""
         form = {**call.query, **call.form}
-        asked = self._authority.asked(form, self._settings)
+        request = self._authority.checked(form, self._settings)
         if form.get("decision") != "allow":
-            return Answer.redirect(self._authority.denied(asked))
+            return Answer.redirect(self._authority.denied(request))
         account = self._world.account(form.get("user", self._world.first.name))
         if account is None:
             return Answer.html("<p>There is no such account in this sandbox.</p>", 400)
-        return Answer.redirect(self._authority.allowed(asked, account.name, self._settings))
+        return Answer.redirect(self._authority.allowed(request, account.name, self._settings))
 
     def token(self, call: Call) -> Answer:
         """POST /token: tokens for a code or for a refresh token."""
@@ -88,7 +84,7 @@ class Consent:
 
 
 def _basic(call: Call) -> tuple[str, str] | None:
-    """Client id and secret from HTTP Basic, if it is used: purarue/malexport sends them so."""
+    """Return client id and secret of HTTP Basic, if it is used (purarue/malexport uses it)."""
     scheme, _, text = call.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
