@@ -53,14 +53,8 @@ SHARED_KEYS: Mapping[str, Key] = {
     "times": Key(r"\d+", "at most so many times"),
     "done": Key("yes|no", "whether the request is carried out all the same"),
 }
-_WRITABLE = sorted(
-    {
-        name
-        for medium in MEDIA.values()
-        for member in medium.by_form_name.values()
-        for name in (member.read, member.form_name)
-    }
-)
+_MEMBERS = [member for medium in MEDIA.values() for member in medium.by_form_name.values()]
+_WRITABLE = sorted({name for member in _MEMBERS for name in (member.read, member.form_name)})
 
 OWN_KEYS: Mapping[str, Key] = {
     "at": Key("before|middle", "where the connection breaks: before the first byte, or in the middle of the body"),

@@ -104,12 +104,8 @@ class Teller:
         return out
 
 
-def _rank(view: View) -> int | None:
-    return view.teller.library.rank(view.medium).get(view.id)
-
-
-def _popularity(view: View) -> int | None:
-    return view.teller.library.popularity(view.medium).get(view.id)
+def _place(order: str, view: View) -> int | None:
+    return view.teller.library.places(view.medium, order).get(view.id)
 
 
 def _start_season(view: View) -> dict[str, Any] | None:
@@ -171,8 +167,8 @@ FIELDS: Mapping[str, Field] = {
         Field("end_date"),
         Field("synopsis"),
         Field("mean"),
-        Field("rank", show=_rank),
-        Field("popularity", show=_popularity),
+        Field("rank", show=partial(_place, "rank")),
+        Field("popularity", show=partial(_place, "popularity")),
         Field("num_list_users"),
         Field("num_scoring_users"),
         Field("nsfw"),

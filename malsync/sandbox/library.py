@@ -18,33 +18,27 @@ _WEEKLY = ("tv", "ona")
 
 
 class Library:
-    """Answers questions about all titles of a catalogue. Rankings are kept until a title changes."""
+    """Answers questions about all titles of a catalogue."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._version = -1
         self._places: dict[tuple[str, str], dict[int, int]] = {}
 
-    @property
-    def version(self) -> int:
-        """A number that changes whenever an answer may."""
-        return self.catalogue.version
-
     def all(self, medium: Medium) -> list[Title]:
         """Return every title with all its members."""
         return [members(medium.name, title) for title in self.catalogue.titles(medium.name)]
 
-    def rank(self, medium: Medium) -> Mapping[int, int]:
-        """Return the place of each title that has a mean, the best first."""
-        return self._ranked(medium, "rank", lambda title: (mean(title), number(title, "num_scoring_users")), mean)
-
-    def popularity(self, medium: Medium) -> Mapping[int, int]:
-        """Return the place of each title by its number of users."""
-        return self._ranked(medium, "popularity", lambda title: (users(title),))
-
-    def favorites(self, medium: Medium) -> Mapping[int, int]:
-        """Return the place of each title that anybody has as a favorite."""
-        return self._ranked(medium, "favorites", lambda title: (_favorites(title),), _favorites)
+    def places(self, medium: Medium, order: str) -> Mapping[int, int]:
+        """Return the place of each title in an order of ORDERS, in that order; kept until a title changes."""
+        if self._version != self.catalogue.version:
+            self._version = self.catalogue.version
+            self._places.clear()
+        if (medium.name, order) not in self._places:
+            rows = [(ORDERS[order](title), int(title["id"])) for title in self.all(medium)]
+            rows = sorted(([-value for value in values], id) for values, id in rows if values[0])
+            self._places[medium.name, order] = {id: place for place, (_, id) in enumerate(rows, 1)}
+        return self._places[medium.name, order]
 
     def suggestions(self, medium: Medium, liked: Iterable[int], known: Iterable[int]) -> list[int]:
         """Return what is recommended most to those who like these titles, without the titles that are `known`."""
@@ -52,12 +46,12 @@ class Library:
         for id in liked:
             for link in details(medium.name, id)["recommendations"]:
                 votes[link["id"]] += link["num_recommendations"]
-        popularity = self.popularity(medium)
+        popularity = self.places(medium, "popularity")
         return sorted((votes.keys() & popularity.keys()) - set(known), key=lambda id: (-votes[id], popularity[id]))
 
     def search(self, medium: Medium, q: str) -> list[int]:
         """Return the titles that have each word of `q` in one of their names: exact names first, then the popular titles."""
-        words, popularity = q.casefold().strip(), self.popularity(medium)
+        words, popularity = q.casefold().strip(), self.places(medium, "popularity")
         hits = [
             (nearness, popularity[title["id"]], int(title["id"]))
             for title in self.catalogue.titles(medium.name)
@@ -65,37 +59,24 @@ class Library:
         ]
         return [id for *_, id in sorted(hits)]
 
-    def _ranked(
-        self,
-        medium: Medium,
-        name: str,
-        key: Callable[[Title], tuple[float, ...]],
-        has_place: Callable[[Title], object] = lambda _: True,
-    ) -> Mapping[int, int]:
-        """Return the places of the titles by `key`, the greatest first, then by id."""
-        if self._version != self.version:
-            self._version = self.version
-            self._places.clear()
-        if (medium.name, name) not in self._places:
-            titles = filter(has_place, self.all(medium))
-            ids = sorted((*(-value for value in key(title)), title["id"]) for title in titles)
-            self._places[medium.name, name] = {int(id): place for place, (*_, id) in enumerate(ids, 1)}
-        return self._places[medium.name, name]
-
 
 def users(title: Title) -> int:
     """Return how many users have the title on their lists."""
     return number(title, "num_list_users")
 
 
-def _favorites(title: Title) -> int:
-    return number(title, "num_favorites")
-
-
 def mean(title: Title) -> float:
     """Return the mean score; 0 for a title that has none."""
     value = title.get("mean")
     return value if isinstance(value, int | float) else 0
+
+
+ORDERS: Mapping[str, Callable[[Title], list[float]]] = {
+    "rank": lambda title: [mean(title), number(title, "num_scoring_users")],
+    "popularity": lambda title: [1, users(title)],
+    "favorites": lambda title: [number(title, "num_favorites")],
+}
+"""The numbers by which titles are ordered, the greatest first, then by id. A title whose first number is 0 has no place."""
 
 
 def start_date(title: Title) -> str:

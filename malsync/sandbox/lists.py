@@ -113,7 +113,7 @@ class ListReader:
     def _cache(self, medium: Medium, call: Call) -> dict[int, _Encoded]:
         if len(self._encoded) > MOST_FIELDS:
             self._encoded.clear()
-        key = medium.name, call.query.get("fields", ""), call.origin, self._teller.library.version
+        key = medium.name, call.query.get("fields", ""), call.origin, self._catalogue.version
         return self._encoded.setdefault(key, {})
 
 

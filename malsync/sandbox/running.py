@@ -1,4 +1,4 @@
-"""Starting and stopping the sandbox: in a thread beside a test, or in the foreground."""
+"""Starts and stops the sandbox, and changes what it serves."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ from malsync.sandbox.statefile import StateFile
 from malsync.sandbox.world import World
 
 HOST = "127.0.0.1"
+UVICORN: dict[str, Any] = {
+    "ws": "none", "lifespan": "off", "loop": "asyncio", "log_config": None, "log_level": "critical", "access_log": False,
+    "server_header": False, "proxy_headers": False,
+}  # fmt: skip
 GRACE = 1.0
 """Seconds that an answer may still take when the sandbox stops."""
 
@@ -71,20 +75,7 @@ class Sandbox:
         if self._state_file:
             self._site.changed = self._state_file.changed
             self._state_file.start()
-        self._server = _Server(
-            uvicorn.Config(
-                self._site.app,
-                http=_Protocol,
-                ws="none",
-                lifespan="off",
-                loop="asyncio",
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-            )
-        )
+        self._server = _Server(uvicorn.Config(self._site.app, http=_Protocol, **UVICORN))
         self._thread = Thread(target=self._server.run, args=([self._socket],), name="malsync-sandbox", daemon=True)
         self._thread.start()
         self._server.ready.wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR
 from typing import Any
@@ -11,7 +11,7 @@ from malsync.sandbox.catalogue import Catalogue, Title, is_white
 from malsync.sandbox.errors import bad_request, not_found
 from malsync.sandbox.exchange import Answer, Call
 from malsync.sandbox.fields import Teller
-from malsync.sandbox.library import SEASONS, Library, is_on_in, mean, users
+from malsync.sandbox.library import SEASONS, is_on_in, mean, users
 from malsync.sandbox.lists import shown_status
 from malsync.sandbox.media import MEDIA, Medium, number
 from malsync.sandbox.paging import Window, choice, flag, page_of, searched
@@ -24,9 +24,9 @@ LIKED_ENTRIES = 200
 
 @dataclass(frozen=True)
 class Ranking:
-    """A row of the table of rankings: which titles are in it, and by which places. Titles without a place are left out."""
+    """A row of the table of rankings: the order, and which titles are in it. Titles without a place are left out."""
 
-    places: Callable[[Library, Medium], Mapping[int, int]] = Library.rank
+    order: str = "rank"
     types: tuple[str, ...] = ()
     status: str = ""
 
@@ -34,12 +34,12 @@ class Ranking:
         return (not self.types or title["media_type"] in self.types) and self.status in ("", title.get("status"))
 
 
-_OF_BOTH = {"bypopularity": Ranking(Library.popularity), "favorite": Ranking(Library.favorites)}
+_OF_BOTH = {"bypopularity": Ranking("popularity"), "favorite": Ranking("favorites")}
 RANKINGS: Mapping[str, Mapping[str, Ranking]] = {
     "anime": {
         "all": Ranking(),
         "airing": Ranking(status="currently_airing"),
-        "upcoming": Ranking(Library.popularity, status="not_yet_aired"),
+        "upcoming": Ranking("popularity", status="not_yet_aired"),
         "tv": Ranking(types=("tv",)),
         "ova": Ranking(types=("ova",)),
         "movie": Ranking(types=("movie",)),
@@ -92,7 +92,8 @@ class TitleReader:
         rankings = RANKINGS[medium.name]
         ranking = rankings[choice(call.query, "ranking_type", rankings)]
         ids = {title["id"] for title in self._library.all(medium) if ranking.has(title)}
-        return self._page(call, medium, [id for id in ranking.places(self._library, medium) if id in ids], ranked=True)
+        places = self._library.places(medium, ranking.order)
+        return self._page(call, medium, [id for id in places if id in ids], ranked=True)
 
     def season(self, call: Call) -> Answer:
         """Return the anime that began in a season, and the series that went on into it (Katsute/Mal4J, faq)."""
