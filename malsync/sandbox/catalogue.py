@@ -54,6 +54,11 @@ def fixtures_folder() -> Path:
     raise SandboxError(f"the sandbox's data is missing: there is no fixtures/catalogue beside or in {package}")
 
 
+def fixture(name: str) -> Any:
+    """Return the JSON of a file in the fixtures, such as `catalogue/anime`."""
+    return json.loads((fixtures_folder() / f"{name}.json").read_text("utf-8"))
+
+
 class Catalogue:
     """Titles by medium and id. Reading a title back gives the very mapping that was put in."""
 
@@ -128,8 +133,7 @@ def details(medium: str, id: int) -> Title:
 @cache
 def _rows(medium: str) -> Mapping[int, Title]:
     """The shipped titles with all members, by id, in order of popularity."""
-    text = (fixtures_folder() / "catalogue" / f"{medium}.json").read_text("utf-8")
-    return {row["id"]: row for row in json.loads(text)}
+    return {row["id"]: row for row in fixture(f"catalogue/{medium}")}
 
 
 @cache

@@ -216,12 +216,8 @@ def _expire(world: World, _call: Call, _values: Values) -> None:
     world.authority.expire_access()
 
 
-def _overlap(_world: World, call: Call, _values: Values) -> None:
-    call.more = 1
-
-
-def _lag(_world: World, call: Call, _values: Values) -> None:
-    call.lags = True
+def _in_call(name: str, value: object) -> Before:
+    return lambda _world, call, _values: setattr(call, name, value)
 
 
 # Writes.
@@ -275,13 +271,23 @@ KINDS: Mapping[str, Kind] = {
         Kind("empty", "the right status with an empty body", lambda answer, *_: replace(answer, body=b"")),
         Kind("html", "a 200 with a page of HTML", lambda *_: MAINTENANCE),
         Kind("wrong_type", "the score of the page's first entry is a text", _in_json(_wrong_type), strikes=LISTS),
-        Kind("overlap", "the page has limit+1 entries, and its last comes again", before=_overlap, strikes=PAGES),
+        Kind(
+            "overlap",
+            "the page has limit+1 entries, and its last comes again",
+            before=_in_call("more", 1),
+            strikes=PAGES,
+        ),
         Kind("endless", "`next` points at the same page again", _in_json(_endless), strikes=PAGES),
         Kind("foreign_next", "`next` points to another host", _in_json(_foreign_next), strikes=PAGES, keys=_ELSEWHERE),
         Kind("edit", "the score of an entry changes just before the answer", before=_edit, strikes=LISTS, keys=_TITLE),
         Kind("add", "a title is added to the list just before the answer", before=_add, strikes=LISTS, keys=_TITLE),
         Kind("remove", "an entry is removed just before the answer", before=_remove, strikes=LISTS, keys=_TITLE),
-        Kind("stale", "the list is as it was before the latest writes through the API", before=_lag, strikes=LISTS),
+        Kind(
+            "stale",
+            "the list is as it was before the latest writes through the API",
+            before=_in_call("lags", True),
+            strikes=LISTS,
+        ),
         Kind("recoded", "comments come in the other form: encoded, or as they were written", _in_json(_recoded)),
         Kind("expire", "all access tokens expire just before the answer", before=_expire),
         Kind("unstored", "the write is answered as if stored, and is not", before=_unstored, strikes=WRITES, keys=_LIE),

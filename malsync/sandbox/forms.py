@@ -88,25 +88,14 @@ def _date(text: str, field: _Field) -> object:
         return None
     if not re.fullmatch(r"\d{4}(-\d\d){0,2}", text, re.ASCII):
         raise ValueError(text)
-    whole = _whole(text)
+    whole = f"{text}-01-01"[:10]
     date.fromisoformat(whole)
-    return text if text == whole else _PARTIAL[field.settings.partial_dates](text)
-
-
-def _whole(text: str) -> str:
-    return f"{text}-01-01"[:10]
-
-
-def _refused(text: str) -> object:
-    raise ValueError(text)
-
-
-_PARTIAL: dict[str, Callable[[str], object]] = {
-    "accept": lambda text: text,
-    "refuse": _refused,
-    "round": _whole,
-    "ignore": lambda _: _UNCHANGED,
-}
+    partial = field.settings.partial_dates
+    if text == whole or partial == "accept":
+        return text
+    if partial == "refuse":
+        raise ValueError(text)
+    return whole if partial == "round" else _UNCHANGED
 
 
 def _tags(text: str, field: _Field) -> list[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from malsync.sandbox.catalogue import fixtures_folder
+from malsync.sandbox.catalogue import fixture
 from malsync.sandbox.errors import not_found
 from malsync.sandbox.exchange import Answer, Call
 from malsync.sandbox.paging import Query, Window, choice, number, page_of, searched
@@ -25,10 +24,9 @@ _FILTERS: Mapping[str, Callable[[Topic, str], bool]] = {
 
 @cache
 def forum() -> Mapping[str, Any]:
-    """Return `members`, `categories` and `topics` as the fixture has them: the topic with the newest post comes first."""
-    text = (fixtures_folder() / "catalogue" / "forum.json").read_text("utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data
+    """Return `members`, `categories` and `topics`, the topic with the newest post first."""
+    forum: dict[str, Any] = fixture("catalogue/forum")
+    return forum
 
 
 @cache

@@ -6,10 +6,13 @@ have dates, and a few entries are odd.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from random import Random
+from typing import Any
 
-from malsync.sandbox.catalogue import Catalogue, Title
+from malsync.sandbox.catalogue import Catalogue, Title, fixture
 from malsync.sandbox.errors import SandboxError
 from malsync.sandbox.media import MEDIA, Kind, Medium, Status
 
@@ -20,24 +23,6 @@ FIRST_INVENTED_ID = 1_000_001
 _FIRST_DAY = date(2012, 1, 1).toordinal()
 _LAST_DAY = date(2026, 10, 31).toordinal()
 _SCORES = (10, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7, 7, 6, 6, 6, 5, 5, 4, 3, 2, 1)
-_COMMENTS = (
-    "Better than I was told.",
-    "Watch it with somebody.\n\nThen talk about it.",
-    "[b]Do not[/b] start this at midnight.",
-    "dropped once, came back, glad I did",
-    "Soundtrack 10/10 🎻, the rest 6/10",
-    "a friend's pick &amp; a good one",
-    "何度でも見返したい。",
-    "أحببته كثيرًا",
-    "starts slow, ends slow, I liked both",
-    "see [url=https://example.org/notes]my notes[/url] (they are \"notes\", not a review)",
-    "می‌خواهم دوباره ببینم",
-)  # fmt: skip
-_TAGS = (
-    "comfort", "with J.", "blu-ray", "sci-fi", "romance", "school", "music", "thriller", "recommended", "90s",
-    "rainy sunday", "\"classic\"", " lent", "日常", "order: 2", "own: 1-7", "fantasy", "short", "sport", "slow",
-)  # fmt: skip
-_SYNC_TAG = "malSync::eyJ1IjoiaHR0cHM6Ly9leGFtcGxlLmNvbS93YXRjaC8xIiwicCI6IiJ9::"
 
 
 def generated_lists(
@@ -65,9 +50,15 @@ def _copy(titles: list[Title], number: int) -> Title:
     return {**original, "id": FIRST_INVENTED_ID + number, "title": name}
 
 
+@cache
+def _remarks() -> Mapping[str, Any]:
+    remarks: dict[str, Any] = fixture("catalogue/remarks")
+    return remarks
+
+
 def _status(medium: Medium, title: Title, random: Random) -> Status:
     """Return a list status, mostly an ordinary one."""
-    chance = random.random
+    chance, remarks = random.random, _remarks()
     name = random.choices(medium.statuses, (6, 55, 7, 7, 25))[0]
     day = random.randint(_FIRST_DAY, _LAST_DAY)
     status: Status = {"status": name}
@@ -82,9 +73,11 @@ def _status(medium: Medium, title: Title, random: Random) -> Status:
         if name == "completed" and chance() < 0.1:
             status |= _again(medium, random)
     if chance() < 0.12:
-        status["comments"] = random.choice(_COMMENTS)
+        status["comments"] = random.choice(remarks["comments"])
     if chance() < 0.25:
-        status["tags"] = [_SYNC_TAG] if chance() < 0.1 else random.sample(_TAGS, random.choice((1, 1, 2, 2, 3)))
+        status["tags"] = (
+            [remarks["sync_tag"]] if chance() < 0.1 else random.sample(remarks["tags"], random.choice((1, 1, 2, 2, 3)))
+        )
     clock = f"{random.randrange(24):02}:{random.randrange(60):02}:{random.randrange(60):02}"
     return {**status, "updated_at": f"{_day(day)}T{clock}+00:00"}
 

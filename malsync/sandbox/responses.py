@@ -68,7 +68,7 @@ class Stalls:
     def _settle(self, on: str, *, sent: bool) -> None:
         with self._lock:  # no answer can leave `hold` now, so each event loop still runs
             for verdict in [verdict for verdict, path in self._held.items() if on in path]:
-                verdict.get_loop().call_soon_threadsafe(_decide, verdict, sent)
+                verdict.get_loop().call_soon_threadsafe(verdict.set_result, sent)
                 del self._held[verdict]
 
 
@@ -91,11 +91,6 @@ class Held(Response):
             await self._whole(scope, receive, send)
         else:
             await _broken(scope, receive)
-
-
-def _decide(verdict: asyncio.Future[bool], sent: bool) -> None:
-    if not verdict.done():
-        verdict.set_result(sent)
 
 
 async def _broken(scope: Scope, receive: Receive) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from threading import RLock
 from typing import Any
 
 from malsync.sandbox.account import Account
-from malsync.sandbox.catalogue import Catalogue, fixtures_folder
+from malsync.sandbox.catalogue import Catalogue, fixture
 from malsync.sandbox.errors import SandboxError
 from malsync.sandbox.generate import generated_lists
 from malsync.sandbox.media import MEDIA
@@ -44,8 +43,7 @@ class World:
         """Return a world of two invented users with lists of real titles; `sandbox_mika` has long ones, with every oddity."""
         world = cls(Catalogue.shipped(), clock)
         for name in DEMO_ACCOUNTS:
-            path = fixtures_folder() / "accounts" / f"{name}.json"
-            world._put_account(name, json.loads(path.read_text("utf-8")))
+            world._put_account(name, fixture(f"accounts/{name}"))
         return world
 
     @classmethod
