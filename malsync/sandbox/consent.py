@@ -5,43 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 from html import escape
+from pathlib import Path
+from string import Template
 from urllib.parse import unquote_plus
 
 from malsync.sandbox.exchange import Answer, Call
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.world import World
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Allow access? - malsync sandbox</title>
-<style>
-  body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 30rem; margin: 3rem auto; padding: 0 1rem; color: #1c1e21; }}
-  fieldset {{ border: 1px solid #999; border-radius: .4rem; margin: 1rem 0; }}
-  label {{ display: block; padding: .3rem 0; }}
-  button {{ font: inherit; padding: .5rem 1.4rem; margin-right: .6rem; border-radius: .4rem; border: 1px solid #2e51a2; }}
-  button[value=allow] {{ background: #2e51a2; color: #fff; }}
-  .note {{ color: #555; }}
-</style>
-</head>
-<body>
-<h1>Allow access?</h1>
-<p>An application asks to read and change the lists of an account of this sandbox.</p>
-<form method="post" action="{action}">
-{hidden}
-<fieldset>
-<legend>Account</legend>
-{accounts}
-</fieldset>
-<button name="decision" value="allow">Allow</button>
-<button name="decision" value="deny">Deny</button>
-</form>
-<p class="note">This is a malsync sandbox on your own machine, not MyAnimeList. No real account is touched.</p>
-</body>
-</html>
-"""
+_PAGE = Path(__file__).with_name("consent.html")
 
 
 class Consent:
@@ -62,7 +34,8 @@ class Consent:
             f'<label><input type="radio" name="user" value="{escape(name)}"{"" if number else " checked"}> {escape(name)}</label>'
             for number, name in enumerate(self._world.accounts)
         )
-        text = _PAGE.format(action=escape(call.path), hidden=hidden, accounts=accounts)
+        page = Template(_PAGE.read_text("utf-8"))
+        text = page.substitute(action=escape(call.path), hidden=hidden, accounts=accounts)
         policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
         return Answer.html(text, headers={"Content-Security-Policy": policy})
 
