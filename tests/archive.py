@@ -135,7 +135,7 @@ class _Answers:
 
     def __call__(self, endpoint: str, where: Mapping[str, Any] | None = None, **query: str) -> bytes:
         request = Request("GET", "/v2", PICTURES, query, {}, b"", where or {}, most=500, user=self._user)
-        return bytes(getattr(self._api, endpoint)(request).body)
+        return bytes(self._api.handlers[endpoint](request).body)
 
 
 def _fetch(mirror: Mirror, world: World, now: datetime) -> None:

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from malsync.sandbox import Catalogue, Sandbox, SandboxError, World
-from malsync.sandbox.catalogue import fixtures_folder, places, words
+from malsync.sandbox.catalogue import fixtures_folder
 from malsync.sandbox.errors import OAuthRefusal
+from malsync.sandbox.forum import forum, members
 from malsync.sandbox.media import MEDIA
-from malsync.sandbox.topics import book, topics
 
 DEMO = World.demo()
 MIKA = DEMO.named("sandbox_mika")
@@ -123,7 +123,7 @@ def test_entries_of_one_import_have_the_same_time():
 
 def test_lists_are_read_without_what_only_the_rest_needs(box):
     """Start-up and backups stay quick because nothing of it is loaded or worked out before somebody asks."""
-    lazy = (words, places, book, topics)
+    lazy = (forum, members)
     for one in lazy:
         one.cache_clear()
     me = {"Authorization": f"Bearer {box.access_token}"}
@@ -134,7 +134,7 @@ def test_lists_are_read_without_what_only_the_rest_needs(box):
         ]
     requests.patch(f"{box.api_url}/anime/1/my_list_status", data={"score": "9"}, headers=me)
 
-    assert [one.cache_info().currsize for one in lazy] == [0, 0, 0, 0]
+    assert [one.cache_info().currsize for one in lazy] == [0, 0]
 
 
 def test_the_shipped_data_is_of_a_modest_size():

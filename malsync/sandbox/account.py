@@ -1,6 +1,6 @@
-"""A MAL account as values in, values out: no server, no clock, no lock of its own.
+"""A MAL account as plain values: no server, no clock, no lock.
 
-Tests of plans and restores run thousands of examples against it; the server puts HTTP and a lock around it.
+Tests of plans and restores run thousands of examples against it; the server adds HTTP and a lock.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from malsync.sandbox.settings import DEFAULTS, Settings
 
 
 def stamp(now: datetime) -> str:
-    """`now` as MAL writes a time: whole seconds, with +00:00. `now` is aware and in UTC."""
+    """Return a time as MAL writes it: whole seconds, with +00:00. `now` is aware and in UTC."""
     return now.strftime("%Y-%m-%dT%H:%M:%S+00:00")
 
 
 class Account:
     """One MAL user and the two lists. `medium` is always `"anime"` or `"manga"`.
 
-    A list status is kept sparse (unset members absent) and is replaced, never changed in place, so that what was handed
-    out stays as it was.
+    A list status is kept sparse (without unset members) and is replaced, never changed in place, so that a caller's list
+    status does not change.
     """
 
     def __init__(
@@ -51,30 +51,30 @@ class Account:
             self.put_list(medium, entries)
 
     def kept(self, medium: str) -> Mapping[int, Status]:
-        """The list as it is kept: sparse list statuses by id."""
+        """Return the list as it is kept: sparse list statuses by id."""
         return self._lists[medium]
 
     def version(self, medium: str) -> int:
-        """A number that moves whenever the list does."""
+        """Return a number that changes whenever the list does."""
         return self._versions[medium]
 
     def entries(self, medium: str) -> dict[int, Status]:
-        """The list as GET tells it when every member is asked for: full list statuses by id."""
+        """Return the list as GET shows it with every member: full list statuses by id."""
         return {id: self._full(medium, status) for id, status in self._lists[medium].items()}
 
     def entry(self, medium: str, id: int) -> Status | None:
-        """One full list status, or None where the title is not on the list."""
+        """Return one full list status, or None if the title is not on the list."""
         status = self._lists[medium].get(id)
         return None if status is None else self._full(medium, status)
 
     def put_list(self, medium: str, entries: Mapping[int, Status]) -> None:
-        """Replace a whole list, as it is: nothing is checked against the titles, `updated_at` stays as given."""
+        """Replace a whole list as it is: nothing is checked against the titles, `updated_at` stays."""
         self._lists[medium] = {id: MEDIA[medium].sparse(status) for id, status in entries.items()}
         self._versions[medium] += 1
         self._earlier.pop(medium, None)
 
     def put_entry(self, medium: str, id: int, status: Status | None) -> None:
-        """Replace one entry as `put_list` replaces all of them; None takes it away."""
+        """Replace one entry like `put_list`; None removes it."""
         if status is None:
             self._lists[medium].pop(id, None)
         else:
@@ -82,28 +82,28 @@ class Account:
         self._versions[medium] += 1
 
     def about_to_write(self, medium: str) -> None:
-        """Keep the list for `lagging`, unless the latest writes began before it was last read."""
+        """Keep the list for `lagging` if it was read since the latest writes."""
         if medium in self._read_since or medium not in self._earlier:
             self._earlier[medium] = dict(self._lists[medium])
             self._read_since.discard(medium)
 
     def was_read(self, medium: str) -> None:
-        """Somebody read the list: what is written from now on is later than what is there."""
+        """Remember that the list was read, for the next write."""
         self._read_since.add(medium)
 
     def lagging(self) -> Account:
-        """The account as a server knows it that has not heard of the latest writes."""
+        """Return the account without the latest writes, as a server that lags behind shows it."""
         lists = {medium: self._earlier.get(medium, kept) for medium, kept in self._lists.items()}
         return Account(self.name, self.id, self.catalogue, lists, profile=self.profile, private=self.private)
 
     def patch(
         self, medium: str, id: int, form: Mapping[str, str], now: datetime, settings: Settings = DEFAULTS
     ) -> Status:
-        """Add the title, or change only what the form names; the answer is the full list status.
+        """Add the title, or change only what the form names; return the full list status.
 
-        Nothing is filled in by itself, unless the settings say so: a title set to completed keeps its progress and its
-        dates (Zai-Kun/AniWatch pull request 3). Raises Refusal: 404 for an unknown title, 400 for one that waits for approval
-        or a form that is not right. Nothing changes then.
+        Nothing is filled in, unless the settings say so: a title set to completed keeps its progress and its dates
+        (Zai-Kun/AniWatch pull request 3). Raises Refusal without a change: 404 for an unknown title, 400 for a title that
+        waits for approval or for an invalid form.
         """
         title = self.catalogue.get(medium, id)
         if title is None:
@@ -119,16 +119,15 @@ class Account:
         return self._store(medium, id, {**(before or {}), **changes}, now)
 
     def delete(self, medium: str, id: int) -> None:
-        """Take the title off the list. Raises Refusal 404 where it is not on it, so a second DELETE fails."""
+        """Remove the title from the list. Raises Refusal 404 if it is not there, so a second DELETE fails."""
         if self._lists[medium].pop(id, None) is None:
             raise not_found()
         self._versions[medium] += 1
 
     def edit(self, medium: str, id: int, now: datetime, **values: Any) -> Status:
-        """Change an entry from outside the API, or add it: members under the names of GET, taken as they are.
+        """Change an entry from outside the API, or add it: members under the names of GET, stored as they are.
 
-        This is how values come to stand that no PATCH can make, such as progress above the total. Raises Refusal 404
-        for an unknown title.
+        This makes values that no PATCH can make, such as progress above the total. Raises Refusal 404 for an unknown title.
         """
         if self.catalogue.get(medium, id) is None:
             raise not_found()
@@ -154,8 +153,8 @@ class Account:
 def _filled_in(
     medium: Medium, before: Mapping[str, Any], changes: Mapping[str, Any], title: Mapping[str, Any], now: datetime
 ) -> Status:
-    """What a site that fills in by itself sets beside `changes`."""
-    totals = {one.read: title.get(one.total) or 0 for one in medium.members if one.total}
+    """Return what a site that fills in progress, dates and status sets beside `changes`."""
+    totals = {member.read: title.get(member.total) or 0 for member in medium.members if member.total}
     if changes.get("status", before.get("status")) == "completed":
         filled = {name: total for name, total in totals.items() if total} if "status" in changes else {}
         return filled | ({} if before.get("finish_date") else {"finish_date": now.strftime("%Y-%m-%d")})

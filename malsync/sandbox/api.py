@@ -1,9 +1,9 @@
-"""The endpoints under /v2: what each one answers, as functions of a call. The table of them is in `endpoints`."""
+"""The API of one world: access, users and list writes, and the table of handlers that `endpoints` refers to."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from malsync.sandbox.account import Account
@@ -12,7 +12,7 @@ from malsync.sandbox.exchange import EVERYTHING, Answer, Call
 from malsync.sandbox.fields import Teller
 from malsync.sandbox.forum import ForumReader
 from malsync.sandbox.library import Library
-from malsync.sandbox.lists import ListReader, told
+from malsync.sandbox.lists import ListReader, shown_status
 from malsync.sandbox.media import ANIME, MEDIA, Medium, Status, number
 from malsync.sandbox.oauth import is_registered
 from malsync.sandbox.settings import Settings
@@ -21,34 +21,48 @@ from malsync.sandbox.wire import parsed_fields
 from malsync.sandbox.world import World
 
 ME_ON_REQUEST = frozenset({"time_zone", "is_supporter", "birthday"})
-"""Members of /users/@me that come only where `fields` names them; anime_statistics is another."""
+"""Members of /users/@me that come only if `fields` names them; anime_statistics is another."""
 
 EPISODES_A_DAY = 60
 """Of 24 minutes each: the statistics of a user count every episode alike."""
 
 
 class Api:
-    """The API of one world. Every method answers a call, or raises Refusal or ExpiredToken."""
+    """The endpoints of one world. Every handler answers a call, or raises Refusal."""
 
     def __init__(self, world: World, settings: Settings) -> None:
         self._world = world
         self._settings = settings
         self._merged = _merged_titles(settings.merged_titles)
         teller = Teller(Library(world.catalogue), settings)
+        titles = TitleReader(world.catalogue, teller, settings)
+        forum = ForumReader(settings)
         self._lists = ListReader(world.catalogue, teller, settings)
-        self._titles = TitleReader(world.catalogue, teller, settings)
-        self._forum = ForumReader(settings)
+        self.handlers: Mapping[str, Callable[[Call], Answer]] = {
+            "me": self.me,
+            "user_list": self.user_list,
+            "update": self.update,
+            "delete": self.delete,
+            "search": titles.search,
+            "details": titles.details,
+            "ranking": titles.ranking,
+            "season": titles.season,
+            "suggestions": titles.suggestions,
+            "boards": forum.boards,
+            "topics": forum.topics,
+            "posts": forum.posts,
+        }
 
     def identify(self, call: Call) -> None:
-        """Find out whose access token the call bears, if it is a good one."""
+        """Set the call's user from its access token, if that is valid."""
         name = self._world.authority.user_of(_bearer(call) or "")
         call.user = self._world.account(name) if name else None
 
     def admit(self, call: Call) -> None:
-        """Let the call in. Raises Refusal or ExpiredToken where its credentials are not right.
+        """Check the credentials of a call. Raises Refusal or ExpiredToken if they are not valid.
 
-        None at all: 403 `forbidden`; a client id that is not known: 400 (erengy/taiga;
-        SuperMarcus/myanimelist-api-specification issue 5). Beside an access token the client id is not looked at.
+        None at all: 403 `forbidden`; an unknown client id: 400 (erengy/taiga; SuperMarcus/myanimelist-api-specification
+        issue 5). Beside an access token the client id is ignored.
         """
         self.identify(call)
         if _bearer(call) is not None:
@@ -59,22 +73,29 @@ class Api:
         elif not is_registered(client_id, self._settings):
             raise bad_request("Invalid client id")
 
+    def needed_user(self, call: Call) -> Account:
+        """Return the account of the call's token. Raises Refusal without a token: a client id is not enough."""
+        if call.user is None:
+            status = self._settings.me_without_user
+            raise Refusal(status, {400: "bad_request", 401: "invalid_token", 403: "forbidden"}[status])
+        return call.user
+
     def me(self, call: Call) -> Answer:
-        """GET /users/@me: who the token belongs to; some members only where `fields` names them."""
+        """GET /users/@me: the account of the token."""
         user = call.me
-        shown: dict[str, Any] = {"id": user.id, "name": user.name}
-        shown.update((name, value) for name, value in user.profile.items() if name not in ME_ON_REQUEST)
-        if str(shown.get("picture", "")).startswith("/"):
-            shown["picture"] = call.origin + shown["picture"]  # one that the sandbox draws
+        me: dict[str, Any] = {"id": user.id, "name": user.name}
+        me.update((name, value) for name, value in user.profile.items() if name not in ME_ON_REQUEST)
+        if str(me.get("picture", "")).startswith("/"):
+            me["picture"] = call.origin + me["picture"]  # drawn by the sandbox
         for name in parsed_fields(call.query.get("fields", "")):
             if name == "anime_statistics" and self._settings.statistics == "on":
-                shown[name] = _statistics(user, self._settings.uncounted)
+                me[name] = _statistics(user, self._settings.uncounted)
             elif name in ME_ON_REQUEST and name in user.profile:
-                shown[name] = user.profile[name]
-        return Answer.json(shown)
+                me[name] = user.profile[name]
+        return Answer.json(me)
 
     def user_list(self, call: Call) -> Answer:
-        """GET /users/{name or @me}/animelist and mangalist: one page."""
+        """GET /users/{name or @me}/animelist and mangalist: a page."""
         medium, name = MEDIA[call.where["medium"]], call.where["user"]
         owner = self.needed_user(call) if name == "@me" else self._world.account(name)
         if owner is None:
@@ -88,51 +109,31 @@ class Api:
         path = call.path if self._settings.next_user == "kept" else call.path.replace("@me", owner.name)
         return Answer(body=self._lists.page(owner, medium, call, call.origin + path))
 
-    def details(self, call: Call) -> Answer:
-        """GET /anime/{id} and /manga/{id}: one title."""
-        return self._titles.details(call)
-
-    def search(self, call: Call) -> Answer:
-        """GET /anime and /manga: the titles of a name."""
-        return self._titles.search(call)
-
-    def ranking(self, call: Call) -> Answer:
-        """GET /anime/ranking and /manga/ranking."""
-        return self._titles.ranking(call)
-
-    def season(self, call: Call) -> Answer:
-        """GET /anime/season/{year}/{season}."""
-        return self._titles.season(call)
-
-    def suggestions(self, call: Call) -> Answer:
-        """GET /anime/suggestions: for whoever asks."""
-        return self._titles.suggestions(call)
-
     def update(self, call: Call) -> Answer:
-        """PATCH and PUT of my_list_status: the same partial update; the answer has every member."""
+        """PATCH and PUT of my_list_status: both are a partial update; the answer has every member."""
         medium, user = MEDIA[call.where["medium"]], call.me
         if call.body and not call.form:
             raise bad_request("invalid content type")
         user.about_to_write(medium.name)
-        id = self._followed(user, medium.name, call.where["id"])
+        id = self._current_id(user, medium.name, call.where["id"])
         before = user.kept(medium.name).get(id)
         user.patch(medium.name, id, call.form, self._world.clock(), self._settings)
-        shown = user.kept(medium.name)[id]
+        after = user.kept(medium.name)[id]
         if call.lost:
-            stored, shown = _lost(call.lost, medium, before, shown)
+            stored, after = _lost(call.lost, medium, before, after)
             user.put_entry(medium.name, id, stored)
-        return Answer.json(told(medium, shown, medium.all_columns, self._settings))
+        return Answer.json(shown_status(medium, after, medium.all_columns, self._settings))
 
     def delete(self, call: Call) -> Answer:
-        """DELETE of my_list_status: `[]`; what a second one says beside its 404 is a switch."""
+        """DELETE of my_list_status: `[]`; the body of a second one's 404 is a setting."""
         user, medium, id = call.me, call.where["medium"], call.where["id"]
         user.about_to_write(medium)
         try:
-            # One that is not there is a 404, whether the DELETE is stored or not.
+            # An absent entry is a 404, whether the DELETE is stored or not.
             if EVERYTHING not in call.lost or id not in user.kept(medium):
                 user.delete(medium, id)
         except Refusal as no:
-            # One observer saw a 200 for what was not on the list, and a 404 only for an id that no title has.
+            # One observer saw a 200 for an absent entry, and a 404 only for an id that no title has.
             if self._settings.delete_absent == "200" and self._world.catalogue.get(medium, id) is not None:
                 return Answer.json([])
             if no.status != 404 or self._settings.delete_404 == "object":
@@ -140,64 +141,45 @@ class Api:
             return Answer(404, b"null" if self._settings.delete_404 == "null" else b"")
         return Answer.json([])
 
-    def _followed(self, user: Account, medium: str, id: int) -> int:
-        """The id that a title has now; where it became another, its entry goes along (erengy/taiga issues 859 and 627)."""
-        now = self._merged.get((medium, id), id)
+    def _current_id(self, user: Account, medium: str, id: int) -> int:
+        """Return the id into which a title was merged, and move its entry there (erengy/taiga issues 859 and 627)."""
+        current = self._merged.get((medium, id), id)
         entries = user.kept(medium)
-        if now != id and id in entries:
-            user.put_entry(medium, now, entries.get(now, entries[id]))
+        if current != id and id in entries:
+            user.put_entry(medium, current, entries.get(current, entries[id]))
             user.put_entry(medium, id, None)
-        return now
-
-    def boards(self, _: Call) -> Answer:
-        """GET /forum/boards."""
-        return self._forum.boards()
-
-    def topics(self, call: Call) -> Answer:
-        """GET /forum/topics."""
-        return self._forum.topics(call)
-
-    def posts(self, call: Call) -> Answer:
-        """GET /forum/topic/{topic_id}."""
-        return self._forum.posts(call)
-
-    def needed_user(self, call: Call) -> Account:
-        """Whose token the call bears. Raises Refusal where it bears none: a client id is not enough."""
-        if call.user is None:
-            status = self._settings.me_without_user
-            raise Refusal(status, {400: "bad_request", 401: "invalid_token", 403: "forbidden"}[status])
-        return call.user
+        return current
 
 
 def _merged_titles(text: str) -> dict[tuple[str, int], int]:
-    """The setting `merged_titles`, read. Raises SandboxError where it is not right."""
+    """Parse the setting `merged_titles`. Raises SandboxError."""
     merged = {}
     for part in filter(None, text.split(",")):
-        found = re.fullmatch(r"\s*(anime|manga):(\d{1,18})=\1:(\d{1,18})\s*", part)
-        if found is None:
+        match = re.fullmatch(r"\s*(anime|manga):(\d{1,18})=\1:(\d{1,18})\s*", part)
+        if match is None:
             raise SandboxError(f"merged_titles cannot be {text!r}; use anime:1=anime:5, several joined by commas")
-        merged[found[1], int(found[2])] = int(found[3])
+        merged[match[1], int(match[2])] = int(match[3])
     return merged
 
 
 def _lost(
-    lost: Mapping[str, bool], medium: Medium, before: Status | None, wanted: Status
+    lost: Mapping[str, bool], medium: Medium, before: Status | None, after: Status
 ) -> tuple[Status | None, Status]:
-    """The entry that is stored and the one that the answer shows, where parts of a write get lost.
+    """Return the entry that is stored and the entry that the answer shows, if parts of a write get lost.
 
-    An entry that was not there `before`, and of which an answer must show what was there, shows as a new one.
+    An answer that must show the entry `before` shows a new one if there was none.
     """
-    was = before or {"status": medium.planned, "updated_at": wanted["updated_at"]}
-    honest = [name for name, shown in lost.items() if not shown]
+    old = before or {"status": medium.planned, "updated_at": after["updated_at"]}
+    honest = [name for name, is_shown in lost.items() if not is_shown]
     return (
-        before if EVERYTHING in lost else _with_members_of(was, wanted, lost),
-        was if EVERYTHING in honest else _with_members_of(was, wanted, honest),
+        before if EVERYTHING in lost else _with_members_of(old, after, lost),
+        old if EVERYTHING in honest else _with_members_of(old, after, honest),
     )
 
 
-def _with_members_of(was: Status, wanted: Status, names: Collection[str]) -> Status:
-    others = {name: value for name, value in wanted.items() if name not in names}
-    return others | {name: was[name] for name in names if name in was}
+def _with_members_of(old: Status, new: Status, names: Collection[str]) -> Status:
+    others = {name: value for name, value in new.items() if name not in names}
+    return others | {name: old[name] for name in names if name in old}
 
 
 def _bearer(call: Call) -> str | None:
@@ -206,9 +188,9 @@ def _bearer(call: Call) -> str | None:
 
 
 def _statistics(user: Account, uncounted: int) -> dict[str, Any]:
-    """`anime_statistics`: the members and their types as ModerNews/MAL-API-Client-Upgraded and go-myanimelist read them.
+    """Return `anime_statistics`, with the members and types of ModerNews/MAL-API-Client-Upgraded and go-myanimelist.
 
-    `uncounted` are those that it counts and the list does not have.
+    `uncounted` is the number of anime that it counts although they are not on the list.
     """
     entries = user.kept("anime").values()
     counts = dict.fromkeys(ANIME.statuses, 0)

@@ -1,8 +1,7 @@
-"""The person at the browser, for demos and tests: `python -m malsync.sandbox.browser URL [--user NAME] [--deny]`.
+"""Answers a consent page, for demos and tests: `python -m malsync.sandbox.browser URL [--user NAME] [--deny]`.
 
-Opens the consent page of a sandbox, or a file that leads to it, presses Allow (or Deny), and follows the redirect to the
-application that waits on this machine. It goes to loopback addresses only, and uses no proxy. Exit 0 when the application
-answered, 1 when something on the way did not.
+Opens the consent page of a sandbox, or a file that redirects to it, presses Allow (or Deny), and follows the redirect to the
+application on this machine. It opens loopback addresses only and uses no proxy. Exit 0 if the application answered, else 1.
 """
 
 from __future__ import annotations
@@ -27,59 +26,41 @@ class _OnlyLoopback(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, _on_loopback(newurl))
 
 
-class _Form(HTMLParser):
-    """The form of the consent page: where it goes, and what it holds."""
+class _Page(HTMLParser):
+    """An HTML page: the action and values of its form, and the address of its `http-equiv=refresh`."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.action = ""
         self.values: dict[str, str] = {}
+        self.refresh = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.action = found.get("action", "")
-        elif tag == "input" and (found.get("type") != "radio" or "checked" in found):
-            self.values[found["name"]] = found.get("value", "")
-
-
-class _Refresh(HTMLParser):
-    """Where a page leads by itself."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.url = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        if tag == "meta" and found.get("http-equiv") == "refresh":
-            self.url = found.get("content", "").partition("url=")[2]
+            self.action = attributes.get("action", "")
+        elif tag == "input" and (attributes.get("type") != "radio" or "checked" in attributes):
+            self.values[attributes["name"]] = attributes.get("value", "")
+        elif tag == "meta" and attributes.get("http-equiv") == "refresh":
+            self.refresh = attributes.get("content", "").partition("url=")[2]
 
 
 def answer_consent(url: str, *, user: str | None = None, deny: bool = False) -> str:
     """Answer the consent page at `url`, and return the text of the page on which the browser ends.
 
-    `user` is an account of the sandbox, its first one by default. Raises URLError (an HTTPError for a page that
-    refuses; NotLoopback before anything is sent elsewhere).
+    `user` is an account of the sandbox, by default the first. Raises URLError: an HTTPError for a page that refuses,
+    NotLoopback before a request to another machine.
     """
-    url = _led_to(url)
+    if (parts := urlsplit(url)).scheme == "file":
+        url = _Page(Path(url2pathname(parts.path)).read_text(encoding="utf-8")).refresh
     opener = build_opener(ProxyHandler({}), _OnlyLoopback())
     with opener.open(_on_loopback(url), timeout=TIMEOUT) as page:
-        form = _Form(page.read().decode())
+        form = _Page(page.read().decode())
     values = form.values | {"decision": "deny" if deny else "allow"} | ({"user": user} if user else {})
     request = Request(_on_loopback(urljoin(url, form.action)), urlencode(values).encode())  # noqa: S310 checked
     with opener.open(request, timeout=TIMEOUT) as page:
         return str(page.read().decode("utf-8", "replace"))
-
-
-def _led_to(url: str) -> str:
-    """`url`, or the address that it leads to where it is a file's."""
-    parts = urlsplit(url)
-    if parts.scheme != "file":
-        return url
-    return _Refresh(Path(url2pathname(parts.path)).read_text(encoding="utf-8")).url
 
 
 def _on_loopback(url: str) -> str:
@@ -94,11 +75,11 @@ def main() -> int:
     parser.add_argument("url")
     parser.add_argument("--user", help="an account of the sandbox (default: its first one)")
     parser.add_argument("--deny", action="store_true", help="press Deny")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        answer_consent(given.url, user=given.user, deny=given.deny)
-    except (URLError, OSError) as wrong:
-        sys.stderr.write(f"the consent page was not answered: {getattr(wrong, 'reason', wrong)}\n")
+        answer_consent(arguments.url, user=arguments.user, deny=arguments.deny)
+    except OSError as error:  # URLError is one
+        sys.stderr.write(f"the consent page was not answered: {getattr(error, 'reason', error)}\n")
         return 1
     return 0
 

@@ -1,15 +1,17 @@
 """The titles that the sandbox knows.
 
-A title is a mapping under the API's own names (`id`, `title`, `media_type`, `num_episodes`, `nsfw`, ...). What is not in it
-is not known, and the API then leaves it out. Three more members are the sandbox's own: `picture` (`none`, or `medium` for
-one without `large`), `pending` (true: waits for approval, is found but cannot be put on a list) and `withdrawn` (true: a
-moderator took it away).
+A title is a mapping under the API's own names (`id`, `title`, `media_type`, `num_episodes`, `nsfw`, ...). Four more members are
+the sandbox's own and never shown: `picture` (`none`, or `medium` for a title without `large`), `picture_count`, `pending`
+(true: waits for approval, can be found but not put on a list) and `withdrawn` (true: a moderator removed it).
+
+The catalogue itself holds what lists and writes need (BASICS) and whatever a state says of a title. All other members come
+from `members`: real are the ids, titles, types and totals; the rest is invented and fixed in fixtures/catalogue.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,32 @@ from malsync.sandbox.media import MEDIA
 
 Title = Mapping[str, Any]
 
+BASICS = ("id", "title", "media_type", "num_episodes", "num_volumes", "num_chapters", "nsfw", "picture", "pending")
+
+_RUN = ("status", "start_date", "end_date")
+_UNKNOWN: Title = {
+    "media_type": "unknown",
+    "nsfw": "white",
+    "num_episodes": 0,
+    "num_volumes": 0,
+    "num_chapters": 0,
+}
+"""What the API shows of a title about which nothing is known."""
+
+_PERSONAL = {
+    *BASICS,
+    "alternative_titles",
+    "related_anime",
+    "related_manga",
+    "opening_themes",
+    "ending_themes",
+    "videos",
+}
+"""Members that name a title or carry its id: no other title borrows them."""
+
 
 def fixtures_folder() -> Path:
-    """Where the shipped data lies: beside the package in a checkout, inside it when installed."""
+    """Return the folder of the shipped data: beside the package in a checkout, inside it when installed."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package.parent / "fixtures", package / "fixtures"):
         if (folder / "catalogue").is_dir():
@@ -29,69 +54,98 @@ def fixtures_folder() -> Path:
     raise SandboxError(f"the sandbox's data is missing: there is no fixtures/catalogue beside or in {package}")
 
 
+def fixture(name: str) -> Any:
+    """Return the JSON of a file in the fixtures, such as `catalogue/anime`."""
+    return json.loads((fixtures_folder() / f"{name}.json").read_text("utf-8"))
+
+
 class Catalogue:
-    """Titles by medium and id. Reading one back gives the very mapping that was put in."""
+    """Titles by medium and id. Reading a title back gives the very mapping that was put in."""
 
     def __init__(self, titles: Mapping[str, Iterable[Title]] | None = None) -> None:
         self._titles: dict[str, dict[int, Title]] = {name: {} for name in MEDIA}
         self._keys: dict[str, dict[int, tuple[str, int]]] = {name: {} for name in MEDIA}
-        self.version = 0  # moves whenever a title does
-        for medium, some in (titles or {}).items():
-            for title in some:
+        self.version = 0  # changes with every title
+        for medium, rows in (titles or {}).items():
+            for title in rows:
                 self.put(medium, title)
 
     @classmethod
     def shipped(cls) -> Catalogue:
-        """A fresh catalogue of real titles: the few hundred that stand on most lists, most common first."""
-        return cls(_shipped())
+        """Return a new catalogue of the shipped titles: a few hundred real ones, in order of popularity."""
+        return cls({medium: titles.values() for medium, titles in _shipped().items()})
 
     def get(self, medium: str, id: int) -> Title | None:
-        """The title, or None where there is none of that id, or no more."""
+        """Return the title, or None if it does not exist or was withdrawn."""
         title = self._titles[medium].get(id)
         return None if title is None or title.get("withdrawn") else title
 
     def known(self, medium: str, id: int) -> Title:
-        """The title, even a withdrawn one; one that was never there has no name."""
+        """Return the title even if it was withdrawn; a title that never existed has an empty name."""
         return self._titles[medium].get(id, {"id": id, "title": ""})
 
     def put(self, medium: str, title: Title) -> None:
+        """Add the title, or replace the title of its id."""
         self._titles[medium][title["id"]] = title
         self._keys[medium][title["id"]] = (str(title["title"]).casefold(), title["id"])
         self.version += 1
 
     def titles(self, medium: str) -> list[Title]:
-        """Every title that there is, in the order in which they came."""
+        """Return all titles that are not withdrawn, in the order in which they were added."""
         return [title for title in self._titles[medium].values() if not title.get("withdrawn")]
 
     def key(self, medium: str, id: int) -> tuple[str, int]:
-        """What titles are ordered by: the title without regard to case, then the id."""
+        """Return the sort key of a title: its name without regard to case, then the id."""
         return self._keys[medium].get(id, ("", id))
 
     def added(self, medium: str) -> list[Title]:
-        """The titles that the shipped catalogue does not have, or has otherwise."""
-        shipped = {title["id"]: title for title in _shipped()[medium]}
+        """Return the titles that the shipped catalogue does not have or has differently."""
+        shipped = _shipped()[medium]
         return [title for id, title in self._titles[medium].items() if shipped.get(id) != title]
 
 
+def is_white(title: Title) -> bool:
+    """Return whether the title is shown without `nsfw=true`."""
+    return bool(title.get("nsfw", "white") == "white")
+
+
+def members(medium: str, title: Title) -> dict[str, Any]:
+    """Return every member of a title: its own, then those of the fixtures, then those of a title that is not known.
+
+    A title that is not shipped borrows the members of a shipped one, chosen by its id, apart from those that name it. If it
+    states a part of its run (status and dates), it borrows none of the run.
+    """
+    fixture = details(medium, title["id"])
+    if any(name in title for name in _RUN):
+        fixture = {name: value for name, value in fixture.items() if name not in _RUN}
+    return {**_UNKNOWN, **fixture, **title}
+
+
+def details(medium: str, id: int) -> Title:
+    """Return the members that the fixtures give this id; for an id that is not shipped, those it borrows."""
+    rows = _rows(medium)
+    if (row := rows.get(id)) is not None:
+        return row
+    lenders = _lenders(medium)
+    return lenders[id % len(lenders)]
+
+
 @cache
-def _shipped() -> dict[str, list[Title]]:
-    folder = fixtures_folder() / "catalogue"
-    return {name: json.loads((folder / f"{name}.json").read_text("utf-8")) for name in MEDIA}
-
-
-def shipped(medium: str) -> Sequence[Title]:
-    """The titles of the shipped catalogue, most common first."""
-    return _shipped()[medium]
+def _rows(medium: str) -> Mapping[int, Title]:
+    """The shipped titles with all members, by id, in order of popularity."""
+    return {row["id"]: row for row in fixture(f"catalogue/{medium}")}
 
 
 @cache
-def places() -> Mapping[str, Mapping[int, int]]:
-    """Where each title stands in the shipped catalogue, by medium and id: 0 is on most lists."""
-    return {medium: {title["id"]: at for at, title in enumerate(titles)} for medium, titles in _shipped().items()}
+def _shipped() -> Mapping[str, Mapping[int, Title]]:
+    """The shipped titles as the catalogue holds them, by medium and id."""
+    return {
+        medium: {id: {name: row[name] for name in BASICS if name in row} for id, row in _rows(medium).items()}
+        for medium in MEDIA
+    }
 
 
 @cache
-def words() -> Mapping[str, Any]:
-    """What the sandbox makes titles' details from; read when the first one is wanted."""
-    found: dict[str, Any] = json.loads((fixtures_folder() / "catalogue" / "words.json").read_text("utf-8"))
-    return found
+def _lenders(medium: str) -> list[Title]:
+    no_names = {"alternative_titles": {"synonyms": [], "en": "", "ja": ""}}
+    return [{name: row[name] for name in row if name not in _PERSONAL} | no_names for row in _rows(medium).values()]

@@ -1,48 +1,19 @@
-"""The addresses under /v1/oauth2: the page on which a person agrees, and the token endpoint."""
+"""The addresses under /v1/oauth2: the consent page and the token endpoint."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from html import escape
+from pathlib import Path
+from string import Template
 from urllib.parse import unquote_plus
 
 from malsync.sandbox.exchange import Answer, Call
-from malsync.sandbox.oauth import Authority
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.world import World
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Allow access? - malsync sandbox</title>
-<style>
-  body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 30rem; margin: 3rem auto; padding: 0 1rem; color: #1c1e21; }}
-  fieldset {{ border: 1px solid #999; border-radius: .4rem; margin: 1rem 0; }}
-  label {{ display: block; padding: .3rem 0; }}
-  button {{ font: inherit; padding: .5rem 1.4rem; margin-right: .6rem; border-radius: .4rem; border: 1px solid #2e51a2; }}
-  button[value=allow] {{ background: #2e51a2; color: #fff; }}
-  .note {{ color: #555; }}
-</style>
-</head>
-<body>
-<h1>Allow access?</h1>
-<p>An application asks to read and change the lists of an account of this sandbox.</p>
-<form method="post" action="{action}">
-{hidden}
-<fieldset>
-<legend>Account</legend>
-{accounts}
-</fieldset>
-<button name="decision" value="allow">Allow</button>
-<button name="decision" value="deny">Deny</button>
-</form>
-<p class="note">This is a malsync sandbox on your own machine, not MyAnimeList. No real account is touched.</p>
-</body>
-</html>
-"""
+_PAGE = Path(__file__).with_name("consent.html")
 
 
 class Consent:
@@ -50,15 +21,12 @@ class Consent:
 
     def __init__(self, world: World, settings: Settings) -> None:
         self._world = world
+        self._authority = world.authority
         self._settings = settings
-
-    @property
-    def _authority(self) -> Authority:
-        return self._world.authority
 
     def page(self, call: Call) -> Answer:
         """GET /authorize: a page with the accounts, Allow and Deny."""
-        self._authority.asked(call.query, self._settings)
+        self._authority.checked(call.query, self._settings)
         hidden = "\n".join(
             f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in call.query.items()
         )
@@ -66,20 +34,21 @@ class Consent:
             f'<label><input type="radio" name="user" value="{escape(name)}"{"" if number else " checked"}> {escape(name)}</label>'
             for number, name in enumerate(self._world.accounts)
         )
-        text = _PAGE.format(action=escape(call.path), hidden=hidden, accounts=accounts)
+        page = Template(_PAGE.read_text("utf-8"))
+        text = page.substitute(action=escape(call.path), hidden=hidden, accounts=accounts)
         policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
         return Answer.html(text, headers={"Content-Security-Policy": policy})
 
     def decide(self, call: Call) -> Answer:
-        """POST /authorize: what the page sends; a redirect back to the application with a code, or with an error."""
+        """POST /authorize: the form of the page; a redirect to the application with a code or with an error."""
         form = {**call.query, **call.form}
-        asked = self._authority.asked(form, self._settings)
+        request = self._authority.checked(form, self._settings)
         if form.get("decision") != "allow":
-            return Answer.redirect(self._authority.denied(asked))
+            return Answer.redirect(self._authority.denied(request))
         account = self._world.account(form.get("user", self._world.first.name))
         if account is None:
             return Answer.html("<p>There is no such account in this sandbox.</p>", 400)
-        return Answer.redirect(self._authority.allowed(asked, account.name, self._settings))
+        return Answer.redirect(self._authority.allowed(request, account.name, self._settings))
 
     def token(self, call: Call) -> Answer:
         """POST /token: tokens for a code or for a refresh token."""
@@ -88,7 +57,7 @@ class Consent:
 
 
 def _basic(call: Call) -> tuple[str, str] | None:
-    """Client id and secret from HTTP Basic, if it is used: purarue/malexport sends them so."""
+    """Return client id and secret of HTTP Basic, if it is used (purarue/malexport uses it)."""
     scheme, _, text = call.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,18 +1,18 @@
-"""What goes wrong in the sandbox.
+"""The errors of the sandbox.
 
 ValueError
-└── SandboxError     whoever set the sandbox up made a mistake: a bad setting, fault, state or port
+└── SandboxError     the sandbox was set up wrongly: an invalid setting, fault, state or port
 Exception
-├── Refusal          the API says no, with a status and a body of two members
-├── ExpiredToken     the API says no to an access token, with a body and a header of their own
-└── OAuthRefusal     the authorization server says no, in the words of its library
+├── Refusal          the API refuses a request, with a status and a body of two members
+├── ExpiredToken     the API refuses an access token, with a body and a header of its own
+└── OAuthRefusal     the authorization server refuses a request, in the words of its library
 """
 
 from __future__ import annotations
 
 
 class SandboxError(ValueError):
-    """A setting, fault, state or port that cannot be used. The message is one line that says what would do."""
+    """A setting, fault, state or port that cannot be used. The message is one line that says what is possible."""
 
 
 class Refusal(Exception):
@@ -30,7 +30,7 @@ class Refusal(Exception):
 
 
 class ExpiredToken(Exception):
-    """An access token that is unknown, revoked or expired: the API's answers to the three are one."""
+    """An access token that is unknown, revoked or expired: the API answers all three alike."""
 
 
 class OAuthRefusal(Exception):
@@ -43,10 +43,10 @@ class OAuthRefusal(Exception):
 
 
 def bad_request(message: str) -> Refusal:
-    """A 400 with a sentence in it, as MAL words a parameter or form that it does not take."""
+    """Return a 400 with a message, as MAL answers an invalid parameter or form."""
     return Refusal(400, "bad_request", message)
 
 
 def not_found() -> Refusal:
-    """A 404: no such title, no such user, or a title that is not on the list."""
+    """Return a 404: no such title, no such user, or a title that is not on the list."""
     return Refusal(404, "not_found")

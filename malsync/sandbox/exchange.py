@@ -1,4 +1,4 @@
-"""One request and its answer, without a web framework: what handlers take and give, and what faults bend."""
+"""A request and its answer, without a web framework: handlers take and return them, faults change them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ EVERYTHING = ""
 
 @dataclass
 class Call:
-    """A request. `origin` is the address that it came to (`http://127.0.0.1:PORT`), `where` what its path named,
-    `headers` have lower-case names, and `most` is the greatest limit that it may name: 0 where it asks for no page.
-    `user` is whose access token it bore.
+    """A request. `origin` is the address of the sandbox (`http://127.0.0.1:PORT`), `where` has the parameters of the path,
+    `headers` have lower-case names, and `most` is the highest `limit` of the endpoint: 0 if it does not answer in pages.
+    `user` is the account of the access token.
 
-    Faults set `more`, the entries that a page has too many, `lags`: the list is told as it was before the latest writes,
-    and `lost`: the members of a write that are not stored, by the names of GET or EVERYTHING, each with whether the answer
-    shows them all the same.
+    Faults set `more`, the number of entries that a page has too many; `lags`, to show a list without the latest writes; and
+    `lost`, the members of a write that are not stored, by the names of GET or EVERYTHING, each with whether the answer shows
+    them.
     """
 
     method: str
@@ -44,21 +44,21 @@ class Call:
 
     @cached_property
     def form(self) -> dict[str, str]:
-        """The body as a form; empty where it says that it is something else."""
+        """The body as a form; empty for another content type."""
         if not self.headers.get("content-type", "").lower().startswith(FORM_TYPE):
             return {}
         return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
 
     @property
     def me(self) -> Account:
-        """Whose token it bore, at an endpoint that lets nobody in without one."""
+        """The user, at an endpoint that requires one."""
         if self.user is None:
             raise RuntimeError("this call was let in without a user")
         return self.user
 
     @property
     def kind(self) -> str:
-        """What was called: `api`, `oauth` or `other`."""
+        """The part of the sandbox that was called: `api`, `oauth` or `other`."""
         return {"v2": "api", "v1": "oauth"}.get(self.path.split("/")[1], "other")
 
     @property
@@ -69,7 +69,7 @@ class Call:
 @dataclass(frozen=True)
 class Answer:
     """A response. `cut` breaks the connection: `before` its first byte, or in the `middle` of its body. `held` is the
-    seconds that it is held back; None for one that is not."""
+    seconds for which it is held back, or None."""
 
     status: int = 200
     body: bytes = b""
@@ -92,4 +92,21 @@ class Answer:
 
 
 NOT_DONE = Answer()
-"""The answer to a request that was not carried out, until a fault gives another."""
+"""The answer to a request that was not carried out, until a fault replaces it."""
+
+BLOCKED = Answer.html(
+    "<!DOCTYPE HTML><html><head><title>ERROR: The request could not be satisfied</title></head>"
+    "<body><h1>403 ERROR</h1><h2>The request could not be satisfied.</h2><hr>Request blocked.</body></html>",
+    403,
+)
+"""The page of a firewall, which MALSync recognizes by its last two words. Servers in front of MAL answer in HTML, not JSON
+(nstratos/go-myanimelist)."""
+
+TOO_MANY = (429, "Too Many Requests")
+
+
+def nginx(status: int, reason: str, retry_after: str = "") -> Answer:
+    """Return an error page as nginx writes it, with the header Retry-After unless that is empty."""
+    head = f"<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>{status} {reason}</h1></center>"
+    page = f"{head}\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    return Answer.html(page, status, {"Retry-After": retry_after} if retry_after else {})

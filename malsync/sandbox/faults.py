@@ -1,7 +1,7 @@
 """Everything that can go wrong between a client and MAL, on demand.
 
-A fault is written `KIND[:key=value,...]`; several are joined by `;`. Which requests it strikes is said by the keys that all
-kinds share, what it does by its row in KINDS: a new kind is a row.
+A fault is written `KIND[:key=value,...]`; several are joined by `;`. The keys that all kinds share say which requests it
+strikes, its row in KINDS says what it does: a new kind is a row.
 """
 
 from __future__ import annotations
@@ -16,13 +16,18 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from malsync.sandbox.account import Account
-from malsync.sandbox.errorpages import BLOCKED, CLOSED, TIMED_OUT, TOO_MANY, nginx
 from malsync.sandbox.errors import SandboxError
-from malsync.sandbox.exchange import EVERYTHING, NOT_DONE, Answer, Call
+from malsync.sandbox.exchange import BLOCKED, EVERYTHING, NOT_DONE, TOO_MANY, Answer, Call, nginx
 from malsync.sandbox.lists import as_html
 from malsync.sandbox.media import MEDIA, Medium, Status
 from malsync.sandbox.wire import encoded
 from malsync.sandbox.world import World
+
+TIMED_OUT = (504, "Gateway Time-out")
+MAINTENANCE = Answer.html(
+    "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><p>We will be back soon.</p></body></html>"
+)
+"""A page in place of JSON, with the status of a success."""
 
 Values = Mapping[str, str]
 Bend = Callable[[Answer, Call, Values], Answer]
@@ -31,7 +36,7 @@ Before = Callable[[World, Call, Values], None]
 
 @dataclass(frozen=True)
 class Key:
-    """What may stand before an `=` in a spec: the pattern of its values, and a sentence."""
+    """A key of a spec: the pattern of its values, and a sentence for the documentation."""
 
     pattern: str
     says: str
@@ -48,9 +53,8 @@ SHARED_KEYS: Mapping[str, Key] = {
     "times": Key(r"\d+", "at most so many times"),
     "done": Key("yes|no", "whether the request is carried out all the same"),
 }
-_WRITABLE = sorted(
-    {name for medium in MEDIA.values() for one in medium.by_form_name.values() for name in (one.read, one.form_name)}
-)
+_MEMBERS = [member for medium in MEDIA.values() for member in medium.by_form_name.values()]
+_WRITABLE = sorted({name for member in _MEMBERS for name in (member.read, member.form_name)})
 
 OWN_KEYS: Mapping[str, Key] = {
     "at": Key("before|middle", "where the connection breaks: before the first byte, or in the middle of the body"),
@@ -76,16 +80,15 @@ STRIKES: Mapping[str, Callable[[Call], bool]] = {
     LISTS: lambda call: call.method == "GET" and "user" in call.where,
     WRITES: lambda call: call.method in ("PATCH", "PUT", "DELETE") and "id" in call.where,
 }
-"""The requests that a kind can strike: any, reads of pages, those of them that read a user's list, writes of an entry."""
 
 
 @dataclass(frozen=True)
 class Kind:
     """A row of the table.
 
-    `before` changes the world just before the request is answered, `bend` changes the answer. `done` says whether the
-    request is carried out, unless the fault says otherwise; `strikes` is one of STRIKES; `keys` are those of OWN_KEYS
-    that it takes, with their defaults.
+    `before` changes the world just before the request is answered, `bend` changes the answer. `done` is whether the request
+    is carried out, unless the fault has its own `done`; `strikes` is one of STRIKES; `keys` are the OWN_KEYS of the kind with
+    their defaults.
     """
 
     name: str
@@ -97,31 +100,22 @@ class Kind:
     keys: Values = field(default_factory=dict)
 
 
-# Bending the answer.
+# Changes of the answer.
 
 
 def _error(status: int, reason: str) -> Bend:
+    """Return a bend to an HTML error page."""
     return lambda _answer, _call, values: nginx(status, reason, values["retry_after"])
 
 
 def _refusal(status: int, error: str, message: str = "") -> Bend:
-    """An error of the API itself."""
-
-    def bend(_answer: Answer, _call: Call, values: Values) -> Answer:
-        return Answer.json({"message": values.get("message", message), "error": error}, status)
-
-    return bend
+    """Return a bend to an error of the API itself."""
+    return lambda _answer, _call, values: Answer.json(
+        {"message": values.get("message", message), "error": error}, status
+    )
 
 
 _unapproved = _refusal(400, "invalid_content", "Invalid content")
-
-
-def _blocked(_answer: Answer, _call: Call, _values: Values) -> Answer:
-    return BLOCKED
-
-
-def _html(_answer: Answer, _call: Call, _values: Values) -> Answer:
-    return CLOSED
 
 
 def _redirect(_answer: Answer, _call: Call, values: Values) -> Answer:
@@ -132,27 +126,23 @@ def _cut(answer: Answer, _call: Call, values: Values) -> Answer:
     return replace(answer, cut=values["at"])
 
 
-def _stall(answer: Answer, _call: Call, values: Values) -> Answer:
-    return replace(nginx(*TIMED_OUT) if answer is NOT_DONE else answer, held=float(values["seconds"]))
-
-
 def _truncated(answer: Answer, _call: Call, _values: Values) -> Answer:
     return replace(answer, body=answer.body[: len(answer.body) // 2])
 
 
-def _empty(answer: Answer, _call: Call, _values: Values) -> Answer:
-    return replace(answer, body=b"")
+def _stall(answer: Answer, _call: Call, values: Values) -> Answer:
+    return replace(nginx(*TIMED_OUT) if answer is NOT_DONE else answer, held=float(values["seconds"]))
 
 
-def _in_page(change: Callable[[dict[str, Any], Call, Values], None]) -> Bend:
-    """A bend of what a page says; an error, or what another fault made of the page, stays as it is."""
+def _in_json(change: Callable[[dict[str, Any], Call, Values], None]) -> Bend:
+    """Return a bend of the JSON of a success; errors, and answers that another fault has broken, stay as they are."""
 
     def bend(answer: Answer, call: Call, values: Values) -> Answer:
         if answer.status != 200 or not answer.body.endswith(b"}"):
             return answer
-        page = json.loads(answer.body)
-        change(page, call, values)
-        return replace(answer, body=encoded(page))
+        document = json.loads(answer.body)
+        change(document, call, values)
+        return replace(answer, body=encoded(document))
 
     return bend
 
@@ -172,32 +162,41 @@ def _wrong_type(page: dict[str, Any], _call: Call, _values: Values) -> None:
             status["score"] = str(status["score"])
 
 
-# Changing the world between two pages.
+def _recoded(document: dict[str, Any], _call: Call, _values: Values) -> None:
+    """Show comments in the form in which the sandbox does not show them."""
+    items = document.get("data", [])
+    for status in (document, *(item.get("list_status", {}) for item in items if isinstance(item, dict))):
+        if isinstance(text := status.get("comments"), str):
+            plain = html.unescape(text.replace("<br />", ""))
+            status["comments"] = plain if plain != text else as_html(text)
+
+
+# Changes of the world between two pages.
 
 
 def _edit(world: World, call: Call, values: Values) -> None:
-    owner, medium = _addressed(world, call)
+    owner, medium = _list_of(world, call)
     if (id := _on_list(world, owner, medium, values)) is not None:
         owner.edit(medium.name, id, world.clock(), **_another_score(owner.kept(medium.name)[id]))
 
 
 def _add(world: World, call: Call, values: Values) -> None:
-    """The first title in order that is not on the list, so that the pages after it shift."""
-    owner, medium = _addressed(world, call)
+    """Add the first title in order that is not on the list, so that the pages after it shift."""
+    owner, medium = _list_of(world, call)
     absent = {title["id"] for title in world.catalogue.titles(medium.name)} - owner.kept(medium.name).keys()
-    if wanted := absent & {int(values["id"])} if values["id"] else absent:
-        first = min(wanted, key=lambda id: world.catalogue.key(medium.name, id))
+    if candidates := absent & {int(values["id"])} if values["id"] else absent:
+        first = min(candidates, key=lambda id: world.catalogue.key(medium.name, id))
         owner.edit(medium.name, first, world.clock(), status=medium.planned)
 
 
 def _remove(world: World, call: Call, values: Values) -> None:
-    owner, medium = _addressed(world, call)
+    owner, medium = _list_of(world, call)
     if (id := _on_list(world, owner, medium, values)) is not None:
         owner.delete(medium.name, id)
 
 
-def _addressed(world: World, call: Call) -> tuple[Account, Medium]:
-    """The list that the request reads."""
+def _list_of(world: World, call: Call) -> tuple[Account, Medium]:
+    """Return owner and medium of the list that the request reads."""
     owner = call.user if call.where["user"] == "@me" else world.account(call.where["user"])
     return owner or world.first, MEDIA[call.where["medium"]]
 
@@ -209,50 +208,33 @@ def _on_list(world: World, owner: Account, medium: Medium, values: Values) -> in
     return min(entries, key=lambda id: world.catalogue.key(medium.name, id), default=None)
 
 
-def _another_score(was: Status) -> Status:
-    return {"score": was.get("score", 0) % 10 + 1}
+def _another_score(status: Status) -> Status:
+    return {"score": status.get("score", 0) % 10 + 1}
 
 
 def _expire(world: World, _call: Call, _values: Values) -> None:
     world.authority.expire_access()
 
 
-def _overlap(_world: World, call: Call, _values: Values) -> None:
-    call.more = 1
-
-
-def _lag(_world: World, call: Call, _values: Values) -> None:
-    call.lags = True
-
-
-def _recoded(answer: Answer, _call: Call, _values: Values) -> Answer:
-    """Comments in the form that the sandbox does not show them in."""
-    if answer.status != 200 or not answer.body.endswith(b"}"):
-        return answer
-    document = json.loads(answer.body)
-    items = document.get("data", [])
-    for status in (document, *(item.get("list_status", {}) for item in items if isinstance(item, dict))):
-        if isinstance(text := status.get("comments"), str):
-            plain = html.unescape(text.replace("<br />", ""))
-            status["comments"] = plain if plain != text else as_html(text)
-    return replace(answer, body=encoded(document))
+def _in_call(name: str, value: object) -> Before:
+    return lambda _world, call, _values: setattr(call, name, value)
 
 
 # Writes.
 
 
 def _meanwhile(world: World, call: Call, values: Values) -> None:
-    """What somebody else does to the entry that the write addresses; nothing to a title that cannot be on a list."""
+    """Change the entry that the write addresses, as another program would; a title that cannot be on a list stays."""
     medium, id, owner = call.where["medium"], call.where["id"], call.user
     title = world.catalogue.get(medium, id)
     if owner is None or title is None or title.get("pending"):
         return
-    was = owner.kept(medium).get(id)
+    before = owner.kept(medium).get(id)
     if values["what"] == "score":
-        owner.edit(medium, id, world.clock(), **_another_score(was or {}))
+        owner.edit(medium, id, world.clock(), **_another_score(before or {}))
     elif values["what"] == "comments":
-        owner.edit(medium, id, world.clock(), comments=f"{(was or {}).get('comments', '')} (meanwhile)".lstrip())
-    elif was is not None:
+        owner.edit(medium, id, world.clock(), comments=f"{(before or {}).get('comments', '')} (meanwhile)".lstrip())
+    elif before is not None:
         owner.delete(medium, id)
 
 
@@ -277,7 +259,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("503", "an HTML error page", _error(503, "Service Temporarily Unavailable"), done=False, keys=_WAIT),
         Kind("504", "an HTML error page", _error(*TIMED_OUT), done=False, keys=_WAIT),
         Kind("429", "an HTML error page: too many requests", _error(*TOO_MANY), done=False, keys=_WAIT),
-        Kind("403", "the block page of a firewall, in HTML", _blocked, done=False),
+        Kind("403", "the block page of a firewall, in HTML", lambda *_: BLOCKED, done=False),
         Kind("bad_request", "a 400 in JSON", _refusal(400, "bad_request"), done=False, keys=_MESSAGE),
         Kind("invalid_content", "a 400 in JSON, as for a title that waits for approval", _unapproved, done=False),
         Kind("forbidden", "a 403 in JSON", _refusal(403, "forbidden"), done=False),
@@ -286,17 +268,27 @@ KINDS: Mapping[str, Kind] = {
         Kind("cut", "the connection breaks", _cut, keys={"at": "middle"}),
         Kind("stall", "the answer is held back; a 504 comes where nothing was carried out", _stall, keys=_LONG),
         Kind("truncated", "the first half of the JSON, as if that were all", _truncated),
-        Kind("empty", "the right status with an empty body", _empty),
-        Kind("html", "a 200 with a page of HTML", _html),
-        Kind("wrong_type", "the score of the page's first entry is a text", _in_page(_wrong_type), strikes=LISTS),
-        Kind("overlap", "the page has limit+1 entries, and its last comes again", before=_overlap, strikes=PAGES),
-        Kind("endless", "`next` points at the same page again", _in_page(_endless), strikes=PAGES),
-        Kind("foreign_next", "`next` points to another host", _in_page(_foreign_next), strikes=PAGES, keys=_ELSEWHERE),
+        Kind("empty", "the right status with an empty body", lambda answer, *_: replace(answer, body=b"")),
+        Kind("html", "a 200 with a page of HTML", lambda *_: MAINTENANCE),
+        Kind("wrong_type", "the score of the page's first entry is a text", _in_json(_wrong_type), strikes=LISTS),
+        Kind(
+            "overlap",
+            "the page has limit+1 entries, and its last comes again",
+            before=_in_call("more", 1),
+            strikes=PAGES,
+        ),
+        Kind("endless", "`next` points at the same page again", _in_json(_endless), strikes=PAGES),
+        Kind("foreign_next", "`next` points to another host", _in_json(_foreign_next), strikes=PAGES, keys=_ELSEWHERE),
         Kind("edit", "the score of an entry changes just before the answer", before=_edit, strikes=LISTS, keys=_TITLE),
         Kind("add", "a title is added to the list just before the answer", before=_add, strikes=LISTS, keys=_TITLE),
         Kind("remove", "an entry is removed just before the answer", before=_remove, strikes=LISTS, keys=_TITLE),
-        Kind("stale", "the list is as it was before the latest writes through the API", before=_lag, strikes=LISTS),
-        Kind("recoded", "comments come in the other form: encoded, or as they were written", _recoded),
+        Kind(
+            "stale",
+            "the list is as it was before the latest writes through the API",
+            before=_in_call("lags", True),
+            strikes=LISTS,
+        ),
+        Kind("recoded", "comments come in the other form: encoded, or as they were written", _in_json(_recoded)),
         Kind("expire", "all access tokens expire just before the answer", before=_expire),
         Kind("unstored", "the write is answered as if stored, and is not", before=_unstored, strikes=WRITES, keys=_LIE),
         Kind("meanwhile", "the entry changes just before the write", before=_meanwhile, strikes=WRITES, keys=_OTHER),
@@ -306,7 +298,7 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass
 class Fault:
-    """A kind, the requests that it strikes, and how many it has."""
+    """A kind, the requests that it strikes, and counts of them."""
 
     kind: Kind
     values: Values
@@ -321,7 +313,7 @@ class Fault:
     struck: int = 0
 
     def strikes(self, call: Call) -> bool:
-        """Whether the fault strikes this request; asking counts it."""
+        """Return whether the fault strikes this request, and count it."""
         if not self._matches(call):
             return False
         self.matched += 1
@@ -342,13 +334,13 @@ class Fault:
 
 
 def _names(call: Call, name: str) -> bool:
-    """Whether the form of a write names this member."""
+    """Return whether the form of a write has this member."""
     member = MEDIA[call.where["medium"]].writable(name)
     return member is not None and member.form_name in call.form
 
 
 def parsed_faults(spec: str) -> list[Fault]:
-    """The faults of a spec, in its order; none for an empty one. Raises SandboxError that says what there is."""
+    """Return the faults of a spec, in its order. Raises SandboxError, whose message lists what exists."""
     return [_fault(part.strip()) for part in spec.split(";") if part.strip()]
 
 
@@ -356,18 +348,18 @@ def _fault(part: str) -> Fault:
     name, _, rest = part.partition(":")
     if (kind := KINDS.get(name)) is None:
         raise SandboxError(f"there is no fault {name!r}; there are: {', '.join(KINDS)}")
-    given = dict(_pair(kind, text) for text in rest.split(",") if text.strip())
-    first, _, last = given.get("nth", "").partition("-")
+    pairs = dict(_pair(kind, text) for text in rest.split(",") if text.strip())
+    first, _, last = pairs.get("nth", "").partition("-")
     return Fault(
         kind,
-        {key: given.get(key, default) for key, default in kind.keys.items()},
-        on=given.get("on"),
-        method=given["method"].upper() if "method" in given else None,
+        {key: pairs.get(key, default) for key, default in kind.keys.items()},
+        on=pairs.get("on"),
+        method=pairs["method"].upper() if "method" in pairs else None,
         nth=range(int(first), int(last or first) + 1) if first else None,
-        p=float(given.get("p", 1)),
-        times=float(given.get("times", "inf")),
-        done=given["done"] == "yes" if "done" in given else kind.done,
-        chance=Random(int(given.get("seed", 1))),  # noqa: S311 a test's chance must come again
+        p=float(pairs.get("p", 1)),
+        times=float(pairs.get("times", "inf")),
+        done=pairs["done"] == "yes" if "done" in pairs else kind.done,
+        chance=Random(int(pairs.get("seed", 1))),  # noqa: S311 a test must be repeatable
     )
 
 

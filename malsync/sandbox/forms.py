@@ -1,4 +1,4 @@
-"""Reading the form of a PATCH: text in, values under the names of GET out."""
+"""The form of a PATCH: text in, values under the names of GET out."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ZEROS = re.compile(r"^0000-00-00$|(-00){1,2}$")
 
 
 def read_form(medium: Medium, form: Mapping[str, str], title: Mapping[str, Any], settings: Settings) -> Status:
-    """What the form changes, under the names that GET uses; a cleared date is None.
+    """Return the changes of a form under the names of GET; a cleared date is None.
 
-    Raises Refusal 400: a field that the form does not have (recorded in SuperMarcus/myanimelist-api-specification issue
-    1, where a client sent the name of GET), or a value that its field does not take.
+    Raises Refusal 400 for an unknown field (recorded in SuperMarcus/myanimelist-api-specification issue 1, where a client
+    sent the name of GET) and for an invalid value.
     """
     if form.keys() - medium.by_form_name.keys():
         raise bad_request(EXTRA)
@@ -38,7 +38,7 @@ def read_form(medium: Medium, form: Mapping[str, str], title: Mapping[str, Any],
 
 
 class _Field:
-    """What a reader may look at beside the text."""
+    """The context of a value: its member, its title's total, and the settings."""
 
     def __init__(self, member: Member, medium: Medium, title: Mapping[str, Any], settings: Settings) -> None:
         self.member = member
@@ -54,7 +54,7 @@ def _status(text: str, field: _Field) -> str:
 
 
 def _number(text: str, field: _Field) -> object:
-    """A whole number; "8.0" is one too (mihon sends scores so). Progress stops at the total, and -1 does nothing:
+    """A whole number; "8.0" is valid (mihon sends scores so). Progress stops at the total, and -1 does nothing:
     both reported in Zai-Kun/AniWatch pull request 3."""
     if not re.fullmatch(r"-?\d{1,9}(\.0+)?", text, re.ASCII):
         raise ValueError(text)
@@ -80,37 +80,26 @@ def _flag(text: str, _: _Field) -> bool:
 
 
 def _date(text: str, field: _Field) -> object:
-    """A day; the empty text clears it (go-myanimelist README, "Remove an existing date"). Less than a day is a switch,
-    and so are zeros, with which erengy/taiga writes what it does not know (FuzzyDate::to_string)."""
+    """A day; the empty text clears it (go-myanimelist README, "Remove an existing date"). Settings decide on
+    partial dates, and on zeros, with which erengy/taiga writes unknown parts (FuzzyDate::to_string)."""
     if field.settings.zero_dates == "accept":
         text = _ZEROS.sub("", text)
     if not text:
         return None
     if not re.fullmatch(r"\d{4}(-\d\d){0,2}", text, re.ASCII):
         raise ValueError(text)
-    whole = _whole(text)
+    whole = f"{text}-01-01"[:10]
     date.fromisoformat(whole)
-    return text if text == whole else _PARTIAL[field.settings.partial_dates](text)
-
-
-def _whole(text: str) -> str:
-    return f"{text}-01-01"[:10]
-
-
-def _refused(text: str) -> object:
-    raise ValueError(text)
-
-
-_PARTIAL: dict[str, Callable[[str], object]] = {
-    "accept": lambda text: text,
-    "refuse": _refused,
-    "round": _whole,
-    "ignore": lambda _: _UNCHANGED,
-}
+    partial = field.settings.partial_dates
+    if text == whole or partial == "accept":
+        return text
+    if partial == "refuse":
+        raise ValueError(text)
+    return whole if partial == "round" else _UNCHANGED
 
 
 def _tags(text: str, field: _Field) -> list[str]:
-    """One text, cut at its commas: a tag cannot hold one, and the empty text clears them (Katsute/Mal4J)."""
+    """A text, split at its commas: a tag cannot hold one, and the empty text clears them (Katsute/Mal4J)."""
     tags = text.split(",") if text else []
     if field.settings.tag_spaces == "trim":
         tags = [tag.strip() for tag in tags]

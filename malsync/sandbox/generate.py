@@ -1,70 +1,34 @@
-"""Big lists, made from a seed: what a backup, a mirror and a browser must stand.
+"""Big lists from a seed, for what a backup, a mirror and a browser must withstand.
 
-The shares below are about those of real exports: an eighth of the entries has a comment, a quarter has tags, most of what
-was finished has dates, and a few are odd.
+The shares are about those of real exports: an eighth of the entries has a comment, a quarter has tags, most finished titles
+have dates, and a few entries are odd.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
-from itertools import count, product
+from functools import cache
 from random import Random
 from typing import Any
 
-from malsync.sandbox.catalogue import Catalogue, Title
+from malsync.sandbox.catalogue import Catalogue, Title, fixture
 from malsync.sandbox.errors import SandboxError
-from malsync.sandbox.facts import FIRST_INVENTED_ID
 from malsync.sandbox.media import MEDIA, Kind, Medium, Status
 
 MOST = 1_000_000
+FIRST_INVENTED_ID = 1_000_001
+"""MAL's ids are far below."""
 
 _FIRST_DAY = date(2012, 1, 1).toordinal()
 _LAST_DAY = date(2026, 10, 31).toordinal()
-
-_TYPES: Mapping[str, tuple[str, ...]] = {
-    "anime": ("tv",) * 12 + ("movie",) * 3 + ("ova", "ova", "ona", "ona", "special", "music", "tv_special", "cm", "pv"),
-    "manga": ("manga",) * 12 + ("light_novel", "light_novel", "novel", "one_shot", "one_shot", "manhwa", "doujinshi"),
-}
-_TOTALS: Mapping[str, tuple[int, ...]] = {
-    "num_episodes": (12, 12, 12, 13, 13, 24, 25, 26, 1, 1, 2, 6, 50, 0),
-    "num_volumes": (1, 2, 3, 5, 7, 10, 12, 20, 0, 0),
-    "num_chapters": (1, 8, 17, 34, 58, 90, 120, 204, 0, 0),
-}
 _SCORES = (10, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7, 7, 6, 6, 6, 5, 5, 4, 3, 2, 1)
-_COMMENTS = (
-    "Better than I was told.",
-    "Watch it with somebody.\n\nThen talk about it.",
-    "[b]Do not[/b] start this at midnight.",
-    "dropped once, came back, glad I did",
-    "Soundtrack 10/10 🎻, the rest 6/10",
-    "a friend's pick &amp; a good one",
-    "何度でも見返したい。",
-    "أحببته كثيرًا",
-    "starts slow, ends slow, I liked both",
-    "see [url=https://example.org/notes]my notes[/url] (they are \"notes\", not a review)",
-    "می‌خواهم دوباره ببینم",
-)  # fmt: skip
-_TAGS = (
-    "comfort", "with J.", "blu-ray", "sci-fi", "romance", "school", "music", "thriller", "recommended", "90s",
-    "rainy sunday", "\"classic\"", " lent", "日常", "order: 2", "own: 1-7", "fantasy", "short", "sport", "slow",
-)  # fmt: skip
-_SYNC_TAG = "malSync::eyJ1IjoiaHR0cHM6Ly9leGFtcGxlLmNvbS93YXRjaC8xIiwicCI6IiJ9::"
-_FIRST_WORDS = (
-    "Aoi", "Akai", "Shiroi", "Kuroi", "Tooi", "Chiisana", "Saigo no", "Hajimari no", "Yoru no", "Asa no", "Kaze no",
-    "Umi no", "Mori no", "Hoshi no", "Natsu no", "Fuyu no", "Haru no", "Aki no", "Kinou no", "Ashita no",
-)  # fmt: skip
-_SECOND_WORDS = (
-    "Tegami", "Uta", "Tabi", "Machi", "Yume", "Kagami", "Toki", "Mado", "Niwa", "Hashi", "Ressha", "Toshokan",
-    "Daidokoro", "Kissaten", "Toudai", "Tokei", "Kippu", "Chizu", "Kasa", "Neko", "Kitsune", "Karasu", "Ookami",
-)  # fmt: skip
-_ENDINGS = ("", ": Kanketsu-hen", " 2nd Season", "!", " Zoku", " (Shin)", " & Hana", " Movie", "☆", " Gaiden")
 
 
 def generated_lists(
     catalogue: Catalogue, entries: int, seed: int
 ) -> tuple[dict[str, list[Title]], dict[str, dict[int, Status]]]:
-    """Invented titles and list statuses, each by medium, `entries` list statuses in all. Raises SandboxError."""
+    """Return invented titles and list statuses, each by medium; `entries` list statuses in all. Raises SandboxError."""
     if not 1 <= entries <= MOST:
         raise SandboxError(f"lists cannot have {entries} entries; use 1 to {MOST}")
     manga = round(entries * 900 / 10_900)
@@ -72,37 +36,29 @@ def generated_lists(
     lists: dict[str, dict[int, Status]] = {}
     for medium, size in ((MEDIA["anime"], entries - manga), (MEDIA["manga"], manga)):
         random = Random(f"{seed} {medium.name}")  # noqa: S311 the same seed must give the same lists
-        real = [title for title in catalogue.titles(medium.name) if not title.get("pending")][:size]
-        titles[medium.name] = list(_invented(medium, size - len(real), random))
-        lists[medium.name] = {title["id"]: _status(medium, title, random) for title in [*real, *titles[medium.name]]}
+        real = [title for title in catalogue.titles(medium.name) if not title.get("pending")]
+        titles[medium.name] = [_copy(real, number) for number in range(size - len(real))]
+        all_titles = [*real[:size], *titles[medium.name]]
+        lists[medium.name] = {title["id"]: _status(medium, title, random) for title in all_titles}
     return titles, lists
 
 
-def _invented(medium: Medium, size: int, random: Random) -> Iterator[Title]:
-    for number, name in zip(range(size), _names(), strict=False):
-        title: dict[str, Any] = {
-            "id": FIRST_INVENTED_ID + number,
-            "title": name,
-            "media_type": random.choice(_TYPES[medium.name]),
-            **{total: random.choice(_TOTALS[total]) for total in medium.totals},
-        }
-        if random.random() < 0.03:
-            title["nsfw"] = random.choice(("gray", "gray", "black"))
-        if random.random() < 0.02:
-            title["picture"] = random.choice(("none", "medium"))
-        yield title
+def _copy(titles: list[Title], number: int) -> Title:
+    """Return an invented title: one of `titles` in turn, under a new id and a name with a number."""
+    original = titles[number % len(titles)]
+    name = f"{original['title']} ({number // len(titles) + 2})"
+    return {**original, "id": FIRST_INVENTED_ID + number, "title": name}
 
 
-def _names() -> Iterator[str]:
-    """Titles without end, no two of them the same."""
-    for part in count(1):
-        for ending, second, first in product(_ENDINGS, _SECOND_WORDS, _FIRST_WORDS):
-            yield f"{first} {second}{ending}" if part == 1 else f"{first} {second}{ending} Part {part}"
+@cache
+def _remarks() -> Mapping[str, Any]:
+    remarks: dict[str, Any] = fixture("catalogue/remarks")
+    return remarks
 
 
 def _status(medium: Medium, title: Title, random: Random) -> Status:
-    """One ordinary life with a title, and now and then an odd one."""
-    chance = random.random
+    """Return a list status, mostly an ordinary one."""
+    chance, remarks = random.random, _remarks()
     name = random.choices(medium.statuses, (6, 55, 7, 7, 25))[0]
     day = random.randint(_FIRST_DAY, _LAST_DAY)
     status: Status = {"status": name}
@@ -117,26 +73,28 @@ def _status(medium: Medium, title: Title, random: Random) -> Status:
         if name == "completed" and chance() < 0.1:
             status |= _again(medium, random)
     if chance() < 0.12:
-        status["comments"] = random.choice(_COMMENTS)
+        status["comments"] = random.choice(remarks["comments"])
     if chance() < 0.25:
-        status["tags"] = [_SYNC_TAG] if chance() < 0.1 else random.sample(_TAGS, random.choice((1, 1, 2, 2, 3)))
+        status["tags"] = (
+            [remarks["sync_tag"]] if chance() < 0.1 else random.sample(remarks["tags"], random.choice((1, 1, 2, 2, 3)))
+        )
     clock = f"{random.randrange(24):02}:{random.randrange(60):02}:{random.randrange(60):02}"
     return {**status, "updated_at": f"{_day(day)}T{clock}+00:00"}
 
 
 def _progress(medium: Medium, title: Title, name: str, random: Random) -> Status:
-    """Whole for what is completed (one in fifty is not, or is beyond the total), else a part."""
-    out: Status = {}
+    """Return all episodes or chapters of a completed title (in 2 % too few or too many), else a part of them."""
     share = random.choice((0, 0.5, 1.1)) if random.random() < 0.02 else 1
+    status: Status = {}
     for member in medium.members:
         if member.total:
             total = int(title.get(member.total, 0))
-            out[member.read] = int(total * share) if name == "completed" else random.randint(0, total or 30)
-    return out
+            status[member.read] = int(total * share) if name == "completed" else random.randint(0, total or 30)
+    return status
 
 
 def _dates(name: str, day: int, random: Random) -> Status:
-    """Often both days, sometimes one, now and then only a year or a month."""
+    """Return both dates, the first alone, or none; in 3 % the first is a year or a month only."""
     chance = random.random()
     if chance > 0.6:
         return {}

@@ -1,7 +1,7 @@
 """The two kinds of list, as the API shapes them.
 
-Typed here again from the reference and from what public clients recorded, and on purpose not shared with the rest of
-malsync: were a name wrong in one shared table, client and sandbox would agree on the mistake and every test would pass.
+Written from the reference and from the records of public clients, and on purpose not shared with the rest of malsync: if a
+name were wrong in a shared table, client and sandbox would agree on the mistake and every test would pass.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Status = dict[str, Any]
 """A list status under the names of GET."""
 
 Columns = tuple[tuple[str, Any], ...]
-"""Members that GET shows, each with what stands there where nothing was set."""
+"""Members that GET shows, each with the value that it shows if nothing was set."""
 
 
 class Kind(Enum):
@@ -28,7 +28,7 @@ class Kind(Enum):
     DATE = auto()
     TAGS = auto()
     TEXT = auto()
-    SERVER = auto()  # nobody can write it
+    SERVER = auto()  # read-only
 
 
 BLANKS: dict[Kind, Any] = {Kind.NUMBER: 0, Kind.FLAG: False, Kind.TAGS: [], Kind.TEXT: "", Kind.DATE: None}
@@ -38,8 +38,8 @@ BLANKS: dict[Kind, Any] = {Kind.NUMBER: 0, Kind.FLAG: False, Kind.TAGS: [], Kind
 class Member:
     """One member of a list status.
 
-    `write` is its name in a form where that is another one, `high` the greatest number a form may hold, `total` the
-    member of the title that bounds it, and `asked` says that GET tells it only where `fields` names it.
+    `write` is its name in a form if that differs, `high` the highest number in a form, `total` the member of the title that
+    limits it, and `asked` members come in GET only if `fields` names them.
     """
 
     read: str
@@ -55,13 +55,13 @@ class Member:
 
     @property
     def blank(self) -> Any:
-        """What the API shows where nothing was set; None for dates, which it leaves out."""
+        """The value that the API shows if nothing was set; None for dates, which it leaves out."""
         return BLANKS.get(self.kind)
 
 
 @dataclass(frozen=True)
 class Medium:
-    """One of the two lists. `members` stand in the order in which the API writes them."""
+    """One of the two lists. `members` are in the order of the API's answers."""
 
     name: str
     current: str
@@ -83,36 +83,36 @@ class Medium:
         return {member.form_name: member for member in self.members if member.kind is not Kind.SERVER}
 
     def writable(self, name: str) -> Member | None:
-        """The member of that name, in the form or in GET, if a PATCH can write it."""
+        """Return the member of that name, in the form or in GET, if a PATCH can write it."""
         return self.by_form_name.get(name) or next(
             (member for member in self.by_form_name.values() if member.read == name), None
         )
 
     def columns(self, asked: Iterable[str] = ()) -> Columns:
-        """The members that always come, then those `asked` for, in the order asked for; unknown names are passed over."""
+        """Return the members that always come, then those in `asked`, in its order; unknown names are ignored."""
         always = [member for member in self.members if not member.asked]
         extra = [self.by_read_name[name] for name in asked if name in self.by_read_name]
-        return tuple((member.read, member.blank) for member in [*always, *(one for one in extra if one.asked)])
+        return tuple((member.read, member.blank) for member in [*always, *(member for member in extra if member.asked)])
 
     @cached_property
     def all_columns(self) -> Columns:
         return tuple((member.read, member.blank) for member in self.members)
 
     def filed_under(self, status: Status) -> str:
-        """The status that a list read with `status=` finds the entry under.
+        """Return the status under which a list read with `status=` has the entry.
 
-        A completed title that is being seen again is filed under the current ones, while its JSON still says completed
-        (Katsute/Mal4J, TestAnimeListStatus and issue 25). Only completed ones are.
+        A completed title that is being rewatched or reread is among the current ones, while its JSON still says completed
+        (Katsute/Mal4J, TestAnimeListStatus and issue 25). Only completed titles are.
         """
         if status["status"] == "completed" and status.get(self.again):
             return self.current
         return str(status["status"])
 
     def shown(self, status: Status, columns: Columns) -> Status:
-        """The list status as the API writes it: these members in this order.
+        """Return the list status as the API writes it: these members in this order.
 
         Unset members show their blank; unset dates are left out (go-myanimelist testdata userAnimeList, userMangaList).
-        Members that this table does not know come last: a state may hold some, to rehearse what MAL adds later.
+        Members that this table does not have come last: a state may have some, to rehearse what MAL adds later.
         """
         out = {name: status.get(name, blank) for name, blank in columns if blank is not None or name in status}
         if not self.by_read_name.keys() >= status.keys():
@@ -120,7 +120,7 @@ class Medium:
         return out
 
     def sparse(self, status: Status) -> Status:
-        """The same list status with every unset member left out, which is how accounts keep it."""
+        """Return the list status without unset members, which is how accounts keep it."""
         known = self.by_read_name
         return {
             name: value
@@ -129,8 +129,8 @@ class Medium:
         }
 
 
-def number(status: Status, name: str) -> int:
-    """A member that counts; 0 where it is not set, or where a state that was put in has no number there."""
+def number(status: Mapping[str, Any], name: str) -> int:
+    """Return a member that is a number; 0 if it is not set, or if a state has something else there."""
     value = status.get(name)
     return value if isinstance(value, int) and abs(value) < 2**53 else 0
 

@@ -1,7 +1,7 @@
 """The authorization server: codes, tokens, and the refusals of league/oauth2-server.
 
-MAL runs that PHP library in an older major version: its texts were recorded word for word (erengy/taiga myanimelist.cpp,
-SuperMarcus/myanimelist-api-specification, kodjodevf/mangayomi pull request 534), so the rest is taken from its
+MAL runs an older major version of that PHP library: its texts were recorded word for word (erengy/taiga myanimelist.cpp,
+SuperMarcus/myanimelist-api-specification, kodjodevf/mangayomi pull request 534), and the rest is taken from its
 `OAuthServerException.php` and `AuthCodeGrant.php`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -20,13 +20,13 @@ from malsync.sandbox.settings import Settings
 
 CLIENT_ID = "5a2db0c5e1f5a2db0c5e1f5a2db0c5e1"
 OTHER_CLIENT_ID = "0c5e1f5a2db0c5e1f5a2db0c5e1f5a2d"
-"""A second registered client, because a refresh token is bound to the one that it was issued to."""
+"""A second registered client, because a refresh token is bound to its client."""
 
 REGISTERED = "http://localhost:8765/callback"
 
 ENCRYPTED = "def50200"
-"""How that library's codes and refresh tokens begin, hexadecimal digits all of them: MAL's do
-(ballgoesvroomvroom/AP_MALPorter, manual), and ModerNews/MAL-API-Client-Upgraded takes no code with other letters."""
+"""Codes and refresh tokens of that library begin so and are hexadecimal; MAL's too (ballgoesvroomvroom/AP_MALPorter, manual),
+and ModerNews/MAL-API-Client-Upgraded accepts no code with other letters."""
 
 _MALFORMED = (
     "The request is missing a required parameter, includes an invalid parameter value, "
@@ -41,7 +41,7 @@ _RFC_7636 = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 
 def is_registered(client_id: str, settings: Settings) -> bool:
-    """Whether there is a client of that id."""
+    """Return whether a client of that id exists."""
     return bool(client_id) and client_id in (CLIENT_ID, OTHER_CLIENT_ID, settings.client_id)
 
 
@@ -57,9 +57,9 @@ def _bad_refresh(hint: str) -> OAuthRefusal:
     return OAuthRefusal(401, "invalid_request", "The refresh token is invalid.", hint)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Grant:
-    """A pair of tokens. Times are seconds since the epoch; `live` is False once it was refreshed."""
+    """A pair of tokens. Times are seconds since the epoch; `live` is False after a refresh."""
 
     user: str
     client_id: str
@@ -70,7 +70,7 @@ class Grant:
     live: bool = True
 
     def answer(self, settings: Settings) -> dict[str, Any]:
-        """The pair as the token endpoint tells it."""
+        """Return the pair as the token endpoint shows it."""
         return {
             "token_type": "Bearer",
             "expires_in": settings.expires_in,
@@ -80,7 +80,7 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AuthorizationRequest:
     """A valid authorization request. `redirect_uri` is where the browser goes, `sent_uri` what the request named."""
 
     client_id: str
@@ -90,73 +90,59 @@ class Asked:
     state: str | None
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Code:
-    asked: Asked
+    request: AuthorizationRequest
     user: str
     until: float
     used: bool = False
 
 
 class Authority:
-    """Every code and token of one sandbox. Times come from `clock`; nothing here locks."""
+    """Every code and token of a sandbox. Times come from `clock`; nothing here locks."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._codes: dict[str, _Code] = {}
-        self._grants: list[Grant] = []
-        self._by_access: dict[str, int] = {}
-        self._by_refresh: dict[str, int] = {}
-
-    # What the rest of the sandbox asks.
+        self._by_access: dict[str, Grant] = {}
+        self._by_refresh: dict[str, Grant] = {}
 
     def user_of(self, access_token: str) -> str | None:
-        """Whose token it is, or None where it is unknown, revoked or expired."""
-        found = self._by_access.get(access_token)
-        if found is None:
-            return None
-        grant = self._grants[found]
-        return grant.user if grant.live and self._now() < grant.access_until else None
+        """Return the user of a token, or None if it is unknown, revoked or expired."""
+        grant = self._by_access.get(access_token)
+        return grant.user if grant and grant.live and self._now() < grant.access_until else None
 
     def issue(self, user: str, settings: Settings, client_id: str = CLIENT_ID) -> Grant:
-        """A new pair of tokens, about as long as MAL's."""
-        now = self._now()
-        grant = Grant(
-            user,
-            client_id,
-            _token(),
-            _encrypted(),
-            access_until=now + settings.expires_in,
-            refresh_until=now + settings.refresh_expires_in,
-        )
+        """Return a new pair of tokens, about as long as MAL's."""
+        access_until, refresh_until = self._now() + settings.expires_in, self._now() + settings.refresh_expires_in
+        grant = Grant(user, client_id, _token(), _encrypted(), access_until, refresh_until)
         self.keep([grant])
         return grant
 
     def expire_access(self) -> None:
-        """Every access token is expired from now on; the refresh tokens still work."""
-        now = self._now()
-        self._grants = [replace(grant, access_until=min(grant.access_until, now)) for grant in self._grants]
+        """Expire every access token; the refresh tokens still work."""
+        for grant in self._by_access.values():
+            grant.access_until = min(grant.access_until, self._now())
 
     def expire_refresh(self) -> None:
-        """Every refresh token is expired from now on."""
-        now = self._now()
-        self._grants = [replace(grant, refresh_until=min(grant.refresh_until, now)) for grant in self._grants]
+        """Expire every refresh token."""
+        for grant in self._by_access.values():
+            grant.refresh_until = min(grant.refresh_until, self._now())
 
     def state(self) -> list[dict[str, Any]]:
-        """The pairs of which something is still good."""
+        """Return the pairs of which a token is still valid."""
         now = self._now()
-        return [asdict(grant) for grant in self._grants if grant.live and now < grant.refresh_until]
+        return [asdict(grant) for grant in self._by_access.values() if grant.live and now < grant.refresh_until]
 
     def keep(self, grants: Iterable[Grant]) -> None:
-        """Honour these pairs from now on."""
+        """Accept these pairs from now on."""
         for grant in grants:
-            self._by_access[grant.access_token] = self._by_refresh[grant.refresh_token] = len(self._grants)
-            self._grants.append(grant)
+            self._by_access[grant.access_token] = self._by_refresh[grant.refresh_token] = grant
 
     # The authorization endpoint.
 
-    def asked(self, query: Mapping[str, str], settings: Settings) -> Asked:
-        """The authorization request, checked. Raises OAuthRefusal, which is shown to the person: none is redirected."""
+    def checked(self, query: Mapping[str, str], settings: Settings) -> AuthorizationRequest:
+        """Return the authorization request. Raises OAuthRefusal, which the browser shows instead of a redirect."""
         if not (client_id := query.get("client_id")):
             raise _malformed("client_id")
         if not is_registered(client_id, settings):
@@ -174,30 +160,30 @@ class Authority:
             raise _malformed("code_challenge_method", "Code challenge method must be `plain`")
         if not _RFC_7636.fullmatch(challenge):
             raise _malformed("code_challenge", "Code challenge must follow the specifications of RFC-7636.")
-        return Asked(client_id, sent or registered, sent, challenge, query.get("state"))
+        return AuthorizationRequest(client_id, sent or registered, sent, challenge, query.get("state"))
 
-    def allowed(self, asked: Asked, user: str, settings: Settings) -> str:
-        """Where the browser goes after the person agreed: the redirect address with `code` and `state`."""
+    def allowed(self, request: AuthorizationRequest, user: str, settings: Settings) -> str:
+        """Return the redirect address with `code` and `state`, after Allow."""
         code = _encrypted()
-        self._codes[code] = _Code(asked, user, self._now() + settings.code_expires_in)
-        return _with_query(asked.redirect_uri, {"code": code, "state": asked.state})
+        self._codes[code] = _Code(request, user, self._now() + settings.code_expires_in)
+        return _with_query(request.redirect_uri, {"code": code, "state": request.state})
 
-    def denied(self, asked: Asked) -> str:
-        """Where the browser goes after the person refused."""
+    def denied(self, request: AuthorizationRequest) -> str:
+        """Return the redirect address with an error, after Deny."""
         answer = {
-            "state": asked.state,
+            "state": request.state,
             "error": "access_denied",
             "message": "The resource owner or authorization server denied the request.",
             "hint": "The user denied the request",
         }
-        return _with_query(asked.redirect_uri, answer)
+        return _with_query(request.redirect_uri, answer)
 
     # The token endpoint.
 
     def token(self, form: Mapping[str, str], basic: tuple[str, str] | None, settings: Settings) -> dict[str, Any]:
-        """The answer of the token endpoint: token_type, expires_in, access_token, refresh_token.
+        """Return the answer of the token endpoint: token_type, expires_in, access_token, refresh_token.
 
-        `basic` is what HTTP Basic said, if it was used. Raises OAuthRefusal.
+        `basic` is client id and secret of HTTP Basic, if it was used. Raises OAuthRefusal.
         """
         grants = {"authorization_code": self._redeemed, "refresh_token": self._refreshed}
         if (grant_type := form.get("grant_type", "")) not in grants:
@@ -219,31 +205,30 @@ class Authority:
             raise _malformed("code", "Authorization code has expired")
         if code.used:
             raise _malformed("code", "Authorization code has been revoked")
-        if code.asked.client_id != client_id:
+        if code.request.client_id != client_id:
             raise _malformed("code", "Authorization code was not issued to this client")
-        _check_redirect(code.asked, form.get("redirect_uri"))
+        _check_redirect(code.request, form.get("redirect_uri"))
         if (verifier := form.get("code_verifier")) is None:
             raise _malformed("code_verifier")
         if not _RFC_7636.fullmatch(verifier):
             raise _malformed("code_verifier", "Code Verifier must follow the specifications of RFC-7636.")
-        if not secrets.compare_digest(verifier, code.asked.challenge):
+        if not secrets.compare_digest(verifier, code.request.challenge):
             raise OAuthRefusal(400, "invalid_grant", _INVALID_GRANT, "Failed to verify `code_verifier`.")
-        self._codes[text] = replace(code, used=True)
+        code.used = True
         return code.user
 
     def _refreshed(self, form: Mapping[str, str], client_id: str) -> str:
         if not (text := form.get("refresh_token")):
             raise _malformed("refresh_token")
-        if (found := self._by_refresh.get(text)) is None:
+        if (grant := self._by_refresh.get(text)) is None:
             raise _bad_refresh("Cannot decrypt the refresh token")
-        grant = self._grants[found]
         if grant.client_id != client_id:
             raise _bad_refresh("Token is not linked to client")
         if self._now() >= grant.refresh_until:
             raise _bad_refresh("Token has expired")
         if not grant.live:
             raise _bad_refresh("Token has been revoked")
-        self._grants[found] = replace(grant, live=False)
+        grant.live = False
         return grant.user
 
     def _now(self) -> float:
@@ -251,14 +236,13 @@ class Authority:
 
 
 def grants_from(state: Any) -> list[Grant]:
-    """What `Authority.state` gave, as pairs again. Raises SandboxError where it is something else."""
-    wrong = SandboxError("tokens must be a JSON array of what a sandbox once wrote there")
+    """Return the pairs of `Authority.state`. Raises SandboxError if it is something else."""
     try:
         grants = [Grant(**grant) for grant in state]
     except TypeError:
-        raise wrong from None
-    if not all(map(_is_grant, grants)):
-        raise wrong
+        grants = None
+    if grants is None or not all(map(_is_grant, grants)):
+        raise SandboxError("tokens must be a JSON array that a sandbox has written")
     return grants
 
 
@@ -268,11 +252,11 @@ def _is_grant(pair: Grant) -> bool:
     return all(isinstance(text, str) for text in texts) and all(isinstance(time, int | float) for time in times)
 
 
-def _check_redirect(asked: Asked, sent: str | None) -> None:
-    """What the authorization request named must come again; what it did not name may come if it is the registered one."""
-    if sent is None and asked.sent_uri is not None:
+def _check_redirect(request: AuthorizationRequest, sent: str | None) -> None:
+    """Check the address of a token request: that of the authorization request; optional if that named none."""
+    if sent is None and request.sent_uri is not None:
         raise _malformed("redirect_uri")
-    if sent not in (None, asked.redirect_uri):
+    if sent not in (None, request.redirect_uri):
         raise _malformed("redirect_uri", "Invalid redirect URI")
 
 
@@ -286,7 +270,7 @@ def _bad_grant_type() -> OAuthRefusal:
 
 
 def _is_loopback(uri: str) -> bool:
-    """RFC 8252, section 7.3: a client on one's own machine listens where it finds a free port."""
+    """RFC 8252, section 7.3: a client on the same machine may listen on any free port."""
     return re.fullmatch(r"http://(localhost|127\.0\.0\.1)(:\d{1,5})?(/[!-\"$-~]*)?", uri) is not None
 
 
@@ -296,10 +280,10 @@ def _with_query(uri: str, values: Mapping[str, str | None]) -> str:
 
 
 def _token() -> str:
-    """An access token: random text in three parts, of about the thousand characters that MAL's have."""
+    """Return an access token: random text in three parts, about a thousand characters like MAL's."""
     return ".".join(secrets.token_urlsafe(size) for size in (40, 180, 500))
 
 
 def _encrypted() -> str:
-    """Random digits as MAL's codes and refresh tokens, of about their length."""
+    """Return random digits like MAL's codes and refresh tokens, of about their length."""
     return ENCRYPTED + secrets.token_hex(500)

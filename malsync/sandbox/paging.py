@@ -1,4 +1,4 @@
-"""What a query asks for, checked, and pages: how a request names one, and how an answer names those around it."""
+"""The parameters of a query, and pages: the window that a request names, and the links to the pages around it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from malsync.sandbox.settings import Settings
 from malsync.sandbox.wire import encoded
 
 LONGEST_Q = 64
-"""Of a search: one more is a 400 (FuzzyGrim/Yamtrack and mihon cut there)."""
+"""Characters of a search; more are a 400 (FuzzyGrim/Yamtrack and mihon cut there)."""
 
 Query = Mapping[str, str]
 
 
 class Window(NamedTuple):
-    """The part of a whole that a page shows."""
+    """The part of a sequence that a page shows."""
 
     offset: int
     limit: int
 
     @classmethod
     def of(cls, query: Query, default: int, most: int, settings: Settings) -> Window:
-        """What `limit` and `offset` ask for. Raises Refusal 400 where they are not right; a limit above `most`: a switch."""
+        """Return the window of `limit` and `offset`. Raises Refusal 400; whether a limit above `most` does is a setting."""
         limit = number(query, "limit", default)
         if limit > most and settings.over_limit == "clamp":
             limit = most
@@ -33,11 +33,11 @@ class Window(NamedTuple):
         return cls(number(query, "offset", 0), limit)
 
     def of_items(self, more: int = 0) -> slice:
-        """What it shows of a sequence; with `more` items that are too many, as a fault wants it."""
+        """Return the slice of the items, with `more` items too many for a fault."""
         return slice(self.offset, self.offset + self.limit + more)
 
     def paging(self, url: str, query: Query, total: int) -> dict[str, str]:
-        """`previous` from the second page on, and `next` while there is more (go-myanimelist testdata)."""
+        """Return `previous` from the second page on, and `next` before the last page (go-myanimelist testdata)."""
         around = {}
         if self.offset > 0:
             around["previous"] = _page_url(url, query, max(0, self.offset - self.limit))
@@ -47,13 +47,13 @@ class Window(NamedTuple):
 
 
 def page_of(entries: Iterable[bytes], paging: Mapping[str, str], beside: Mapping[str, object] | None = None) -> bytes:
-    """A page as MAL writes it: `data`, then `paging`, empty where there is nothing around it, then what stands beside."""
+    """Return a page as MAL writes it: `data`, then `paging`, empty for the only page, then the members `beside`."""
     rest = encoded(dict(beside))[1:-1] if beside else b""
     return b'{"data":[%b],"paging":%b%b}' % (b",".join(entries), encoded(paging), rest and b"," + rest)
 
 
 def number(query: Query, name: str, default: int) -> int:
-    """A parameter that is a whole number. Raises Refusal 400 where it is none."""
+    """Return a parameter that is a whole number. Raises Refusal 400."""
     text = query.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise bad_request(f"invalid {name}")
@@ -61,14 +61,14 @@ def number(query: Query, name: str, default: int) -> int:
 
 
 def choice(query: Query, name: str, allowed: Iterable[str], default: str | None = None) -> str:
-    """A parameter that is one of these. Raises Refusal 400 where it is not, or is missing and has no default."""
+    """Return a parameter that is one of `allowed`. Raises Refusal 400, also if it is missing and has no default."""
     if (text := query.get(name, default)) is None or text not in allowed:
         raise bad_request(f"invalid {name}")
     return text
 
 
 def searched(query: Query, settings: Settings) -> str | None:
-    """What `q` asks for; None where it is not there. Raises Refusal 400 where it is too short or too long."""
+    """Return `q`; None if it is missing. Raises Refusal 400 if it is too short or too long."""
     if (q := query.get("q")) is None:
         return None
     if not settings.q_minimum <= len(q.strip()) <= LONGEST_Q:
@@ -77,12 +77,12 @@ def searched(query: Query, settings: Settings) -> str | None:
 
 
 def flag(query: Query, name: str) -> bool:
-    """A parameter that switches something on."""
+    """Return whether a parameter is true."""
     return query.get(name, "").lower() in ("true", "1")
 
 
 def _page_url(url: str, query: Query, offset: int) -> str:
-    """The address of another page: offset first, then what the request held, in alphabetical order
+    """Return the address of another page: offset first, then the other parameters in alphabetical order
     (go-myanimelist testdata animeRanking.json)."""
     rest = sorted((name, value) for name, value in query.items() if name != "offset")
     return f"{url}?{urlencode([('offset', str(offset)), *rest])}"

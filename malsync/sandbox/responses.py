@@ -1,6 +1,6 @@
-"""Responses that do not come as they should: some break off, some let the client wait.
+"""Responses that break off, and responses that are held back.
 
-`running` puts the transport of their connection where they look for it.
+They need the transport of their connection, which `running` puts into the state of the request.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 class Cut(Response):
     """A response that breaks its connection: `before` its first byte, or in the `middle` of its body.
 
-    One without a body has no middle and breaks before: its head alone would be a whole answer.
+    A response without a body breaks before the first byte: its head alone would be a whole answer.
     """
 
     def __init__(self, whole: Response, at: str) -> None:
@@ -32,7 +32,7 @@ class Cut(Response):
 
 
 class Stalls:
-    """The answers that are held back now. They wait on the server's thread; any other may count them and let them go."""
+    """The answers that are held back now. They wait on the server's thread; other threads may count and release them."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -43,16 +43,16 @@ class Stalls:
         return len(self._held)
 
     def release(self, on: str = "") -> None:
-        """Let those that are held now be sent whose path contains `on`. None of them counts any more when this returns."""
+        """Send the held answers whose path contains `on`. They are no longer counted when this returns."""
         self._settle(on, sent=True)
 
     def end(self) -> None:
-        """Break off those that are held, and from now on every one that would be."""
+        """Break the connections of the held answers, and from now on of every answer that would be held."""
         self._ended = True
         self._settle("", sent=False)
 
     async def hold(self, path: str, seconds: float, gone: asyncio.Future[None]) -> bool:
-        """Wait for one of: so many seconds, `release`, `end`, the client is `gone`. Whether the answer is to be sent."""
+        """Wait for the first of `seconds`, `release`, `end` and `gone`; return whether to send the answer."""
         verdict = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._ended:
@@ -66,14 +66,14 @@ class Stalls:
         return bool(verdict.result()) if verdict.done() else not gone.done()
 
     def _settle(self, on: str, *, sent: bool) -> None:
-        with self._lock:  # while it is held no answer leaves `hold`, so the loop of each one still runs
+        with self._lock:  # no answer can leave `hold` now, so each event loop still runs
             for verdict in [verdict for verdict, path in self._held.items() if on in path]:
-                verdict.get_loop().call_soon_threadsafe(_decide, verdict, sent)
+                verdict.get_loop().call_soon_threadsafe(verdict.set_result, sent)
                 del self._held[verdict]
 
 
 class Held(Response):
-    """A response that is held back for so many seconds; see Stalls for what else ends that."""
+    """A response that is held back for `seconds`, or until Stalls releases it."""
 
     def __init__(self, whole: Response, seconds: float, stalls: Stalls) -> None:
         super().__init__()
@@ -93,13 +93,8 @@ class Held(Response):
             await _broken(scope, receive)
 
 
-def _decide(verdict: asyncio.Future[bool], sent: bool) -> None:
-    if not verdict.done():
-        verdict.set_result(sent)
-
-
 async def _broken(scope: Scope, receive: Receive) -> None:
-    """Close the connection. A response that ended sooner would be completed by the server."""
+    """Close the connection, and wait for its end: the server would complete a response that returns earlier."""
     scope["state"]["transport"].close()
     await _gone(receive)
 

@@ -1,11 +1,12 @@
-"""Starting and stopping the sandbox: in a thread beside a test, or in the foreground."""
+"""Starts and stops the sandbox, and changes what it serves."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -24,18 +25,21 @@ from malsync.sandbox.statefile import StateFile
 from malsync.sandbox.world import World
 
 HOST = "127.0.0.1"
+UVICORN: dict[str, Any] = {
+    "ws": "none", "lifespan": "off", "loop": "asyncio", "log_config": None, "log_level": "critical", "access_log": False,
+    "server_header": False, "proxy_headers": False,
+}  # fmt: skip
 GRACE = 1.0
 """Seconds that an answer may still take when the sandbox stops."""
 
 
 class Sandbox:
-    """A running sandbox: a context manager that is ready when it is entered and gone when it is left.
+    """A running sandbox: a context manager that serves between enter and exit.
 
-    `port` 0 takes a free one. `latency` is the seconds that every answer waits, `faults` a spec (see `faults`),
-    `settings` are names and values as text. `state_file` is loaded if it exists and kept up to date. `heard` gets each row
-    of the log (see `requests`) as it comes, on the sandbox's own thread. Without `control` there are no control addresses:
-    whoever lacks a token learns nothing but what is public. Raises SandboxError for any of them that is not right, and on
-    entering for a port that is taken.
+    `port` 0 takes a free one. `latency` is the delay of every answer in seconds, `faults` a spec (see `faults`), `settings`
+    are names and values as text. `state_file` is loaded if it exists and kept up to date. `heard` receives each row of the
+    log (see `requests`) on the sandbox's own thread. Without `control` there are no control addresses, so that only public
+    data can be read without a token. Raises SandboxError for an invalid argument, and on entering for a port that is taken.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Sandbox:
 
     def __enter__(self) -> Sandbox:
         if self._state_file:
-            self._state_file.save()  # a place that cannot be written to must be known at once
+            self._state_file.save()  # raises now if the file cannot be written
         self._socket = _bound(self._port)
         self.port = int(self._socket.getsockname()[1])
         self._site.stalls = Stalls()
@@ -71,20 +75,7 @@ class Sandbox:
         if self._state_file:
             self._site.changed = self._state_file.changed
             self._state_file.start()
-        self._server = _Server(
-            uvicorn.Config(
-                self._site.app,
-                http=_Protocol,
-                ws="none",
-                lifespan="off",
-                loop="asyncio",
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-            )
-        )
+        self._server = _Server(uvicorn.Config(self._site.app, http=_Protocol, **UVICORN))
         self._thread = Thread(target=self._server.run, args=([self._socket],), name="malsync-sandbox", daemon=True)
         self._thread.start()
         self._server.ready.wait()
@@ -97,8 +88,6 @@ class Sandbox:
         self._socket.close()
         if self._state_file:
             self._state_file.stop()
-
-    # Where it is, and who may ask.
 
     @property
     def api_url(self) -> str:
@@ -115,24 +104,24 @@ class Sandbox:
 
     @property
     def access_token(self) -> str:
-        """The token of the first account that was valid when the sandbox was made."""
+        """The token of the first account that was issued when the sandbox was made."""
         return self._tokens[self.user]
 
     def token_for(self, name: str) -> str:
-        """A valid access token of an account, whatever became of earlier ones."""
+        """Return a new access token of an account."""
         return str(self.token_pair(name)["access_token"])
 
     def refresh_token_for(self, name: str) -> str:
-        """A valid refresh token of an account."""
+        """Return a new refresh token of an account."""
         return str(self.token_pair(name)["refresh_token"])
 
     def token_pair(self, name: str) -> dict[str, Any]:
-        """A new pair of tokens of an account, as the token endpoint answers it. Raises SandboxError for no such one."""
+        """Return a new pair of tokens as the token endpoint does. Raises SandboxError for an unknown account."""
         with self.world.lock:
             return self.world.authority.issue(self.world.named(name).name, self.settings).answer(self.settings)
 
     def ready_line(self) -> dict[str, Any]:
-        """What `malsync sandbox` prints when it is ready."""
+        """Return what `malsync sandbox` prints when it is ready."""
         return {
             "api_url": self.api_url,
             "auth_url": self.auth_url,
@@ -142,11 +131,9 @@ class Sandbox:
             "users": [{"user": name, "access_token": token} for name, token in self._tokens.items()],
         }
 
-    # What was asked.
-
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """The log: one row a request, oldest first, without the control addresses. No token stands in it."""
+        """The log: one row a request, oldest first, without the control addresses and without tokens."""
         with self.world.lock:
             return list(self._site.log)
 
@@ -168,13 +155,11 @@ class Sandbox:
 
     @property
     def stalled(self) -> int:
-        """How many requests the fault `stall` is holding now: each is in the log, and carried out if it will be."""
+        """The number of requests that the fault `stall` holds now: each is in the log, and carried out if it will be."""
         return len(self._site.stalls)
 
-    # What happens behind the client's back.
-
     def release(self, on: str = "") -> None:
-        """Answer the requests that `stall` is holding now, whose path contains `on`. The fault stays: later ones are held."""
+        """Answer the requests that `stall` holds now and whose path contains `on`. The fault stays: it holds later ones."""
         self._site.stalls.release(on)
 
     def add_faults(self, spec: str) -> None:
@@ -183,70 +168,72 @@ class Sandbox:
     def clear_faults(self) -> None:
         self._site.clear_faults()
 
+    # Changes that the client does not make.
+
     def edit(self, user: str, medium: str, id: int, **values: Any) -> dict[str, Any]:
-        """Change an entry under the names of GET, or add it; `updated_at` moves. The answer is the full list status."""
-        with self.world.lock:
-            status = self.world.named(user).edit(medium, id, self.world.clock(), **values)
-        self._site.changed()
-        return status
+        """Change an entry under the names of GET, or add it, with a new `updated_at`; return the full list status."""
+        with self._changing():
+            return self.world.named(user).edit(medium, id, self.world.clock(), **values)
 
     add = edit
 
     def remove(self, user: str, medium: str, id: int) -> None:
-        with self.world.lock:
+        with self._changing():
             self.world.named(user).delete(medium, id)
-        self._site.changed()
 
     def withdraw(self, medium: str, id: int) -> None:
-        """Take a title away from everybody, as a moderator does."""
-        with self.world.lock:
+        """Remove a title from every list, as a moderator does."""
+        with self._changing():
             self.world.withdraw(medium, id)
-        self._site.changed()
 
     def entries(self, user: str, medium: str) -> dict[int, dict[str, Any]]:
-        """A list as it stands on the far side: full list statuses by id."""
+        """Return a list as the sandbox has it: full list statuses by id."""
         with self.world.lock:
             return self.world.named(user).entries(medium)
 
     def expire_tokens(self, *, refresh_too: bool = False) -> None:
-        """All access tokens are expired from now on; the refresh tokens stay unless `refresh_too`."""
-        with self.world.lock:
+        """Expire all access tokens; the refresh tokens stay valid unless `refresh_too`."""
+        with self._changing():
             self.world.authority.expire_access()
             if refresh_too:
                 self.world.authority.expire_refresh()
-        self._site.changed()
 
     def set_private(self, user: str, *media: str) -> None:
-        """Make exactly these lists of an account private; none of them, if none is named."""
+        """Make exactly these lists of an account private."""
         if unknown := set(media) - MEDIA.keys():
             raise SandboxError(f"there is no list of {', '.join(unknown)}; there are: {', '.join(MEDIA)}")
-        with self.world.lock:
+        with self._changing():
             self.world.named(user).private = frozenset(media)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self.world.lock:
+            yield
         self._site.changed()
 
 
 def _bound(port: int) -> socket.socket:
-    """A listening socket on loopback.
+    """Return a listening socket on loopback.
 
-    `proto` is named because asyncio turns Nagle's algorithm off only where it is IPPROTO_TCP: else every request on a
-    kept connection waits some 40 ms.
+    `proto` is IPPROTO_TCP because asyncio disables Nagle's algorithm only then: else every request on a kept connection
+    waits some 40 ms.
     """
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        found.bind((HOST, port))
-        found.listen(128)
-    except (OSError, OverflowError) as wrong:
-        found.close()
-        if isinstance(wrong, OSError) and wrong.errno == errno.EADDRINUSE:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise SandboxError(f"port {port} is taken; choose another one, or 0 for any") from None
-        raise SandboxError(f"port {port} cannot be used: {wrong}") from None
-    return found
+        raise SandboxError(f"port {port} cannot be used: {error}") from None
+    return listener
 
 
 class _Protocol(H11Protocol):
-    """HTTP as uvicorn speaks it, with the connection's transport within reach of a response that cuts it."""
+    """uvicorn's HTTP, with the transport of the connection in the state of the request for a response that cuts it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -254,7 +241,7 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn in a thread: it says when it is ready, and stops when told instead of looking every so often."""
+    """uvicorn in a thread: it signals that it is ready, and stops at once instead of polling."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -268,7 +255,7 @@ class _Server(uvicorn.Server):
         await ended.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 uvicorn passes them
-        """Close every connection; answers that are under way have GRACE. uvicorn's own waits 0.1 s and more each time."""
+        """Close every connection; running answers have GRACE to end. uvicorn's own method takes 0.1 s and more each time."""
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):

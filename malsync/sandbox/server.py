@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: routes, who may ask, faults, and the log of what was asked."""
+"""The sandbox over HTTP: routes, access, faults, quota, and the log of requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import format_datetime
+from functools import partial
+from math import ceil
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,10 +22,9 @@ from malsync.sandbox.api import Api
 from malsync.sandbox.consent import Consent
 from malsync.sandbox.endpoints import ENDPOINTS
 from malsync.sandbox.errors import ExpiredToken, OAuthRefusal, Refusal, SandboxError, not_found
-from malsync.sandbox.exchange import NOT_DONE, Answer, Call
+from malsync.sandbox.exchange import BLOCKED, NOT_DONE, TOO_MANY, Answer, Call, nginx
 from malsync.sandbox.faults import Fault, parsed_faults
-from malsync.sandbox.gallery import Gallery
-from malsync.sandbox.quota import Quota
+from malsync.sandbox.pictures import Gallery
 from malsync.sandbox.responses import Cut, Held, Stalls
 from malsync.sandbox.settings import Settings
 from malsync.sandbox.wire import decoded
@@ -31,32 +32,33 @@ from malsync.sandbox.world import World
 
 Handler = Callable[[Call], Answer]
 
+MINUTE = 60.0
+
 LOG_LENGTH = 50_000
-"""So many requests are remembered; the counts go on beyond."""
+"""Older requests leave the log; the counts have all of them."""
 
 SECRET_PARAMETERS = frozenset(
     {"access_token", "client_secret", "code", "code_challenge", "code_verifier", "state", "token"}
 )
-"""Their values never stand in the log. The challenge is among them: with `plain` it is the verifier."""
+"""Their values never appear in the log. The challenge is among them: with `plain` it is the verifier."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 EXPIRED = {"WWW-Authenticate": 'Bearer error="invalid_token",error_description="The access token expired"'}
-"""The header of the API's 401 (erengy/taiga); HTTP has none without it."""
+"""The header of the API's 401 (erengy/taiga)."""
 
 
 class Site:
-    """One world behind HTTP. `app` is the ASGI application; it answers to `hosts` only.
+    """One world behind HTTP. `app` is the ASGI application; it answers only requests to `hosts`.
 
-    It calls `changed` after writes, and `heard` with each row of the log.
-
-    With `control` it has the control addresses, which show and change everything without a token.
+    It calls `changed` after writes, and `heard` with each row of the log. With `control` it has the control addresses, which
+    show and change everything without a token.
     """
 
     def __init__(self, world: World, settings: Settings, latency: float = 0.0, *, control: bool = True) -> None:
         self.hosts: frozenset[str] = frozenset()
         self.changed: Callable[[], None] = lambda: None
-        self.heard: Callable[[dict[str, Any]], object] = bool
+        self.heard: Callable[[dict[str, Any]], object] = lambda _row: None
         self.stalls = Stalls()
         self.counts: Counter[str] = Counter()
         self.log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
@@ -65,13 +67,13 @@ class Site:
         self._latency = latency
         self._faults: list[Fault] = []
         self._api = Api(world, settings)
-        self._quota = Quota(settings, world.clock)
+        self._last_minute: deque[float] = deque()
         self._elsewhere = self._route("/{rest:path}", _nothing_here, *METHODS)
         self.app = Starlette(routes=[*(self._controls() if control else ()), *self._routes(Consent(world, settings))])
         self.app.router.default = self._elsewhere.app  # for paths with a line feed in them, which `path` does not match
 
     def add_faults(self, spec: str) -> None:
-        """Put faults to those that there are. Raises SandboxError for a spec that is not right."""
+        """Add the faults of a spec. Raises SandboxError if it is not valid."""
         added = parsed_faults(spec)
         with self._world.lock:
             self._faults += added
@@ -89,7 +91,7 @@ class Site:
             route("/images/{kind}/{name}.svg", Gallery(self._world.catalogue).show, "GET"),
         ]
         for endpoint in ENDPOINTS:
-            answer = endpoint.answered_by(self._api)
+            answer = partial(endpoint.answer, self._api)
             routes += [
                 route(path, answer, *endpoint.methods, where=where, most=endpoint.most)
                 for path, where in endpoint.routes()
@@ -109,7 +111,7 @@ class Site:
     ) -> Route:
         async def endpoint(request: Request) -> Response:
             if (call := await self._call(request, where or {}, most)) is None:
-                return PlainTextResponse("This server answers to its own address only.\n", 421)
+                return _misdirected()
             if self._latency:
                 await asyncio.sleep(self._latency)
             with self._world.lock:
@@ -120,20 +122,20 @@ class Site:
         return Route(path, endpoint, methods=methods)
 
     def _control(self, path: str, handler: Handler, *methods: str) -> Route:
-        """A control address: neither faults nor latency nor the log concern it."""
+        """Return a control address: without faults, latency and log."""
 
         async def endpoint(request: Request) -> Response:
             if (call := await self._call(request, {})) is None:
-                return PlainTextResponse("This server answers to its own address only.\n", 421)
+                return _misdirected()
             try:
                 return self._response(handler(call), call)
-            except ValueError as wrong:  # a SandboxError, or text that is not JSON
-                return self._response(Answer.json({"error": str(wrong)}, 400), call)
+            except ValueError as error:  # a SandboxError, or text that is not JSON
+                return self._response(Answer.json({"error": str(error)}, 400), call)
 
         return Route(path, endpoint, methods=methods)
 
     async def _call(self, request: Request, where: Mapping[str, str], most: int = 0) -> Call | None:
-        """The request as a call; None for one that came under another host's name, as a page that rebinds DNS does."""
+        """Return the request as a call; None if it names another host, as a page that rebinds DNS does."""
         if (host := request.headers.get("host")) not in self.hosts:
             return None
         return Call(
@@ -148,7 +150,7 @@ class Site:
         )
 
     def _answer(self, call: Call, handler: Handler) -> Answer:
-        """What the world answers, bent by the faults that strike this request, and logged."""
+        """Return the answer of the world, changed by the faults that strike the request; log the request."""
         self._api.identify(call)
         struck = [fault for fault in self._faults if fault.strikes(call)]
         for fault in struck:
@@ -164,18 +166,36 @@ class Site:
     def _carried_out(self, call: Call, handler: Handler) -> Answer:
         try:
             if call.is_api:
-                if (refusal := self._quota.refusal()) is not None:
+                if (refusal := self._over_quota()) is not None:
                     return refusal
                 self._api.admit(call)
             return handler(call)
         except ExpiredToken:
             return Answer.json({"error": "invalid_token"}, 401, EXPIRED)
         except OAuthRefusal as no:
-            how = {"WWW-Authenticate": 'Basic realm="OAuth"'} if no.body["error"] == "invalid_client" else {}
-            return Answer.json(no.body, no.status, how)
+            headers = {"WWW-Authenticate": 'Basic realm="OAuth"'} if no.body["error"] == "invalid_client" else {}
+            return Answer.json(no.body, no.status, headers)
         except Refusal as no:
             message = self._settings.not_found_message if no.status == 404 else no.message
             return Answer.json({"message": message, "error": no.error}, no.status, EXPIRED if no.status == 401 else {})
+
+    def _over_quota(self) -> Answer | None:
+        """Return the answer to a request beyond the quota; None counts the request and lets it through.
+
+        MAL documents no limit, and the answer beyond its limit was seen as a 403, never as the 429 that clients expect: so
+        both are settings.
+        """
+        if not self._settings.quota:
+            return None
+        now, times = self._world.clock().timestamp(), self._last_minute
+        while times and times[0] <= now - MINUTE:
+            times.popleft()
+        if len(times) < self._settings.quota:
+            times.append(now)
+            return None
+        if self._settings.over_quota == "403":
+            return BLOCKED
+        return nginx(*TOO_MANY, retry_after=str(ceil(times[0] + MINUTE - now)))
 
     def _record(self, call: Call, answer: Answer, struck: list[Fault]) -> None:
         query = {name: "..." if name in SECRET_PARAMETERS else value for name, value in call.query.items()}
@@ -199,10 +219,15 @@ class Site:
         self.heard(row)
 
     def _response(self, answer: Answer, call: Call) -> Response:
-        # Every web server says what time it is, and clients look there for a clock that is wrong.
-        return _response(
-            answer, call, self._settings, format_datetime(self._world.clock().astimezone(UTC), usegmt=True)
-        )
+        headers = {**answer.headers, "Content-Type": answer.content_type}
+        if self._settings.date == "on":  # clients compare it with their own clock
+            headers["Date"] = format_datetime(self._world.clock().astimezone(UTC), usegmt=True)
+        body = answer.body
+        if self._settings.gzip == "on" and "gzip" in call.headers.get("accept-encoding", "") and body:
+            body = gzip.compress(body, compresslevel=1)
+            headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        response = Response(body, answer.status, headers)
+        return Cut(response, answer.cut) if answer.cut else response
 
     def _show_requests(self, _call: Call) -> Answer:
         with self._world.lock:
@@ -218,8 +243,8 @@ class Site:
 
     def _put_faults(self, call: Call) -> Answer:
         is_json = call.headers.get("content-type", "").startswith("application/json")
-        given = decoded(call.body) if is_json else call.form
-        spec = given.get("spec") if isinstance(given, dict) else None
+        form = decoded(call.body) if is_json else call.form
+        spec = form.get("spec") if isinstance(form, dict) else None
         if not isinstance(spec, str):
             raise SandboxError("spec is missing: the faults to add, or an empty text to clear them")
         if spec:
@@ -233,12 +258,5 @@ def _nothing_here(_call: Call) -> Answer:
     raise not_found()
 
 
-def _response(answer: Answer, call: Call, settings: Settings, date: str) -> Response:
-    told = {"Date": date} if settings.date == "on" else {}
-    headers = {**told, **answer.headers, "Content-Type": answer.content_type}
-    body = answer.body
-    if settings.gzip == "on" and "gzip" in call.headers.get("accept-encoding", "") and body:
-        body = gzip.compress(body, compresslevel=1)
-        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    response = Response(body, answer.status, headers)
-    return Cut(response, answer.cut) if answer.cut else response
+def _misdirected() -> Response:
+    return PlainTextResponse("This server answers to its own address only.\n", 421)

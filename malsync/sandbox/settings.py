@@ -1,7 +1,7 @@
 """The switches of the sandbox.
 
-Where no public record says how MAL behaves, the sandbox does not guess for good: it has a switch, so that a client can be
-tried against each answer. One table holds them; `docs/sandbox.md` repeats it, and a test compares the two.
+If no public record says how MAL behaves, the sandbox has a switch, so that a client can be tested with each behaviour. A test
+compares the table with that in `docs/sandbox.md`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _switch(default: Any, says: str, *allowed: str) -> Any:
 class Settings:
     """Every switch with its default. `Settings.parse` reads them from text, `SETTINGS` describes them.
 
-    A switch without allowed values takes any whole number (where its default is one) or any text.
+    A switch without allowed values takes any whole number if its default is one, else any text.
     """
 
     default_limit: int = _switch(10, "entries in a page of a user's list where the request names no limit", "10", "100")
@@ -33,21 +33,18 @@ class Settings:
     statistics_type: str = _switch("number", "the counts in a title's `statistics`", "number", "text")
     next_user: str = _switch("kept", "`@me` in `next` and `previous`: as it was sent, or the name", "kept", "name")
     partial_dates: str = _switch(
-        "accept",
-        "`2021` or `2021-12` in a write: stored, a 400, its first day, or passed over",
+        "accept", "`2021` or `2021-12` in a write: stored, a 400, its first day, or passed over",
         "accept", "refuse", "round", "ignore",
     )  # fmt: skip
     unknown_total: str = _switch("keep", "progress where the total is 0: stored as sent, or as 0", "keep", "zero")
     zero_dates: str = _switch(
-        "refuse",
-        "`2021-12-00` and `0000-00-00` in a write: a 400, or what `2021-12` and the empty text are",
+        "refuse", "`2021-12-00` and `0000-00-00` in a write: a 400, or what `2021-12` and the empty text are",
         "refuse", "accept",
     )  # fmt: skip
     tag_spaces: str = _switch("keep", "spaces around a tag in a write", "keep", "trim")
     empty_tags: str = _switch("drop", "what stands between two commas of tags with nothing there", "drop", "keep")
     new_status: str = _switch(
-        "planned",
-        "the status of an entry made without one: plan_to_watch, watching, or a 400",
+        "planned", "the status of an entry made without one: plan_to_watch, watching, or a 400",
         "planned", "current", "refuse",
     )  # fmt: skip
     comment_entities: str = _switch(
@@ -86,14 +83,14 @@ class Settings:
     client_secret: str = _switch("", "makes the client confidential: this secret must come with it")
 
     @classmethod
-    def parse(cls, given: Mapping[str, str]) -> Settings:
-        """The defaults, with those `given` as text in their place.
+    def parse(cls, texts: Mapping[str, str]) -> Settings:
+        """Return the settings with these values; the others have their defaults.
 
         Raises SandboxError for a name or a value that is not in the table; the message lists what is.
         """
-        known = {one.name: one for one in fields(cls)}
+        known = {switch.name: switch for switch in fields(cls)}
         values: dict[str, Any] = {}
-        for name, text in given.items():
+        for name, text in texts.items():
             if name not in known:
                 raise SandboxError(f"there is no setting {name!r}; there are: {', '.join(known)}")
             allowed = known[name].metadata["allowed"]
@@ -106,7 +103,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Described:
-    """A row of the table: name, default as text, the values it takes (none: any), and what it is about."""
+    """A row of the table: name, default as text, allowed values (none: any), and a description."""
 
     name: str
     default: str
@@ -115,7 +112,8 @@ class Described:
 
 
 SETTINGS: tuple[Described, ...] = tuple(
-    Described(one.name, str(one.default), one.metadata["allowed"], one.metadata["says"]) for one in fields(Settings)
+    Described(switch.name, str(switch.default), switch.metadata["allowed"], switch.metadata["says"])
+    for switch in fields(Settings)
 )
 
 DEFAULTS = Settings()

@@ -6,8 +6,8 @@
      "titles": {"anime": [NODE, ...], "manga": [...]},
      "tokens": [...]}
 
-List statuses have the names of GET; members that are not set are absent. `titles` are those that the shipped catalogue has
-not, or has otherwise. Every part may be missing from a state that is put in.
+List statuses have the names of GET and no unset members. `titles` are those that the shipped catalogue does not have or has
+differently. Every part of a state that is put in is optional.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PROFILE = ("gender", "location", "joined_at", "picture", "birthday", "time_zone
 
 
 def state_of(accounts: Iterable[Account], catalogue: Catalogue) -> dict[str, Any]:
-    """The state of these accounts and of the titles that are not shipped, without tokens."""
+    """Return the state of these accounts and of the titles that are not shipped, without tokens."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -47,7 +47,7 @@ def _account_state(account: Account, catalogue: Catalogue) -> dict[str, Any]:
 
 
 def checked_state(value: Any) -> Mapping[str, Any]:
-    """`value`, if a world can be made from it. Raises SandboxError that names the place where it cannot."""
+    """Return `value` if it is a valid state. Raises SandboxError that names the place of the first error."""
     state = _object(value, "a state")
     if state.get("format", FORMAT) != FORMAT or state.get("version", VERSION) != VERSION:
         raise SandboxError(f"this is not a {FORMAT} of version {VERSION}")
@@ -97,7 +97,7 @@ def _object(value: Any, where: str) -> dict[str, Any]:
 
 
 def _items(value: Any, where: str) -> Iterable[tuple[str, Any]]:
-    """Each item of a list with its place."""
+    """Return each item of a list with its place."""
     if not isinstance(value, list):
         raise SandboxError(f"{where} must be a JSON array")
     return ((f"{where}[{index}]", item) for index, item in enumerate(value))

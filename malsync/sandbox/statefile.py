@@ -1,4 +1,4 @@
-"""The file that a sandbox may remember itself in."""
+"""The file that keeps the state of a sandbox from one start to the next."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from malsync.sandbox.wire import decoded
 from malsync.sandbox.world import World
 
 SPACING = 1.0
-"""Seconds from one save to the next at least: a long run of writes must not save a big state after each."""
+"""Minimum seconds between two saves: a long run of writes must not save a big state after each."""
 
 
 class StateFile:
-    """Loads the world from a file if it is there, and saves it, whole and by rename, after changes and at the end.
+    """Loads the world from a file if it exists, and saves it, whole and by rename, after changes and at the end.
 
-    The file holds tokens, so only its owner may read it. Raises SandboxError for a file that is not a state.
+    The file has tokens, so only its owner may read it. Raises SandboxError for a file that is not a state.
     """
 
     def __init__(self, path: Path, world: World) -> None:
@@ -31,15 +31,15 @@ class StateFile:
         if path.exists():
             try:
                 world.put_state(decoded(path.read_bytes()))
-            except (OSError, ValueError) as wrong:
-                raise SandboxError(f"{path} cannot be loaded: {_words_of(wrong)}") from None
+            except (OSError, ValueError) as error:
+                raise SandboxError(f"{path} cannot be loaded: {_reason(error)}") from None
 
     def start(self) -> None:
-        """Save from now on after changes, in a thread of its own."""
+        """Start the thread that saves after changes."""
         self._thread.start()
 
     def changed(self) -> None:
-        """Say that there is something to save."""
+        """Note that there is something to save."""
         self._dirty.set()
 
     def stop(self) -> None:
@@ -50,25 +50,25 @@ class StateFile:
         self.save()
 
     def save(self) -> None:
-        """Write the file now, as a whole. Raises SandboxError where that cannot be done."""
+        """Write the whole file now. Raises SandboxError."""
         text = json.dumps(self._world.state(tokens=True), ensure_ascii=False, separators=(",", ":"))
         beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             beside.touch(0o600)
             beside.write_text(text, "utf-8")
             beside.replace(self._path)
-        except OSError as wrong:
-            raise SandboxError(f"the state cannot be saved in {self._path}: {_words_of(wrong)}") from None
+        except OSError as error:
+            raise SandboxError(f"the state cannot be saved in {self._path}: {_reason(error)}") from None
 
     def _keep(self) -> None:
         while not self._ending.is_set():
             self._dirty.wait()
             self._dirty.clear()
-            with suppress(SandboxError):  # the last save tells it
+            with suppress(SandboxError):  # the last save raises it
                 self.save()
             self._ending.wait(SPACING)
 
 
-def _words_of(wrong: Exception) -> str:
-    """What is wrong, without the number and the path that Python puts around it."""
-    return (isinstance(wrong, OSError) and wrong.strerror) or str(wrong)
+def _reason(error: Exception) -> str:
+    """Return the message without the number and the path that Python adds."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)

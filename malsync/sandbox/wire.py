@@ -1,4 +1,4 @@
-"""Bytes as MAL sends them, and the `fields` parameter."""
+"""JSON as MAL sends it, and the `fields` parameter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from malsync.sandbox.errors import SandboxError
 
 Fields = Mapping[str, "Fields"]
-"""What `fields` names, in its order; each with what stands in its braces."""
+"""The names in `fields`, in order, each with the names in its braces."""
 
 JSON_TYPE = "application/json; charset=UTF-8"
 
@@ -22,15 +22,15 @@ _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 def encoded(value: Any) -> bytes:
-    r"""`value` as PHP's json_encode writes it, which is what MAL sends: compact, with `\/` and `\uXXXX`.
+    r"""Return `value` as PHP's json_encode writes it, which MAL uses: compact, with `\/` and `\uXXXX`.
 
-    Outside strings JSON has no slash, so replacing each one in the finished text is exact.
+    JSON has no slash outside strings, so each slash of the text can be replaced.
     """
     return _encode(value).replace("/", r"\/").encode("ascii")
 
 
 def decoded(text: bytes) -> Any:
-    """The JSON of whoever sets the sandbox up. Raises ValueError, of which SandboxError is one, for what is none."""
+    """Parse the JSON of a state or a control request. Raises ValueError (SandboxError is one) if it is not valid."""
     try:
         value = json.loads(text)
         json.dumps(value, ensure_ascii=False).encode()
@@ -43,12 +43,11 @@ def decoded(text: bytes) -> Any:
 
 @lru_cache(maxsize=64)
 def parsed_fields(text: str) -> Fields:
-    """`fields` as nested names: `a,b{c, d}` is `{"a": {}, "b": {"c": {}, "d": {}}}`.
+    """Parse `fields` into nested names: `a,b{c, d}` is `{"a": {}, "b": {"c": {}, "d": {}}}`.
 
-    Spaces around names are accepted (go-myanimelist integration_test), braces that do not close are too, and so are the
-    brackets and quotes of a list as Python writes it (AllanCapistrano/myanimelistpy sends `['rank', 'status']`). Whether
-    a name means anything is not asked here: MAL passes over those it does not know (MALSync asks both media for both
-    counts).
+    Accepted are spaces around names (go-myanimelist integration_test), braces that do not close, and the brackets and quotes
+    of a list as Python writes it (AllanCapistrano/myanimelistpy sends `['rank', 'status']`). Unknown names stay in: MAL
+    ignores them (MALSync asks both media for both counts).
     """
     root: dict[str, Any] = {}
     open_ones = [root]
