@@ -286,6 +286,76 @@ def test_both_steps_of_a_vandalism_are_to_be_undone_and_its_repair_is_not(malsyn
         assert recommended(malsync, *pair) == set(), pair
 
 
+def rate(box: Sandbox, score: int, first: int, last: int) -> None:
+    """Give the anime at these places of the list another score, as somebody at the site would."""
+    for id in sorted(box.entries(box.user, "anime"))[first:last]:
+        box.edit(box.user, "anime", id, score=score, num_watched_episodes=score)
+
+
+@pytest.mark.promise("guards-5")
+def test_a_repair_of_damage_in_steps_too_small_to_be_suspicious_is_not_to_be_undone(
+    malsync: Malsync, box: Sandbox
+) -> None:
+    rate(box, 9, 0, 98)
+    malsync.ok("backup")
+    rate(box, 1, 0, 49)
+    malsync.ok("backup")
+    rate(box, 1, 49, 98)
+    malsync.ok("backup")
+    rate(box, 9, 0, 98)
+
+    said = malsync.ok("backup", exit_code=8).stderr
+
+    assert "Looks like a repair." in said
+    assert "revert" not in said
+    assert recommended(malsync, 3, 4) == set()
+    assert "4: Looks like a repair." in malsync.ok("snapshots").stdout
+
+
+@pytest.mark.promise("guards-5")
+def test_a_reset_to_values_of_many_earlier_days_is_to_be_undone(malsync: Malsync, box: Sandbox) -> None:
+    rate(box, 5, 0, 98)
+    malsync.ok("backup")
+    for first in range(0, 98, 9):
+        rate(box, 9, first, min(first + 9, 98))
+        malsync.ok("backup")
+    last = backup(malsync)
+    rate(box, 5, 0, 98)
+
+    said = malsync.ok("backup", exit_code=8).stderr
+
+    assert f"98 of 98 still in force. To undo only these changes: malsync revert {last} {last + 1}" in said
+    assert {"/", "/snapshots", "/mirror/suspicious", "snapshots"} <= recommended(malsync, last, last + 1)
+
+
+@pytest.mark.promise("guards-5")
+def test_the_removal_of_titles_that_were_added_at_once_is_to_be_undone(malsync: Malsync, box: Sandbox) -> None:
+    state = vandalise(box, 0, 90)
+    malsync.ok("backup")
+    put_back(box, state)
+    added = backup(malsync)
+    vandalise(box, 0, 90)
+    removed = backup(malsync)
+
+    assert {"/", "/snapshots"} <= recommended(malsync, added, removed)
+
+
+def test_what_was_vandalised_again_after_a_repair_in_small_steps_is_to_be_undone_again(
+    malsync: Malsync, box: Sandbox
+) -> None:
+    rate(box, 9, 0, 98)
+    malsync.ok("backup")
+    rate(box, 1, 0, 98)
+    malsync.ok("backup", exit_code=8)
+    rate(box, 9, 0, 49)
+    malsync.ok("backup")
+    rate(box, 9, 49, 98)
+    malsync.ok("backup")
+    rate(box, 1, 0, 98)
+
+    assert "To undo only these changes: malsync revert 4 5" in malsync.ok("backup", exit_code=8).stderr
+
+
 def test_what_was_vandalised_again_is_to_be_undone_again(malsync: Malsync, box: Sandbox) -> None:
     backup(malsync)
     state = vandalise(box, 60, 0)
@@ -347,9 +417,9 @@ def test_judging_asks_as_little_of_a_long_history_as_of_a_short_one(archived: Ar
             return mirror.ask(sql, **values)
 
         alarms = Alarms(ask)
-        alarms.standing(archived.vandalised - 1, archived.vandalised)
+        alarms.status(archived.vandalised - 1, archived.vandalised)
         first = len(asked)
-        alarms.standing(archived.vandalised - 1, archived.vandalised)
+        alarms.status(archived.vandalised - 1, archived.vandalised)
 
     assert first < 40
     assert len(asked) - first <= 4

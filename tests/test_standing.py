@@ -1,11 +1,11 @@
-"""What is still in force of a change, and what a repair is: by the rules of `diff`, without a mirror."""
+"""Which changes are still in force, and which are repairs: by the rules of `diff`, without a mirror."""
 
 import pytest
 
 from malsync.model.diff import diff
 from malsync.model.medium import ANIME
 from malsync.model.snapshot import Snapshot
-from malsync.planning.in_force import Standing, by_title, distance, in_force, undoes
+from malsync.planning.in_force import ChangeStatus, Key, Version, by_title, in_force, undone_snapshots
 from tests.lists import snapshot, watched
 
 
@@ -63,40 +63,83 @@ def test_what_the_newest_list_does_not_cover_is_not_in_force() -> None:
     assert kept(before, after, snapshot(None)) == (1, 0)
 
 
-def test_distance_counts_fields() -> None:
-    good = snapshot({1: watched(3, score=8), 2: watched(1)})
+def undone(*lists: dict[int, dict[str, object]], incidents: tuple[int, ...] = ()) -> dict[int, int]:
+    """What the last of these lists, which are snapshots 1, 2, ..., may be a repair of."""
+    snapshots = [snapshot(one) for one in lists]
+    history: dict[Key, list[Version]] = {}
+    for id in {id for one in lists[:-1] for id in one}:
+        for number, one in enumerate(lists[:-1], start=1):
+            versions = history.setdefault((ANIME.name, id), [])
+            if number > 1 and id in lists[number - 2] and lists[number - 2][id] != one.get(id):
+                versions[-1] = Version(versions[-1].since, number, versions[-1].list_status)
+            if id in one and (number == 1 or lists[number - 2].get(id) != one[id]):
+                versions.append(Version(number, None, one[id]))
+    return undone_snapshots(by_title(diff(snapshots[-2], snapshots[-1])), history, incidents)
 
-    assert distance(diff(good, good)) == 0
-    assert distance(diff(good, snapshot({1: watched(3, score=1), 2: watched(1)}))) == 1
-    assert distance(diff(good, snapshot({1: watched(4, score=1), 2: watched(1)}))) == 2
-    assert distance(diff(good, snapshot({2: watched(1)}))) == 3
+
+def rated(scores: dict[int, int]) -> dict[int, dict[str, object]]:
+    """Anime 1 to 40 with a score of 8, but for these."""
+    return {id: watched(3, score=scores.get(id, 8)) for id in range(1, 41)}
 
 
-def test_changes_undo_others_where_most_of_them_go_back() -> None:
-    good = snapshot({id: watched(3, score=8) for id in range(1, 11)})
-    bad = snapshot({id: watched(3, score=1) for id in range(1, 11)})
-    harm = by_title(diff(good, bad))
+GOOD = rated({})
 
-    assert undoes(diff(bad, good), harm)
-    assert undoes(diff(bad, snapshot({id: watched(3, score=8 if id < 7 else 2) for id in range(1, 11)})), harm)
-    assert not undoes(diff(bad, snapshot({id: watched(3, score=8 if id < 5 else 2) for id in range(1, 11)})), harm)
-    assert not undoes(diff(good, bad), harm)
-    assert undoes(diff(snapshot({}), good), by_title(diff(good, snapshot({}))))
-    assert not undoes([], harm)
-    assert {key[0] for key in harm} == {ANIME.name}
+
+def test_a_repair_undoes_the_steps_of_the_damage() -> None:
+    half, bad = rated(dict.fromkeys(range(1, 16), 1)), rated(dict.fromkeys(range(1, 31), 1))
+
+    assert undone(GOOD, half, bad, GOOD) == {2: 15, 3: 15}
+    assert undone(GOOD, half, bad, half) == {3: 15}
+    assert undone(GOOD, half, bad, bad, bad, GOOD) == {2: 15, 3: 15}
+    assert undone({}, GOOD, {}, GOOD) == {3: 40}
+
+
+def test_a_few_titles_are_put_back_by_ordinary_use_unless_they_were_part_of_an_incident() -> None:
+    bad = rated(dict.fromkeys(range(1, 10), 1))
+
+    assert undone(GOOD, bad, GOOD) == {}
+    assert undone(GOOD, bad, GOOD, incidents=(2,)) == {2: 9}
+
+
+def test_values_that_changed_day_by_day_and_go_back_at_once_are_no_repair() -> None:
+    """Somebody resets a list to what it was at first: each title goes back to an earlier value, of another day."""
+    days = [rated(dict.fromkeys(range(1, last + 1), 9)) for last in range(0, 41, 5)]
+
+    assert undone(*days, GOOD) == {}
+
+
+def test_titles_that_are_removed_or_blanked_are_no_repair_unless_an_incident_brought_them() -> None:
+    unrated = rated(dict.fromkeys(range(1, 41), 0))
+
+    assert undone({}, GOOD, {}) == undone(unrated, GOOD, unrated) == {}
+    assert undone({}, GOOD, {}, incidents=(2,)) == undone(unrated, GOOD, unrated, incidents=(2,)) == {2: 40}
+
+
+def test_an_entry_is_put_back_where_most_of_its_changed_fields_are() -> None:
+    bad = {id: watched(1, score=1, comments="x") for id in GOOD}
+
+    assert undone(GOOD, bad, {id: watched(3, score=8, comments="x") for id in GOOD}) == {2: 40}
+    assert undone(GOOD, bad, {id: watched(3, score=8, comments="y") for id in GOOD}) == {2: 40}
+    assert undone(GOOD, bad, {id: watched(3, score=5, comments="y") for id in GOOD}) == {}
+
+
+def test_a_comment_is_put_back_whether_mal_encodes_it_or_not() -> None:
+    encoded, plain = ({id: watched(3, comments=text) for id in GOOD} for text in ("Tom &amp; Jerry", "Tom & Jerry"))
+
+    assert undone(encoded, {id: watched(3, comments="gone") for id in GOOD}, plain) == {2: 40}
 
 
 @pytest.mark.parametrize(
-    ("standing", "words", "advised"),
+    ("status", "words", "advised"),
     [
-        (Standing(0, 0, is_repair=False), "nothing changed", False),
-        (Standing(9, 0, is_repair=False), "since put right", False),
-        (Standing(9, 0, is_repair=True), "since put right", False),
-        (Standing(9, 9, is_repair=True), "looks like a repair", False),
-        (Standing(1200, 1100, is_repair=False), "1,100 of 1,200 still in force", True),
+        (ChangeStatus(0, 0, is_repair=False), "nothing changed", False),
+        (ChangeStatus(9, 0, is_repair=False), "since put right", False),
+        (ChangeStatus(9, 0, is_repair=True), "since put right", False),
+        (ChangeStatus(9, 9, is_repair=True), "looks like a repair", False),
+        (ChangeStatus(1200, 1100, is_repair=False), "1,100 of 1,200 still in force", True),
     ],
 )
 def test_only_changes_that_stand_and_are_no_repair_are_to_be_undone(
-    standing: Standing, words: str, advised: bool
+    status: ChangeStatus, words: str, advised: bool
 ) -> None:
-    assert (str(standing), standing.is_worth_undoing) == (words, advised)
+    assert (str(status), status.is_worth_undoing) == (words, advised)

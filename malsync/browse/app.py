@@ -18,7 +18,7 @@ from malsync.browse import plugin
 from malsync.browse.alarms import Alarms
 from malsync.mirror import queries
 from malsync.model.snapshot import User
-from malsync.planning.in_force import Standing
+from malsync.planning.in_force import ChangeStatus
 from malsync.text import DEFAULT_ACCOUNT
 
 NAME = "mirror"
@@ -70,9 +70,9 @@ class ReadOnly(Database):
         """Whether to recommend undoing what changed between two snapshots."""
         return Alarms(self._ask)
 
-    async def standing(self, before: int, after: int) -> Standing:
+    async def standing(self, before: int, after: int) -> ChangeStatus:
         """What is left of the changes between two snapshots, found out beside the pages."""
-        return await asyncio.get_running_loop().run_in_executor(None, self.alarms.standing, before, after)
+        return await asyncio.get_running_loop().run_in_executor(None, self.alarms.status, before, after)
 
     def _ask(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         # A connection of its own: this is called inside of a statement, too, and not by Datasette's threads alone.
@@ -84,7 +84,7 @@ class ReadOnly(Database):
         """The SQL function `standing(before, after)`, for the queries under Data."""
         if not isinstance(before, int) or not isinstance(after, int):
             return None
-        return str(self.alarms.standing(before, after))
+        return str(self.alarms.status(before, after))
 
     async def execute(self, sql: str, params: Any = None, **named: Any) -> Any:
         """As Datasette's own, which would print statements that fail, with their values."""

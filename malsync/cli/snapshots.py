@@ -91,7 +91,7 @@ def _footnotes(app: App, mirror: "Mirror", infos: "list[SnapshotInfo]") -> "Iter
 
 def undone_by(app: App, alarms: "Alarms", before: "SnapshotInfo", info: "SnapshotInfo") -> str:
     """What is left of the changes from `before` to `info`, and the command that undoes them where that is worth it."""
-    standing, account = alarms.standing(before.number, info.number), app.accounts.account_of(info.user)
+    standing, account = alarms.status(before.number, info.number), app.accounts.account_of(info.user)
     told = f"{str(standing).capitalize()}."
     if account is None or not standing.is_worth_undoing:
         return told

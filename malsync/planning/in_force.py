@@ -1,19 +1,27 @@
-"""How much of what changed between two snapshots is still so, and whether undoing it would do good. Pure."""
+"""How many of the changes between two snapshots are still in force, and whether to recommend undoing them. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from malsync.model.diff import Change
-from malsync.model.entry import same
+from malsync.model.entry import same_value, value
+from malsync.model.medium import Field, Json, ListStatus
+from malsync.model.plain_text import TEXTS, plain_value
 from malsync.model.snapshot import Snapshot
 
 Key = tuple[str, int]
 """A title: the name of its medium, and its id."""
+BULK_TITLES = 10
+"""A snapshot that brought fewer of the values that are undone is a day of ordinary use."""
+BULK_SNAPSHOTS = 4
+"""At most this many snapshots that `backup` did not mark can be what a repair undoes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What is left of the changes between two snapshots: how many there were, and how many are still in force."""
+class ChangeStatus:
+    """How many changes there are between two snapshots, and how many of them are still in force."""
 
     changes: int
     in_force: int
@@ -34,13 +42,22 @@ class Standing:
         return f"{self.in_force:,} of {self.changes:,} still in force"
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An entry as it was from snapshot `since` until just before snapshot `until`, which is None while it is still so."""
+
+    since: int
+    until: int | None
+    list_status: ListStatus
+
+
 def by_title(changes: Iterable[Change]) -> dict[Key, Change]:
-    """Each change by its title."""
+    """Return each change by its title."""
     return {(change.medium.name, change.id): change for change in changes}
 
 
 def in_force(changes: Iterable[Change], since: Mapping[Key, Change], newest: Snapshot) -> int:
-    """How many of `changes` are still in force in `newest`.
+    """Return how many of `changes` are still in force in `newest`.
 
     `since` is what changed from the list after them to `newest`. An update is in force while one of its fields has kept its
     new value; an added entry while it is on the list, a removed one while it is not. What `newest` does not cover is unknown
@@ -62,28 +79,49 @@ def _is_in_force(change: Change, later: Change | None, newest: Snapshot) -> bool
     return later.op == "update" and any(name in covered and name not in later.fields for name in change.fields)
 
 
-def distance(changes: Iterable[Change]) -> int:
-    """How far apart two lists are: a step for each field that differs."""
-    return sum(_weight(change) for change in changes)
+def undone_snapshots(
+    changes: Mapping[Key, Change], history: Mapping[Key, Sequence[Version]], incidents: Collection[int]
+) -> dict[int, int]:
+    """Return which earlier snapshots `changes` may be a repair of, with how many titles go back to before each.
+
+    `history` has the versions of each title up to the snapshot before the changes, oldest first; `incidents` are the
+    snapshots in which suspiciously much changed. Damage may also come in steps that are too small to be suspicious, so a few
+    other snapshots count, too: those of which many titles are put back at once. There, a title that is only removed or
+    blanked does not count, because that is what vandalism of a carefully kept list looks like.
+    """
+    counts: Counter[int] = Counter()
+    for key, change in changes.items():
+        snapshot = _undone_snapshot(change, history.get(key, ()))
+        if snapshot is not None and (snapshot in incidents or any(new for _, new in change.fields.values())):
+            counts[snapshot] += 1
+    others = [
+        (snapshot, titles)
+        for snapshot, titles in counts.most_common()
+        if snapshot not in incidents and titles >= BULK_TITLES
+    ]
+    return {snapshot: counts[snapshot] for snapshot in incidents if counts[snapshot]} | dict(others[:BULK_SNAPSHOTS])
 
 
-def undoes(changes: Collection[Change], earlier: Mapping[Key, Change]) -> bool:
-    """Whether `changes` do little else than put back what `earlier` ones had changed."""
-    back = sum(_put_back(change, earlier.get((change.medium.name, change.id))) for change in changes)
-    return 2 * back > distance(changes)
+def _undone_snapshot(change: Change, versions: Sequence[Version]) -> int | None:
+    """Return the snapshot before which the entry was as `change` makes it again; None where it never was."""
+    if not versions:
+        return None
+    if change.op == "add":
+        return versions[-1].until
+    if change.op == "remove":
+        gaps = [b.since for a, b in pairwise(versions) if a.until != b.since]
+        return gaps[-1] if gaps else versions[0].since
+    fields = change.medium.by_name
+    left = [_left_in(fields[name], new, versions) for name, (_, new) in change.fields.items()]
+    back = [snapshot for snapshot in left if snapshot is not None]
+    return max(back) if 2 * len(back) > len(left) else None
 
 
-def _weight(change: Change) -> int:
-    return max(1, len(change.fields))
-
-
-def _put_back(change: Change, earlier: Change | None) -> int:
-    """How many fields of `change` have again the value that they had before `earlier`."""
-    if earlier is None:
-        return 0
-    if {change.op, earlier.op} == {"add", "remove"}:
-        return _weight(change)
-    if change.op != "update" or earlier.op != "update":
-        return 0
-    pairs = ((change.fields[name], earlier.fields[name]) for name in change.fields if name in earlier.fields)
-    return sum(same(now[0], then[1]) and same(now[1], then[0]) for now, then in pairs)
+def _left_in(field: Field, new: Json, versions: Sequence[Version]) -> int | None:
+    """Return the last snapshot in which a field lost the value `new`."""
+    text = plain_value(new) if field.kind in TEXTS else new
+    for version in reversed(versions):
+        old = value(field, version.list_status)
+        if same_value(field, plain_value(old) if field.kind in TEXTS else old, text):
+            return version.until
+    return None
