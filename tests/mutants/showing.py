@@ -223,8 +223,8 @@ SHOWING: tuple[Mutant, ...] = (
     mutant(
         "a wide title moves the columns after it",
         "cli/columns.py",
-        '    return max(map(cell_len, text.split("\\n")))',
-        '    return max(map(len, text.split("\\n")))',
+        "max(map(cell_len, text.split",
+        "max(map(len, text.split",
         "cli_columns",
     ),
     mutant(
