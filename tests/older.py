@@ -35,7 +35,7 @@ from malsync.operations.accounts import Accounts
 from malsync.sandbox import Sandbox, World
 from malsync.sandbox.catalogue import Catalogue
 from malsync.sandbox.statefile import StateFile
-from malsync.schedule import KINDS, TimerRequest, printed
+from malsync.schedule import KINDS, TimerRequest, make_timer
 from malsync.schemas import problem
 from tests.file_keyring import FileKeyring
 from tests.harness import ROOT, Malsync
@@ -424,7 +424,7 @@ def timer_again(path: Path, malsync: Malsync) -> str:
     """The same timer, printed today."""
     wanted = TimerRequest(COMMAND, "malsync-backup", 3, 5, Path("/home/mika/.config"), Path("/home/mika"), MIKA.name)
     kind = next(one for one in KINDS if f".{one}" in path.suffixes)
-    files = printed(kind, wanted).files
+    files = make_timer(kind, wanted).files
     text = next(text for file, text in files if len(files) == 1 or (file and file.suffix == path.suffix))
     return text.replace(f"malsync=={__version__}", "malsync==0.1.0")
 

@@ -15,7 +15,7 @@ import pytest
 
 from malsync.errors import UsageError
 from malsync.sandbox import Sandbox
-from malsync.schedule import KINDS, TimerRequest, command_of, daily_time, name_of, natural_kind, printed
+from malsync.schedule import KINDS, TimerRequest, command_of, daily_time, make_timer, name_of, natural_kind
 from tests.harness import Malsync, clean_environment
 
 ODD = "a b'c\"d%h $HOME\\ü & <x> ’quoted’ %"
@@ -41,7 +41,7 @@ def odd(tmp_path: Path) -> TimerRequest:
 
 
 def _texts(kind: Any, wanted: TimerRequest) -> list[str]:
-    return [text for _, text in printed(kind, wanted).files]
+    return [text for _, text in make_timer(kind, wanted).files]
 
 
 # -- each kind, read by what reads it
@@ -87,7 +87,7 @@ def test_systemd_itself_finds_nothing_wrong_with_the_units(odd: TimerRequest, tm
     program.write_text(RECORDS)
     program.chmod(0o755)
     wanted = dataclasses.replace(odd, command=(str(program), *odd.command[1:]))
-    for path, text in printed("systemd", wanted).files:
+    for path, text in make_timer("systemd", wanted).files:
         assert path is not None
         (tmp_path / path.name).write_text(text)
         paths.append(str(tmp_path / path.name))
@@ -128,7 +128,7 @@ def test_windows_cannot_be_told_a_path_in_which_it_would_fill_in_a_variable() ->
     wanted = TimerRequest((r"C:\%TEMP%\malsync.exe", "backup"), "malsync-backup", 3, 5, Path("/"), Path("/"))
 
     with pytest.raises(UsageError, match="variable"):
-        printed("windows", wanted)
+        make_timer("windows", wanted)
 
 
 def _workflow(wanted: TimerRequest) -> dict[Any, Any]:

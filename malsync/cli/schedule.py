@@ -38,7 +38,7 @@ def schedule(app: App, kind: "TimerKind | None", at: str | None, install: bool, 
     Without a kind, the one that suits this machine. What is printed calls this installation by its whole path, with --home
     and --account where they are given here, and holds no secret. The home folder needs to be signed in (malsync login).
     """
-    from malsync.schedule import printed
+    from malsync.schedule import make_timer
 
     if install and uninstall:
         raise UsageError("--install and --uninstall are two things.", "Give one of them.")
@@ -49,7 +49,7 @@ def schedule(app: App, kind: "TimerKind | None", at: str | None, install: bool, 
             f"Only systemd's timer is installed by malsync; {kind}'s is to be pasted.",
             f"See it: malsync schedule {kind}",
         )
-    timer = printed(kind, wanted)
+    timer = make_timer(kind, wanted)
     if install or uninstall:
         _change(app, timer, wanted, install=install)
     else:
