@@ -5,6 +5,10 @@ from malsync.errors import MalsyncError
 ADVICE = {
     "back up": "Make one: malsync backup",
     "log in": "Log in again: malsync login",
+    "use cron": "Use a cron line instead: malsync schedule cron",
+    "use cron without a user manager": (
+        "Are you logged in directly, not by su or sudo? Or use a cron line: malsync schedule cron"
+    ),
 }
 """By the name that an error gives: what to do, with the error's facts in braces."""
 
