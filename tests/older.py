@@ -434,10 +434,11 @@ def completion(path: Path, malsync: Malsync) -> None:
     shell, script = path.suffix.removeprefix("."), path.read_text(encoding="utf-8")
     assert f"_MALSYNC_COMPLETE={shell}_complete" in script
     typed = {
-        "bash": {"COMP_LINE": "malsync rest", "COMP_WORDBREAKS": " "},
-        "zsh": {"COMP_WORDS": "malsync rest", "COMP_CWORD": "1"},
-        "fish": {"COMP_WORDS": "malsync rest", "COMP_CWORD": "rest"},
-    }[shell]
+        "completion-1.bash": {"COMP_LINE": "malsync rest", "COMP_WORDBREAKS": " "},
+        "completion-2.bash": {"COMP_WORDS": "malsync\nrest", "COMP_CWORD": "1"},
+        "completion-1.zsh": {"COMP_WORDS": "malsync rest", "COMP_CWORD": "1"},
+        "completion-1.fish": {"COMP_WORDS": "malsync rest", "COMP_CWORD": "rest"},
+    }[path.name]
     assert set(typed) == asked_by(script)
     with pytest.MonkeyPatch.context() as patch:
         for name, text in typed.items():
