@@ -45,15 +45,17 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: floa
         for column, texts in zip(columns, cells, strict=True)
     ]
     long = next((place for place, column in enumerate(columns) if column.is_long), None)
-    spare = room - sum(widths)
-    # A narrow gap is better than broken words; a word without end is broken anyway.
-    words = [] if long is None else [_width(word) for text in cells[long] for word in text.split()]
-    kept = 0 if long is None else widths[long] - max((width for width in words if width <= _LONGEST_WORD), default=0)
-    gap = next((gap for gap in _GAPS if spare + kept >= gap * (len(widths) - 1)), _GAPS[-1])
-    over = gap * (len(widths) - 1) - spare
-    if long is not None and over > 0:
-        widths[long] = int(max(widths[long] - over, min(widths[long], _NARROWEST)))
-    while sum(widths) + gap * (len(widths) - 1) > room and max(widths) > 1:
+    needed = sum(widths)
+    if long is not None:
+        words = [_width(word) for text in cells[long] for word in text.split()]
+        needed -= widths[long] - max((width for width in words if width <= _LONGEST_WORD), default=0)
+    # A narrow gap is better than broken words.
+    gaps = len(widths) - 1
+    gap = next((gap for gap in _GAPS if needed + gap * gaps <= room), _GAPS[-1])
+    excess = sum(widths) + gap * gaps - room
+    if long is not None and excess > 0:
+        widths[long] = int(max(widths[long] - excess, min(widths[long], _NARROWEST)))
+    while sum(widths) + gap * gaps > room and max(widths) > 1:
         widths[widths.index(max(widths))] -= 1
     return gap, widths
 
