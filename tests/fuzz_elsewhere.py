@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from malsync.cli.again import intent_of
-
 from malsync.anilist.client import AniList
-from malsync.doctor import probe
-from malsync.doctor.disk import filesystem_of
-from malsync.doctor.storage import agent_words
+from malsync.doctor import remote
+from malsync.doctor.machine import filesystem_of
 from malsync.errors import MalsyncError, UsageError
 from malsync.formats import left_out, snapshot_file
 from malsync.formats.mal_xml.layout import LAYOUTS
@@ -33,6 +30,7 @@ from malsync.model.medium import ANIME, MEDIA
 from malsync.model.snapshot import Snapshot
 from malsync.operations import config
 from malsync.operations.imports import take_in
+from malsync.operations.resume import request_of
 from malsync.planning.request import WriteRequest
 from malsync.planning.restore_plan import PlannedWrite
 from malsync.sandbox import SandboxError, World
@@ -160,7 +158,7 @@ def _runs(mirror: Mirror) -> None:
     for run in mirror.journal.runs():
         mirror.journal.lines(run.number)
         mirror.journal.pending(run.number)
-        intent_of(run)
+        request_of(run)
 
 
 def _rest(mirror: Mirror) -> None:
@@ -338,8 +336,8 @@ def asked_by_doctor(content: bytes) -> object:
     date, _, body = rest.partition(b"\n")
     packed = {"Content-Encoding": "gzip"} if date.endswith(b"z") else {}
     session = _Session(status, {"Date": date.decode("latin-1"), **packed}, body)
-    with patch.object(probe, "session_for", lambda *_: session):
-        return probe.ask(API, {}, "malsync", TIME.now)
+    with patch.object(remote, "session_for", lambda *_: session):
+        return remote.request_user(API, {}, "malsync", TIME.now)
 
 
 class _Session(Canned):
@@ -359,13 +357,10 @@ class _Session(Canned):
 
 def mounts(content: bytes) -> object:
     """What the system says of its disks."""
-    return filesystem_of(folder(), file("mountinfo", content))
+    return filesystem_of(folder(), file("mounts", content))
 
 
-_MOUNTS = b"36 35 98:0 / /mnt/a\\040b rw,noatime - nfs4 server:/x rw\n22 1 0:21 / / rw shared:1 - ext4 /dev/sda rw\n"
-_AGENT = b"""<?xml version="1.0" encoding="UTF-8"?>
-<plist version="1.0"><dict><key>ProgramArguments</key><array><string>malsync</string></array></dict></plist>
-"""
+_MOUNTS = b"server:/x /mnt/a\\040b nfs4 rw,noatime 0 0\n/dev/sda / ext4 rw 0 0\n"
 _ENVIRONMENT = [
     b"http://127.0.0.1:9/v2\0https://example.org/oauth2\0https://example.org\0client\0secret\0http://localhost:8765/x\0a",
     b"http://[::1]:x/\0https://a:99999",
@@ -387,7 +382,6 @@ READERS: tuple[Reader, ...] = (
     Reader("keyring", keyring_item, _one(_ITEM)),
     Reader("sandbox state", state, _states),
     Reader("doctor: API", asked_by_doctor, _one(_DATE + b'{"id":1,"name":"mika"}', b"\x0b\n{}", b"\0z\n\x1f\x8b")),
-    Reader("doctor: launchd", agent_words, _one(_AGENT)),
     Reader("doctor: disks", mounts, _one(_MOUNTS)),
 )
 """The readers of this module."""

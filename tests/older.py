@@ -35,7 +35,7 @@ from malsync.operations.accounts import Accounts
 from malsync.sandbox import Sandbox, World
 from malsync.sandbox.catalogue import Catalogue
 from malsync.sandbox.statefile import StateFile
-from malsync.schedule import KINDS, TimerRequest, printed
+from malsync.schedule import KINDS, TimerRequest, make_timer
 from malsync.schemas import find_problem
 from tests.file_keyring import FileKeyring
 from tests.harness import ROOT, Malsync
@@ -424,7 +424,7 @@ def timer_again(path: Path, malsync: Malsync) -> str:
     """The same timer, printed today."""
     wanted = TimerRequest(COMMAND, "malsync-backup", 3, 5, Path("/home/mika/.config"), Path("/home/mika"), MIKA.name)
     kind = next(one for one in KINDS if f".{one}" in path.suffixes)
-    files = printed(kind, wanted).files
+    files = make_timer(kind, wanted).files
     text = next(text for file, text in files if len(files) == 1 or (file and file.suffix == path.suffix))
     return text.replace(f"malsync=={__version__}", "malsync==0.1.0")
 
@@ -434,10 +434,11 @@ def completion(path: Path, malsync: Malsync) -> None:
     shell, script = path.suffix.removeprefix("."), path.read_text(encoding="utf-8")
     assert f"_MALSYNC_COMPLETE={shell}_complete" in script
     typed = {
-        "bash": {"COMP_LINE": "malsync rest", "COMP_WORDBREAKS": " "},
-        "zsh": {"COMP_WORDS": "malsync rest", "COMP_CWORD": "1"},
-        "fish": {"COMP_WORDS": "malsync rest", "COMP_CWORD": "rest"},
-    }[shell]
+        "completion-1.bash": {"COMP_LINE": "malsync rest", "COMP_WORDBREAKS": " "},
+        "completion-2.bash": {"COMP_WORDS": "malsync\nrest", "COMP_CWORD": "1"},
+        "completion-1.zsh": {"COMP_WORDS": "malsync rest", "COMP_CWORD": "1"},
+        "completion-1.fish": {"COMP_WORDS": "malsync rest", "COMP_CWORD": "rest"},
+    }[path.name]
     assert set(typed) == asked_by(script)
     with pytest.MonkeyPatch.context() as patch:
         for name, text in typed.items():

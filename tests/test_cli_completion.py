@@ -35,20 +35,36 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Malsync:
     return Malsync(home)
 
 
-@pytest.fixture
-def offered(stored: Malsync, monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """What is offered on a command line up to the cursor, in the form of bash's script."""
+def by_click(line: str) -> dict[str, str]:
+    """The line as bash splits it for click's script: `@` and `=` are words."""
+    words = [part for word in line.split() for part in re.split("([@=])", word) if part]
+    words += [""] if line[-1:].isspace() else []
+    return {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
 
-    def asked(line: str, malsync: Malsync = stored) -> list[str]:
-        monkeypatch.setenv("COMP_LINE", line)
-        monkeypatch.setenv("COMP_WORDBREAKS", BREAKS)
-        result = malsync(env={"_MALSYNC_COMPLETE": "bash_complete"})
+
+def by_malsync_0_1(line: str) -> dict[str, str]:
+    """The line as the script that malsync 0.1 printed passes it on."""
+    return {"COMP_LINE": line, "COMP_WORDBREAKS": BREAKS}
+
+
+SCRIPTS = pytest.mark.parametrize("script", [by_click, by_malsync_0_1])
+
+
+@pytest.fixture(params=[by_click, by_malsync_0_1])
+def offered(stored: Malsync, request: pytest.FixtureRequest) -> Asked:
+    """What is offered in bash on a command line up to the cursor, by today's script and by an older one."""
+
+    def ask(line: str, malsync: Malsync = stored) -> list[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, text in request.param(line).items():
+                patch.setenv(name, text)
+            result = malsync(env={"_MALSYNC_COMPLETE": "bash_complete"})
         assert result.exit_code == 0
         assert result.stderr == ""
         items = filter(None, result.stdout.splitlines())
         return [item.partition(",")[2] if item.startswith("plain,") else item for item in items]
 
-    return asked
+    return ask
 
 
 def test_commands_and_options_are_offered(offered: Asked) -> None:
@@ -78,8 +94,8 @@ def test_references_are_offered_with_every_snapshot(offered: Asked) -> None:
     assert offered("malsync revert go") == ["good"]
 
 
-def test_references_of_another_account_are_its_own(offered: Asked) -> None:
-    """To bash the word begins with the @, so that is what it is offered."""
+def test_references_of_another_account_are_offered_from_the_at_sign(offered: Asked) -> None:
+    """bash replaces only the part from the `@`."""
     assert offered("malsync show second@") == [f"@{word}" for word in (*WORDS, "3")]
     assert offered("malsync show second@la") == ["@latest", "@latest~1"]
 
@@ -96,13 +112,13 @@ def test_accounts_runs_fields_and_files_are_offered(offered: Asked) -> None:
     assert offered("malsync --home ") == ["dir,"]
 
 
-def test_the_home_folder_on_the_line_is_the_one_that_is_looked_at(offered: Asked, tmp_path: Path) -> None:
+def test_home_folder_on_the_line_is_used(offered: Asked, tmp_path: Path) -> None:
     assert offered(f"malsync --home {tmp_path}/nowhere show ") == WORDS
     assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", b"SQLite format 3\0 and nothing else"])
-def test_a_damaged_home_offers_what_it_can_and_says_nothing(offered: Asked, tmp_path: Path, damage: bytes) -> None:
+def test_damaged_home_still_completes_words_and_prints_no_error(offered: Asked, tmp_path: Path, damage: bytes) -> None:
     malsync = Malsync(tmp_path / "home")
     malsync.home.mkdir()
     for name in ("mirror.db", "config.toml"):
@@ -115,26 +131,26 @@ def test_a_damaged_home_offers_what_it_can_and_says_nothing(offered: Asked, tmp_
     assert (malsync.home / "mirror.db").read_bytes() == damage
 
 
+@SCRIPTS
 @pytest.mark.parametrize("line", ["malsync show 'half a quo", "malsync nothing of this name ", "malsync --home", ""])
-def test_a_strange_line_is_no_failure(stored: Malsync, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
-    monkeypatch.setenv("COMP_LINE", line)
-    monkeypatch.setenv("COMP_WORDBREAKS", BREAKS)
+def test_unusual_line_prints_no_error(
+    stored: Malsync, monkeypatch: pytest.MonkeyPatch, script: Callable[[str], dict[str, str]], line: str
+) -> None:
+    for name, text in script(line).items():
+        monkeypatch.setenv(name, text)
 
-    result = stored(env={"_MALSYNC_COMPLETE": "bash_complete"})
-
-    assert result.stderr == ""
+    assert stored(env={"_MALSYNC_COMPLETE": "bash_complete"}).stderr == ""
 
 
-def test_an_answer_needs_no_heavy_library(stored: Malsync) -> None:
-    """A shell waits for it at every press of a key."""
+def test_completion_imports_no_heavy_library(stored: Malsync) -> None:
+    """A shell waits for it at every press of the Tab key."""
     program = (
         "import sys; from malsync.cli import run; run([]);"
         "print([name for name in ('requests', 'rich', 'sqlite_utils', 'datasette', 'jsonschema_rs') if name in sys.modules])"
     )
     environment = {
         **clean_environment(), **stored.environ_of_a_process(), "_MALSYNC_COMPLETE": "bash_complete",
-        "COMP_LINE": "malsync show ",
-        "COMP_WORDBREAKS": BREAKS,
+        **by_click("malsync show "),
     }  # fmt: skip
 
     said = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True).splitlines()
@@ -220,7 +236,7 @@ def test_fish_completes(stored: Malsync, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("shell", "check"), [("bash", ["-n"]), ("zsh", ["-n"]), ("fish", ["--no-execute"])])
-def test_each_script_is_one_of_its_shell(offline: Malsync, shell: str, check: list[str]) -> None:
+def test_each_script_is_valid_in_its_shell(offline: Malsync, shell: str, check: list[str]) -> None:
     script = offline.json("completion", shell)["script"]
 
     subprocess.run([_shell(shell), *check], input=script, text=True, check=True)
@@ -228,7 +244,7 @@ def test_each_script_is_one_of_its_shell(offline: Malsync, shell: str, check: li
     assert offline.ok("completion", shell, "-q").stdout.strip() == script.strip()
 
 
-def test_the_shell_that_one_uses_is_meant(offline: Malsync) -> None:
+def test_default_shell_is_that_of_the_user(offline: Malsync) -> None:
     assert offline.json("completion", env={"SHELL": "/usr/bin/zsh"})["shell"] == "zsh"
     assert "bash, zsh, fish" in offline.error("completion", exit_code=2, env={"SHELL": "/bin/csh"})["hint"]
     offline.error("completion", exit_code=2)

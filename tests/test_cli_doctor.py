@@ -1,10 +1,12 @@
-"""`malsync doctor`: each line says that all is well or what to do, and nothing is changed by looking."""
+"""`malsync doctor`: each line says what is in order or what to do, and nothing changes."""
 
 import gzip
 import re
 import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,10 @@ from typing import Any
 import pytest
 
 from malsync.cli.doctor import age_of
-from malsync.doctor.disk import filesystem_of, is_network
-from malsync.doctor.machine import distance, room
+from malsync.doctor import DoctorContext, machine
+from malsync.doctor.machine import filesystem_of, is_network, lacking_space
 from malsync.errors import UsageError
+from malsync.operations.home import Home
 from malsync.sandbox import Sandbox
 from tests.harness import ROOT, Malsync
 from tests.servers import FarSide, Reply, told
@@ -46,7 +49,7 @@ def doctor(malsync: Malsync, *words: str, exit_code: int = 0, **named: Any) -> d
     return checks
 
 
-def ill(checks: dict[str, dict[str, Any]]) -> list[str]:
+def problems(checks: dict[str, dict[str, Any]]) -> list[str]:
     return [name for name, check in checks.items() if not check["ok"]]
 
 
@@ -59,12 +62,12 @@ def tree(folder: Path) -> dict[str, Any]:
     }
 
 
-def test_all_is_well_where_all_is_well(signed_in: Malsync) -> None:
+def test_doctor_reports_no_problem_after_a_login_and_a_backup(signed_in: Malsync) -> None:
     checks = doctor(signed_in, "--max-age", "36h")
 
     assert list(checks) == NAMES
-    assert "Signed in as sandbox_mika" in checks["login"]["message"]
-    assert "agrees" in checks["clock"]["message"]
+    assert "Logged in as sandbox_mika" in checks["login"]["message"]
+    assert "In sync" in checks["clock"]["message"]
     assert "snapshot 1" in checks["backup"]["message"]
     said = signed_in.ok("doctor").stdout.splitlines()
     assert [line[:2] for line in said[:-1]] == ["ok"] * len(NAMES)
@@ -73,7 +76,7 @@ def test_all_is_well_where_all_is_well(signed_in: Malsync) -> None:
     assert (quiet.stdout, quiet.stderr) == ("", "")
 
 
-def test_a_doctor_looks_and_changes_nothing(signed_in: Malsync, box: Sandbox) -> None:
+def test_doctor_changes_nothing(signed_in: Malsync, box: Sandbox) -> None:
     signed_in.time.sleep(32 * 86400)  # the access token is dead, so another command would refresh it
     before, tokens, asked = tree(signed_in.home), kept(signed_in), len(box.requests)
 
@@ -84,12 +87,12 @@ def test_a_doctor_looks_and_changes_nothing(signed_in: Malsync, box: Sandbox) ->
     assert [row["method"] for row in box.requests[asked:]] == ["GET"]
 
 
-def test_a_doctor_makes_no_home_folder_and_needs_no_network(offline: Malsync) -> None:
+def test_doctor_works_offline_and_creates_no_home_folder(offline: Malsync) -> None:
     offline.environment["MALSYNC_API_URL"] = "http://127.0.0.1:9/v2"
 
     checks = doctor(offline, exit_code=3)
 
-    assert ill(checks) == ["login", "api", "backup"]
+    assert problems(checks) == ["login", "api", "backup"]
     assert "MALSYNC_API_URL" not in checks["api"]["message"]
     assert "does not answer (connection refused)" in checks["api"]["message"]
     assert not offline.home.exists()
@@ -98,7 +101,7 @@ def test_a_doctor_makes_no_home_folder_and_needs_no_network(offline: Malsync) ->
 # -- the age of the last good backup
 
 
-def test_too_old_a_backup_ends_with_8(signed_in: Malsync) -> None:
+def test_backup_older_than_max_age_exits_with_8(signed_in: Malsync) -> None:
     signed_in.time.sleep(37 * 3600)
 
     assert doctor(signed_in, "--max-age", "2d")["backup"]["ok"]
@@ -112,7 +115,7 @@ def test_too_old_a_backup_ends_with_8(signed_in: Malsync) -> None:
     assert "backup" in said.stdout
 
 
-def test_the_age_is_of_the_last_good_one(signed_in: Malsync, box: Sandbox) -> None:
+def test_age_is_that_of_the_last_good_backup(signed_in: Malsync, box: Sandbox) -> None:
     signed_in.time.sleep(200)
     for id in box.entries(box.user, "manga"):
         box.remove(box.user, "manga", id)
@@ -127,7 +130,7 @@ def test_the_age_is_of_the_last_good_one(signed_in: Malsync, box: Sandbox) -> No
     )
 
 
-def test_a_long_line_goes_on_under_its_message(offline: Malsync) -> None:
+def test_long_line_continues_under_its_message(offline: Malsync) -> None:
     offline.environment["MALSYNC_API_URL"] = "http://127.0.0.1:9/v2"
 
     _, screen = on_terminal(offline, "doctor", columns=60)
@@ -141,7 +144,7 @@ def test_a_long_line_goes_on_under_its_message(offline: Malsync) -> None:
 
 
 @pytest.mark.promise("reading-6")
-def test_a_backup_of_a_time_to_come_hides_no_age(signed_in: Malsync) -> None:
+def test_backup_dated_in_the_future_does_not_hide_an_old_one(signed_in: Malsync) -> None:
     now = signed_in.time.moment
     signed_in.time.moment = now + timedelta(days=400)
     signed_in.ok("backup")
@@ -154,19 +157,19 @@ def test_a_backup_of_a_time_to_come_hides_no_age(signed_in: Malsync) -> None:
     assert "dated in the future: snapshot 2 (" in checks["backup"]["message"]
 
 
-def test_a_backup_of_a_time_to_come_alone_is_told(malsync: Malsync, box: Sandbox) -> None:
+def test_backups_all_dated_in_the_future_are_a_problem(malsync: Malsync, box: Sandbox) -> None:
     malsync.time.moment = datetime.now(UTC) + timedelta(days=400)
     malsync.ok("backup")
     malsync.time.moment = datetime.now(UTC)
 
     checks = doctor(malsync, exit_code=8)
 
-    assert ill(checks) == ["backup"]
+    assert problems(checks) == ["backup"]
     assert "dated in the future" in checks["backup"]["message"]
     assert "snapshot 1" in checks["backup"]["message"]
 
 
-def test_what_was_imported_is_no_backup(offline: Malsync, signed_in: Malsync, tmp_path: Path) -> None:
+def test_imported_list_does_not_count_as_a_backup(offline: Malsync, signed_in: Malsync, tmp_path: Path) -> None:
     signed_in.ok("export", "latest", "--output", tmp_path / "list.json")
     another = Malsync(tmp_path / "another", signed_in.box)
     another.time.moment = datetime.now(UTC)
@@ -177,7 +180,7 @@ def test_what_was_imported_is_no_backup(offline: Malsync, signed_in: Malsync, tm
     assert "none yet" in checks["backup"]["message"]
 
 
-def test_each_account_has_its_own_age_and_login(signed_in: Malsync, box: Sandbox) -> None:
+def test_each_account_has_its_own_login_and_backup_check(signed_in: Malsync, box: Sandbox) -> None:
     sign_in(signed_in, box, "sandbox_theo", account="second")
     signed_in.ok("--account", "second", "backup")
 
@@ -189,7 +192,7 @@ def test_each_account_has_its_own_age_and_login(signed_in: Malsync, box: Sandbox
     assert list(doctor(signed_in, "--account", "second")) == NAMES
 
 
-def test_a_public_list_needs_no_login(malsync: Malsync, box: Sandbox) -> None:
+def test_public_list_needs_no_login(malsync: Malsync, box: Sandbox) -> None:
     malsync.time.moment = datetime.now(UTC)
     malsync.environment["MALSYNC_ACCESS_TOKEN"] = ""
     malsync.ok("backup", "--user", box.user)
@@ -204,12 +207,12 @@ def test_a_public_list_needs_no_login(malsync: Malsync, box: Sandbox) -> None:
     ("text", "seconds"),
     [("36h", 129_600), ("2d", 172_800), ("90m", 5_400), ("1d12h", 129_600), ("1.5h", 5_400), ("1w", 604_800)],
 )
-def test_ages(text: str, seconds: int) -> None:
+def test_age_is_read_with_its_unit(text: str, seconds: int) -> None:
     assert age_of(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "36", "h", "-1h", "36 h", "36x", "1h;", "٣h", "9999999999999d"])
-def test_what_is_no_age_is_refused(offline: Malsync, text: str) -> None:
+def test_text_that_is_not_an_age_is_refused(offline: Malsync, text: str) -> None:
     with pytest.raises(UsageError):
         age_of(text)
     assert "36h" in offline.error("doctor", f"--max-age={text}", exit_code=2)["hint"]
@@ -218,31 +221,29 @@ def test_what_is_no_age_is_refused(offline: Malsync, text: str) -> None:
 # -- what can be wrong with what is stored
 
 
-def test_a_damaged_mirror_ends_with_6_and_the_other_checks_go_on(signed_in: Malsync) -> None:
+def test_damaged_mirror_exits_with_6_and_other_checks_still_run(signed_in: Malsync) -> None:
     path = signed_in.home / "mirror.db"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
 
     checks = doctor(signed_in, "--max-age", "36h", exit_code=6)
 
-    assert ill(checks) == ["mirror", "backup"]
+    assert problems(checks) == ["mirror", "backup"]
     assert "rebuild" in checks["mirror"]["message"]
-    assert "1 stand there, whole" in checks["latest"]["message"]
+    assert "1 file, intact" in checks["latest"]["message"]
     assert path.read_bytes() == content[: len(content) // 2]
 
 
-def test_a_list_that_does_not_rebuild_is_found(signed_in: Malsync) -> None:
-    import sqlite3
-
+def test_list_that_does_not_match_its_digest_is_a_problem(signed_in: Malsync) -> None:
     with sqlite3.connect(signed_in.home / "mirror.db") as connection:
         connection.execute("UPDATE anime_version SET score = 10 - score")
     connection.close()
 
-    assert ill(doctor(signed_in, exit_code=6)) == ["mirror"]
+    assert problems(doctor(signed_in, exit_code=6)) == ["mirror"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"garbage", gzip.compress(b"{}", mtime=0)])
-def test_the_file_beside_the_mirror_is_read(signed_in: Malsync, content: bytes | None) -> None:
+def test_missing_or_damaged_latest_file_is_a_problem(signed_in: Malsync, content: bytes | None) -> None:
     path = signed_in.home / "latest" / "sandbox_mika.json.gz"
     path.unlink()
     if content is not None:
@@ -250,13 +251,13 @@ def test_the_file_beside_the_mirror_is_read(signed_in: Malsync, content: bytes |
 
     checks = doctor(signed_in, exit_code=6)
 
-    assert ill(checks) == ["latest"]
+    assert problems(checks) == ["latest"]
     assert "malsync backup" in checks["latest"]["message"]
     signed_in.ok("backup")
     doctor(signed_in)
 
 
-def test_a_mirror_of_an_older_version_is_looked_at_and_left_as_it_is(signed_in: Malsync) -> None:
+def test_mirror_of_an_older_version_is_checked_without_migration(signed_in: Malsync) -> None:
     path = signed_in.home / "mirror.db"
     shutil.copy(ROOT / "fixtures" / "mirrors" / "version-2.db", path)
     before = path.read_bytes()
@@ -264,13 +265,13 @@ def test_a_mirror_of_an_older_version_is_looked_at_and_left_as_it_is(signed_in: 
     path.chmod(0o600)
     checks = doctor(signed_in, exit_code=6)
 
-    assert ill(checks) == ["latest", "runs", "backup"]  # the file came without them
+    assert problems(checks) == ["latest", "runs", "backup"]  # the file came without them
     assert "5 snapshots; its version is 2" in checks["mirror"]["message"]
     assert "malsync resume 5" in checks["runs"]["message"]
     assert path.read_bytes() == before
 
 
-def test_an_unfinished_run_is_named(signed_in: Malsync, box: Sandbox) -> None:
+def test_unfinished_run_exits_with_7(signed_in: Malsync, box: Sandbox) -> None:
     """Three calls in a row that fail stop it."""
     for id in list(box.entries(box.user, "anime"))[:3]:
         box.edit(box.user, "anime", id, comments="something else")
@@ -280,7 +281,7 @@ def test_an_unfinished_run_is_named(signed_in: Malsync, box: Sandbox) -> None:
     box.clear_faults()
     checks = doctor(signed_in, exit_code=7)
 
-    assert ill(checks) == ["runs"]
+    assert problems(checks) == ["runs"]
     assert "malsync resume 1" in checks["runs"]["message"]
 
 
@@ -290,7 +291,7 @@ def test_an_unfinished_run_is_named(signed_in: Malsync, box: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("name", "mode", "repaired"), [(".", 0o755, "700"), ("tokens.json", 0o644, "600"), ("mirror.db", 0o640, "600")]
 )
-def test_what_others_can_read_is_named_with_what_to_type(
+def test_file_readable_by_others_is_a_problem_with_its_repair(
     signed_in: Malsync, name: str, mode: int, repaired: str
 ) -> None:
     path = signed_in.home / name
@@ -298,13 +299,13 @@ def test_what_others_can_read_is_named_with_what_to_type(
 
     checks = doctor(signed_in, exit_code=2)
 
-    assert ill(checks) == ["home"]
+    assert problems(checks) == ["home"]
     assert f"chmod {repaired} {path}" in checks["home"]["message"]
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("content", ["not toml [", 'unknown = "x"', 'api_url = "http://example.org/v2"'])
-def test_a_bad_config_is_one_of_the_lines(signed_in: Malsync, content: str) -> None:
+def test_invalid_config_is_a_problem_and_other_checks_still_run(signed_in: Malsync, content: str) -> None:
     (signed_in.home / "config.toml").write_text(content)
     (signed_in.home / "config.toml").chmod(0o600)
     environment = {"MALSYNC_API_URL": None} if "api_url" in content else {}
@@ -319,14 +320,14 @@ def test_a_bad_config_is_one_of_the_lines(signed_in: Malsync, content: str) -> N
     ("content", "said"),
     [('requests_per_second = "one"', "must be a number"), ("client_id = 7", "must be a text in quotes")],
 )
-def test_a_setting_of_another_kind_is_told_in_words(signed_in: Malsync, content: str, said: str) -> None:
+def test_setting_of_the_wrong_type_is_explained(signed_in: Malsync, content: str, said: str) -> None:
     (signed_in.home / "config.toml").write_text(content)
 
     assert said in doctor(signed_in, exit_code=2)["settings"]["message"]
 
 
 @pytest.mark.parametrize("name", ["tokens.json", "accounts.json"])
-def test_a_damaged_file_is_one_of_the_lines(signed_in: Malsync, name: str) -> None:
+def test_damaged_account_file_is_a_problem_of_the_login(signed_in: Malsync, name: str) -> None:
     (signed_in.home / name).write_text("{")
 
     checks = doctor(signed_in, exit_code=2)
@@ -336,7 +337,7 @@ def test_a_damaged_file_is_one_of_the_lines(signed_in: Malsync, name: str) -> No
     assert checks["mirror"]["ok"]
 
 
-def test_a_home_that_is_a_file_is_one_of_the_lines(malsync: Malsync) -> None:
+def test_home_that_is_a_file_is_a_problem(malsync: Malsync) -> None:
     malsync.home.write_text("")
 
     checks = doctor(malsync, exit_code=2)
@@ -347,30 +348,30 @@ def test_a_home_that_is_a_file_is_one_of_the_lines(malsync: Malsync) -> None:
 # -- the token and the API
 
 
-def test_a_token_that_mal_refuses_ends_with_3(signed_in: Malsync, box: Sandbox) -> None:
+def test_token_that_mal_refuses_exits_with_3(signed_in: Malsync, box: Sandbox) -> None:
     box.expire_tokens()
 
-    assert ill(doctor(signed_in, exit_code=3)) == ["login"]
+    assert problems(doctor(signed_in, exit_code=3)) == ["login"]
 
 
-def test_an_access_token_that_can_be_refreshed_is_no_fault(signed_in: Malsync, box: Sandbox) -> None:
+def test_expired_token_that_can_be_refreshed_is_no_problem(signed_in: Malsync, box: Sandbox) -> None:
     sign_in(signed_in, box, lives=60)
     signed_in.time.sleep(120)
 
     assert "refreshes it" in doctor(signed_in)["login"]["message"]
 
 
-def test_a_token_goes_to_no_other_address_than_its_own(signed_in: Malsync, far: FarSide) -> None:
+def test_token_is_sent_only_to_the_address_it_was_issued_for(signed_in: Malsync, far: FarSide) -> None:
     far.answer = lambda _: told({"id": 1, "name": "someone"})
 
     checks = doctor(signed_in, exit_code=3, env={"MALSYNC_API_URL": far.environment()["MALSYNC_API_URL"]})
 
-    assert "address is another" in checks["login"]["message"]
+    assert "not for the API's address" in checks["login"]["message"]
     assert checks["api"]["ok"]
     assert ["authorization" in heard.headers for heard in far.heard] == [False]
 
 
-def test_an_expired_pair_says_log_in(signed_in: Malsync, box: Sandbox) -> None:
+def test_expired_refresh_token_asks_for_a_login(signed_in: Malsync, box: Sandbox) -> None:
     past = signed_in.time.moment
     signed_in.time.moment -= timedelta(days=40)
     sign_in(signed_in, box)
@@ -384,9 +385,9 @@ def test_an_expired_pair_says_log_in(signed_in: Malsync, box: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     ("days", "said"),
-    [(1, "its refresh token until"), (27, "That is soon: malsync login"), (30.5, "malsync login before that")],
+    [(1, "refresh token valid until"), (27, "That is soon: malsync login"), (30.5, "That is soon: malsync login")],
 )
-def test_how_long_the_tokens_live_is_told(signed_in: Malsync, box: Sandbox, days: float, said: str) -> None:
+def test_login_reports_how_long_the_tokens_are_valid(signed_in: Malsync, box: Sandbox, days: float, said: str) -> None:
     """A refresh token lives for 30 days; the access token of these for 31."""
     now = signed_in.time.moment
     signed_in.time.moment = now - timedelta(days=days)
@@ -399,7 +400,7 @@ def test_how_long_the_tokens_live_is_told(signed_in: Malsync, box: Sandbox, days
     assert ("soon" in message) is (days > 25)
 
 
-def test_a_token_of_somebody_else_is_told(signed_in: Malsync, box: Sandbox) -> None:
+def test_token_of_another_user_is_a_problem(signed_in: Malsync, box: Sandbox) -> None:
     sign_in(signed_in, box, "sandbox_theo")
 
     checks = doctor(signed_in, exit_code=3)
@@ -415,7 +416,7 @@ def far() -> Iterator[FarSide]:
 
 
 @pytest.mark.parametrize(("shift", "said"), [(400, "behind"), (-400, "ahead of"), (90_000, "25 hours"), (120, "")])
-def test_a_clock_that_is_wrong_is_told(offline: Malsync, far: FarSide, shift: int, said: str) -> None:
+def test_wrong_clock_is_a_problem(offline: Malsync, far: FarSide, shift: int, said: str) -> None:
     # The far side says the real time.
     offline.time.moment = datetime.now(UTC) - timedelta(seconds=shift)
     refusal = Reply(b'{"message":"","error":"forbidden"}', 403, {"Content-Type": "application/json"})
@@ -440,31 +441,31 @@ def test_a_clock_that_is_wrong_is_told(offline: Malsync, far: FarSide, shift: in
         Reply([b'{"id": 1'], 200, {"Content-Length": "500"}),
     ],
 )
-def test_what_is_no_answer_of_the_api_is_told(signed_in: Malsync, far: FarSide, answer: Reply) -> None:
+def test_unusable_answer_is_a_problem_of_the_api(signed_in: Malsync, far: FarSide, answer: Reply) -> None:
     far.answer = lambda _: answer
     signed_in.environment |= {"MALSYNC_ACCESS_TOKEN": "a-token-from-elsewhere"}
 
     result = signed_in("doctor", "--json", env={"MALSYNC_API_URL": far.environment()["MALSYNC_API_URL"]})
 
     checks = {check["name"]: check for check in result.json["checks"]}
-    assert ill(checks) == ["api"]
+    assert problems(checks) == ["api"]
     assert result.exit_code == 4
     assert len(far.heard) == 1
     assert "a-token-from-elsewhere" not in result.stdout + result.stderr
 
 
-def test_an_address_that_is_not_the_apis_is_no_fault_of_the_token(signed_in: Malsync, far: FarSide) -> None:
+def test_wrong_address_is_a_problem_of_the_api_and_not_of_the_token(signed_in: Malsync, far: FarSide) -> None:
     far.answer = lambda _: Reply(b'{"message":"","error":"not_found"}', 404, {"Content-Type": "application/json"})
     signed_in.environment |= {"MALSYNC_ACCESS_TOKEN": "a-token-from-elsewhere"}
 
     checks = doctor(signed_in, exit_code=4, env={"MALSYNC_API_URL": far.environment()["MALSYNC_API_URL"]})
 
-    assert ill(checks) == ["api"]
+    assert problems(checks) == ["api"]
     assert "404" in checks["api"]["message"]
     assert "MALSYNC_API_URL" in checks["api"]["message"]
 
 
-def test_no_secret_is_told(signed_in: Malsync, box: Sandbox) -> None:
+def test_doctor_prints_no_secret(signed_in: Malsync, box: Sandbox) -> None:
     tokens = kept(signed_in)["default"]
 
     for words in (("doctor", "-v"), ("doctor", "--json")):
@@ -473,7 +474,7 @@ def test_no_secret_is_told(signed_in: Malsync, box: Sandbox) -> None:
             assert secret not in result.stdout + result.stderr
 
 
-def test_a_check_that_falls_ill_itself_is_one_of_the_lines(signed_in: Malsync) -> None:
+def test_check_that_fails_is_a_problem(signed_in: Malsync) -> None:
     def broken() -> datetime:
         raise RuntimeError("a-secret in the words of a bug")
 
@@ -487,36 +488,49 @@ def test_a_check_that_falls_ill_itself_is_one_of_the_lines(signed_in: Malsync) -
 # -- the timer
 
 
-def test_an_installed_timer_is_found(signed_in: Malsync, tmp_path: Path) -> None:
+def test_installed_timer_is_found(signed_in: Malsync, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
+    wanted = tmp_path / "config" / "systemd" / "user" / "timers.target.wants"
     tools.mkdir()
-    for name in ("systemctl", "crontab"):
-        (tools / name).write_text("#!/bin/sh\nexit 0\n")
-        (tools / name).chmod(0o755)
-    environment = {"PATH": f"{tools}:/usr/bin:/bin"}
-    assert "No timer" in doctor(signed_in, env=environment)["schedule"]["message"]
+    wanted.mkdir(parents=True)
+    (tools / "crontab").write_text("#!/bin/sh\nexit 0\n")
+    # As systemd's own: to enable a unit is to link it where timers are started.
+    (tools / "systemctl").write_text(
+        f'#!/bin/sh\n[ "$2" != enable ] || ln -s "{wanted.parent}/$4" "{wanted}/$4"\n'
+        f'[ "$2" != disable ] || rm "{wanted}/$4"\n'
+    )
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    environment = {"PATH": f"{tools}:/usr/bin:/bin", "XDG_CONFIG_HOME": str(tmp_path / "config")}
 
+    def found() -> str:
+        return str(doctor(signed_in, env=environment)["schedule"]["message"])
+
+    assert "No timer" in found()
     signed_in.ok("schedule", "systemd", "--install", env=environment)
-    assert "systemd's malsync-backup" in doctor(signed_in, env=environment)["schedule"]["message"]
+    assert re.fullmatch(r"Found: malsync-backup[^,]*\.timer\.", found())
+    signed_in.ok("schedule", "systemd", "--uninstall", env=environment)
+    assert "No timer" in found()
 
+    (tools / "crontab").write_text("#!/bin/sh\necho '# 1 2 * * * malsync'\n")
+    assert "No timer" in found()
     (tools / "crontab").write_text(
         "#!/bin/sh\necho '# 1 2 * * * malsync'\necho '5 3 * * * /usr/bin/malsync backup -q'\n"
     )
-    assert "a line in crontab" in doctor(signed_in, env=environment)["schedule"]["message"]
-    (tools / "crontab").write_text("#!/bin/sh\necho '# 1 2 * * * malsync'\n")
-    assert "crontab" not in doctor(signed_in, env=environment)["schedule"]["message"]
+    assert found() == "Found: a line in crontab."
 
 
 # -- disks
 
 MOUNTS = """\
-22 27 0:21 / / rw,relatime - ext4 /dev/sda1 rw
-23 22 0:40 / /home rw,relatime shared:1 - nfs4 server:/home rw
-24 23 0:41 / /home/me/local\\040disk rw,relatime shared:2 master:3 - ext4 /dev/sdb1 rw
-25 22 0:42 / /mnt/ssh rw - fuse.sshfs me@host: rw
-26 22 0:43 / /mnt/böse\\040\\134eins rw - cifs //server/x rw
-27 22 0:44 / /mnt/a\\x rw - nfs server:/x rw
-half a line
+/dev/sda1 / ext4 rw,relatime 0 0
+server:/home /home nfs4 rw,relatime 0 0
+/dev/sdb1 /home/me/local\\040disk ext4 rw,relatime 0 0
+me@host: /mnt/ssh fuse.sshfs rw 0 0
+//server/x /mnt/böse\\040\\134eins cifs rw 0 0
+server:/a /mnt/twice nfs rw 0 0
+/dev/sdc1 /mnt/twice ext4 rw 0 0
+half a-line
 """
 
 
@@ -524,9 +538,11 @@ half a line
     ("folder", "kind", "network"),
     [("/var", "ext4", False), ("/home/me", "nfs4", True), ("/home/me/local disk/x", "ext4", False),
      ("/mnt/ssh/malsync", "fuse.sshfs", True), ("/homes", "ext4", False),
-     ("/mnt/böse \\eins", "cifs", True), ("/mnt/a\\x/y", "nfs", True)],
+     ("/mnt/böse \\eins", "cifs", True), ("/mnt/twice/x", "ext4", False)],
 )  # fmt: skip
-def test_the_disk_that_a_folder_is_on(tmp_path: Path, folder: str, kind: str, network: bool) -> None:
+def test_file_system_of_a_folder_is_that_of_its_nearest_mount(
+    tmp_path: Path, folder: str, kind: str, network: bool
+) -> None:
     (tmp_path / "mounts").write_text(MOUNTS, encoding="utf-8")
 
     assert filesystem_of(Path(folder), tmp_path / "mounts") == kind
@@ -534,26 +550,43 @@ def test_the_disk_that_a_folder_is_on(tmp_path: Path, folder: str, kind: str, ne
 
 
 @pytest.mark.parametrize(
-    ("kind", "mode", "ok"),
-    [("ext4", "wal", True), ("nfs4", "wal", False), ("nfs4", "delete", True), ("cifs", "", True), (None, "", True)],
+    ("kind", "mode", "ok", "message"),
+    [
+        ("ext4", "wal", True, "Not on a network disk."),
+        ("nfs4", "wal", False, "write-ahead log does not work"),
+        ("nfs4", "delete", True, "only one machine at a time"),
+        ("cifs", None, True, "only one machine at a time"),
+        (None, "wal", True, "Unknown on this system."),
+    ],
 )
-def test_a_write_ahead_log_on_a_network_disk_is_no_good(kind: str | None, mode: str, ok: bool) -> None:
-    check = distance(kind, mode)
+def test_network_disk_is_a_problem_for_a_mirror_with_a_write_ahead_log(
+    malsync: Malsync, tmp_path: Path, kind: str | None, mode: str | None, ok: bool, message: str
+) -> None:
+    if mode:
+        malsync.ok("backup")
+        with closing(sqlite3.connect(malsync.home / "mirror.db")) as connection:
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+    mounts = tmp_path / "mounts"
+    if kind is not None:
+        mounts.write_text(f"server:/x {tmp_path} {kind} rw 0 0\n")
+    context = DoctorContext(Home(str(malsync.home)), mounts=mounts)
 
+    machine.network_disk(context)
+
+    (check,) = context.checks
     assert check.ok is ok
     assert (check.exit == 6) is not ok
+    assert message in check.message
 
 
-def test_a_full_disk_is_told_before_it_is_full() -> None:
+def test_disk_needs_space_for_a_second_mirror() -> None:
     megabyte = 2**20
 
-    assert room(Path("/x"), 100 * megabyte, 50 * megabyte).ok
-    assert not room(Path("/x"), 99 * megabyte, 50 * megabyte).ok
-    assert "99 MB" in room(Path("/x"), 99 * megabyte, 50 * megabyte).message
-    # A rebuild makes a second mirror beside the first.
-    assert not room(Path("/x"), 500 * megabyte, 501 * megabyte).ok
+    assert not lacking_space(100 * megabyte, mirror=50 * megabyte)
+    assert lacking_space(99 * megabyte, mirror=50 * megabyte) == 100 * megabyte
+    assert lacking_space(500 * megabyte, mirror=501 * megabyte) == 501 * megabyte
 
 
-def test_a_system_that_does_not_tell_its_disks(tmp_path: Path) -> None:
+def test_file_system_is_unknown_without_a_list_of_mounts(tmp_path: Path) -> None:
     assert filesystem_of(Path("/"), tmp_path / "nowhere") is None
     assert not is_network(None)

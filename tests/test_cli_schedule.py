@@ -15,7 +15,7 @@ import pytest
 
 from malsync.errors import UsageError
 from malsync.sandbox import Sandbox
-from malsync.schedule import KINDS, TimerRequest, command_of, daily_time, name_of, natural_kind, printed
+from malsync.schedule import KINDS, TimerRequest, command_of, daily_time, make_timer, name_of, natural_kind
 from tests.harness import Malsync, clean_environment
 
 ODD = "a b'c\"d%h $HOME\\ü & <x> ’quoted’ %"
@@ -41,13 +41,13 @@ def odd(tmp_path: Path) -> TimerRequest:
 
 
 def _texts(kind: Any, wanted: TimerRequest) -> list[str]:
-    return [text for _, text in printed(kind, wanted).files]
+    return [text for _, text in make_timer(kind, wanted).files]
 
 
 # -- each kind, read by what reads it
 
 
-def test_a_cron_line_runs_the_command_as_it_is(odd: TimerRequest) -> None:
+def test_cron_line_runs_the_command(odd: TimerRequest) -> None:
     (line,) = _texts("cron", odd)
     *when, command = line.removesuffix("\n").split(" ", 5)
 
@@ -60,7 +60,7 @@ def test_a_cron_line_runs_the_command_as_it_is(odd: TimerRequest) -> None:
 
 
 @pytest.mark.parametrize("folder", ["plain", "two words%", "$HOME", ODD])
-def test_systemd_units_hold_the_command_as_it_is(odd: TimerRequest, folder: str) -> None:
+def test_systemd_units_hold_the_command(odd: TimerRequest, folder: str) -> None:
     command = (f"/{folder}/malsync", *odd.command[1:])
     service, timer = _texts("systemd", dataclasses.replace(odd, command=command))
     program, *words = shlex.split(re.search("^ExecStart=(.*)$", service, re.MULTILINE)[1])  # type: ignore[index]
@@ -78,7 +78,7 @@ def test_systemd_units_hold_the_command_as_it_is(odd: TimerRequest, folder: str)
 
 
 @pytest.mark.parametrize("folder", ["two words % $HOME", ODD])
-def test_systemd_itself_finds_nothing_wrong_with_the_units(odd: TimerRequest, tmp_path: Path, folder: str) -> None:
+def test_systemd_accepts_the_units(odd: TimerRequest, tmp_path: Path, folder: str) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("there is no systemd-analyze here to ask")
     paths = []
@@ -87,7 +87,7 @@ def test_systemd_itself_finds_nothing_wrong_with_the_units(odd: TimerRequest, tm
     program.write_text(RECORDS)
     program.chmod(0o755)
     wanted = dataclasses.replace(odd, command=(str(program), *odd.command[1:]))
-    for path, text in printed("systemd", wanted).files:
+    for path, text in make_timer("systemd", wanted).files:
         assert path is not None
         (tmp_path / path.name).write_text(text)
         paths.append(str(tmp_path / path.name))
@@ -102,7 +102,7 @@ def test_systemd_itself_finds_nothing_wrong_with_the_units(odd: TimerRequest, tm
     assert ours == []
 
 
-def test_a_launchd_agent_is_a_property_list_with_the_command(odd: TimerRequest) -> None:
+def test_launchd_agent_is_a_property_list_with_the_command(odd: TimerRequest) -> None:
     (text,) = _texts("launchd", odd)
     agent = plistlib.loads(text.encode())
 
@@ -111,7 +111,7 @@ def test_a_launchd_agent_is_a_property_list_with_the_command(odd: TimerRequest) 
     assert agent["Label"] == "malsync-backup"
 
 
-def test_a_windows_task_is_quoted_for_powershell_and_for_windows() -> None:
+def test_windows_task_is_quoted_for_powershell_and_for_windows() -> None:
     command = (r"C:\Users\O'Neil’s\malsync.exe", "--home", "C:\\two words\\", "--account", 'a"b', "backup", "-q")
     (text,) = _texts("windows", TimerRequest(command, "malsync-backup", 3, 5, Path("/"), Path("/")))
 
@@ -124,11 +124,11 @@ def test_a_windows_task_is_quoted_for_powershell_and_for_windows() -> None:
     assert "Register-ScheduledTask -TaskName 'malsync-backup'" in text
 
 
-def test_windows_cannot_be_told_a_path_in_which_it_would_fill_in_a_variable() -> None:
+def test_windows_refuses_a_path_with_a_variable() -> None:
     wanted = TimerRequest((r"C:\%TEMP%\malsync.exe", "backup"), "malsync-backup", 3, 5, Path("/"), Path("/"))
 
     with pytest.raises(UsageError, match="variable"):
-        printed("windows", wanted)
+        make_timer("windows", wanted)
 
 
 def _workflow(wanted: TimerRequest) -> dict[Any, Any]:
@@ -137,7 +137,7 @@ def _workflow(wanted: TimerRequest) -> dict[Any, Any]:
     return found
 
 
-def test_a_workflow_is_yaml_that_takes_its_secrets_from_the_repository(odd: TimerRequest) -> None:
+def test_workflow_takes_its_secrets_from_the_repository(odd: TimerRequest) -> None:
     workflow = _workflow(odd)
 
     assert workflow[True]["schedule"] == [{"cron": "5 3 * * *"}]  # `on` is a boolean to YAML 1.1, and GitHub knows it
@@ -148,14 +148,14 @@ def test_a_workflow_is_yaml_that_takes_its_secrets_from_the_repository(odd: Time
 
 
 @pytest.mark.parametrize("name", ["", "${{ secrets.MALSYNC_ACCESS_TOKEN }}", 'a"b', "x\ny"])
-def test_no_name_puts_anything_into_a_workflow(odd: TimerRequest, name: str) -> None:
+def test_user_name_cannot_inject_into_the_workflow(odd: TimerRequest, name: str) -> None:
     workflow = _workflow(dataclasses.replace(odd, user=name))
 
     step = next(step for step in workflow["jobs"]["backup"]["steps"] if step.get("name") == "Read the lists")
     assert step["env"]["MAL_USER"] == "${{ vars.MAL_USER }}"
 
 
-def test_a_workflow_commits_the_lists_and_a_suspicious_one_beside_them(
+def test_workflow_commits_the_lists_and_a_suspicious_one_beside_them(
     odd: TimerRequest, box: Sandbox, tmp_path: Path
 ) -> None:
     """Its shell steps, run as GitHub runs them, in a repository with a remote."""
@@ -193,13 +193,13 @@ def test_a_workflow_commits_the_lists_and_a_suspicious_one_beside_them(
 # -- what is run, when, and under which name
 
 
-def test_without_a_script_beside_python_the_module_is_run(tmp_path: Path) -> None:
+def test_command_runs_the_module_without_a_script_beside_python(tmp_path: Path) -> None:
     python = str(tmp_path / "python3")
 
     assert command_of(python, home=None, account=None) == (python, "-P", "-m", "malsync", "backup", "-q")
 
 
-def test_what_is_printed_runs_this_installation(malsync: Malsync) -> None:
+def test_printed_command_runs_this_installation(malsync: Malsync) -> None:
     document = malsync.json("schedule", "cron", "--at", "3:05")
 
     assert document["at"] == "03:05"
@@ -211,7 +211,7 @@ def test_what_is_printed_runs_this_installation(malsync: Malsync) -> None:
     assert [row["source"] for row in malsync.json("snapshots")] == ["backup"]
 
 
-def test_a_backup_by_a_timer_is_silent_when_all_is_well(malsync: Malsync, box: Sandbox) -> None:
+def test_backup_by_a_timer_prints_only_errors(malsync: Malsync, box: Sandbox) -> None:
     result = malsync.ok("backup", "-q")
     assert (result.stdout, result.stderr) == ("", "")
 
@@ -219,12 +219,12 @@ def test_a_backup_by_a_timer_is_silent_when_all_is_well(malsync: Malsync, box: S
     assert malsync.ok("backup", "-q", exit_code=4).stderr
 
 
-def test_a_line_end_in_a_path_is_refused(tmp_path: Path) -> None:
+def test_line_end_in_a_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="control character"):
         command_of(str(tmp_path / "py\nthon"), home=None, account=None)
 
 
-def test_the_advice_to_install_is_of_the_timer_that_was_printed(offline: Malsync) -> None:
+def test_install_advice_is_for_the_printed_timer(offline: Malsync) -> None:
     said = offline.ok("--account", "second", "schedule", "systemd").stderr
 
     # Without the account it would be another timer.
@@ -232,7 +232,7 @@ def test_the_advice_to_install_is_of_the_timer_that_was_printed(offline: Malsync
     assert "malsync schedule systemd" not in said
 
 
-def test_each_home_and_account_has_a_timer_of_its_own() -> None:
+def test_each_home_and_account_has_its_own_timer() -> None:
     names = {name_of(home, account) for home in (None, Path("/a"), Path("/b")) for account in (None, "x", "x/y", "x y")}
 
     assert len(names) == 12
@@ -240,7 +240,7 @@ def test_each_home_and_account_has_a_timer_of_its_own() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9-]+", name) for name in names)
 
 
-def test_the_time_is_of_the_night_and_the_same_each_time() -> None:
+def test_default_time_is_at_night_and_stable() -> None:
     times = {daily_time(str(number)) for number in range(500)}
 
     assert {hour for hour, _ in times} == {2, 3, 4, 5}
@@ -249,11 +249,11 @@ def test_the_time_is_of_the_night_and_the_same_each_time() -> None:
 
 
 @pytest.mark.parametrize("text", ["24:00", "3", "03:60", "noon", "-1:00", "٣:٠٠"])
-def test_a_time_that_is_none_is_refused(offline: Malsync, text: str) -> None:
+def test_invalid_time_is_refused(offline: Malsync, text: str) -> None:
     assert text in offline.error("schedule", "cron", f"--at={text}", exit_code=2)["message"]
 
 
-def test_the_kind_follows_from_the_machine() -> None:
+def test_default_kind_depends_on_the_machine() -> None:
     assert natural_kind("darwin", has_systemd=False) == "launchd"
     assert natural_kind("win32", has_systemd=False) == "windows"
     assert natural_kind("linux", has_systemd=True) == "systemd"
@@ -261,7 +261,7 @@ def test_the_kind_follows_from_the_machine() -> None:
 
 
 @pytest.mark.parametrize("kind", [None, *KINDS])
-def test_no_secret_is_printed_and_what_only_this_shell_knows_is_said(malsync: Malsync, kind: str | None) -> None:
+def test_timer_holds_no_secret_and_warns_of_shell_variables(malsync: Malsync, kind: str | None) -> None:
     malsync.environment["MALSYNC_CLIENT_SECRET"] = "a-secret-of-mine"
     result = malsync.ok("schedule", *([kind] if kind else []))
 
@@ -276,14 +276,14 @@ def test_no_secret_is_printed_and_what_only_this_shell_knows_is_said(malsync: Ma
     assert not malsync.home.exists()
 
 
-def test_what_stands_in_config_toml_needs_no_warning(malsync: Malsync, box: Sandbox) -> None:
+def test_setting_in_config_toml_needs_no_warning(malsync: Malsync, box: Sandbox) -> None:
     malsync.home.mkdir(0o700)
     (malsync.home / "config.toml").write_text(f'client_id = "{box.client_id}"\n')
 
     assert "MALSYNC_CLIENT_ID" not in malsync.ok("schedule", "cron").stderr
 
 
-def test_stdout_can_be_kept_as_a_file(malsync: Malsync) -> None:
+def test_stdout_can_be_saved_as_a_file(malsync: Malsync) -> None:
     malsync.ok("backup")
     said = malsync.ok("schedule", "launchd", "-q")
 
@@ -347,7 +347,7 @@ def test_install_writes_both_units_and_starts_the_timer(machine: Malsync, system
     assert "04:04" in timer.read_text()
 
 
-def test_uninstall_takes_away_what_was_installed(machine: Malsync, systemctl: Systemctl, tmp_path: Path) -> None:
+def test_uninstall_removes_the_installed_units(machine: Malsync, systemctl: Systemctl, tmp_path: Path) -> None:
     machine.ok("schedule", "systemd", "--install")
     other = tmp_path / "config" / "systemd" / "user" / "other.timer"
     other.write_text("[Timer]\n")
@@ -362,9 +362,7 @@ def test_uninstall_takes_away_what_was_installed(machine: Malsync, systemctl: Sy
 
 
 @pytest.mark.parametrize("at", ["daemon-reload", "enable"])
-def test_where_systemd_refuses_nothing_is_left_behind(
-    machine: Malsync, systemctl: Systemctl, tmp_path: Path, at: str
-) -> None:
+def test_refusal_by_systemd_leaves_no_files(machine: Malsync, systemctl: Systemctl, tmp_path: Path, at: str) -> None:
     systemctl.fail(at)
 
     error = machine.error("schedule", "systemd", "--install", exit_code=2)
@@ -374,9 +372,7 @@ def test_where_systemd_refuses_nothing_is_left_behind(
     assert _units(tmp_path) == []
 
 
-def test_where_systemd_refuses_what_stood_there_stands_there(
-    machine: Malsync, systemctl: Systemctl, tmp_path: Path
-) -> None:
+def test_refusal_by_systemd_restores_the_previous_units(machine: Malsync, systemctl: Systemctl, tmp_path: Path) -> None:
     machine.ok("schedule", "systemd", "--install", "--at", "03:00")
     before = [path.read_bytes() for path in _units(tmp_path)]
     systemctl.fail("enable")
@@ -386,7 +382,7 @@ def test_where_systemd_refuses_what_stood_there_stands_there(
     assert [path.read_bytes() for path in _units(tmp_path)] == before
 
 
-def test_without_systemd_it_says_so(malsync: Malsync, tmp_path: Path) -> None:
+def test_install_without_systemd_is_refused(malsync: Malsync, tmp_path: Path) -> None:
     malsync.environment |= {"PATH": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
 
     error = malsync.error("schedule", "systemd", "--install", exit_code=2)
@@ -396,5 +392,5 @@ def test_without_systemd_it_says_so(malsync: Malsync, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("cron", "--install"), ("github", "--uninstall"), ("--install", "--uninstall")])
-def test_what_cannot_be_installed_is_refused(malsync: Malsync, words: tuple[str, ...]) -> None:
+def test_only_systemd_timers_can_be_installed(malsync: Malsync, words: tuple[str, ...]) -> None:
     malsync.error("schedule", *words, exit_code=2)

@@ -64,11 +64,6 @@ _FOUND = {
     "a date of a year that no calendar has": ("doctor: API", b"\0Wed, 21 Oct " + b"20" * 30 + b" 07:28:00 GMT\n{}"),
     "a body that is not packed as it says": ("doctor: API", b"\0z\n{}"),
     "a body where there must be none": ("doctor: API", b"\x07\n{}"),
-    "an agent that is no XML": ("doctor: launchd", b'<?xml version="1.0"?>\n<plist {}>'),
-    "an agent whose command is a number": (
-        "doctor: launchd",
-        b'<plist version="1.0"><dict><key>ProgramArguments</key><integer>1</integer></dict></plist>',
-    ),
     "half of a character in a sandbox's state": (
         "sandbox state",
         b'{"titles": {"anime": [{"id": 1, "title": "\\ud800"}]}}',

@@ -76,6 +76,9 @@ def test_the_wheel_holds_what_is_read_at_run_time(tmp_path: Path) -> None:
         shipped = {f"malsync/{folder}/{path.name}" for path in (ROOT / folder).glob("*.json")}
         assert shipped
         assert shipped <= names
+    templates = {f"malsync/schedule/templates/{path.name}" for path in (ROOT / "malsync/schedule/templates").iterdir()}
+    assert templates
+    assert templates <= names
     assert "malsync/py.typed" in names
     assert not any(name.startswith(("tests/", "docs/")) for name in names)
 

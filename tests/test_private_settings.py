@@ -1,4 +1,4 @@
-"""Settings and hooks are taken only from a home folder that nobody else can write to."""
+"""Settings and hooks are used only from a home folder that no other user can write to."""
 
 import os
 from pathlib import Path
@@ -27,10 +27,10 @@ def settings(home: Path, folder: int, file: int, content: str = 'user_agent = "m
     ("folder", "file", "words"),
     [
         (0o700, 0o600, ""),
-        (0o700, 0o666, ""),  # nobody else can reach it
+        (0o700, 0o666, ""),  # no other user can reach it
         (0o755, 0o644, ""),
-        (0o1777, 0o644, ""),  # sticky: nobody else can replace it
-        (0o750, 0o646, ""),  # who may write it cannot enter
+        (0o1777, 0o644, ""),  # sticky: no other user can replace it
+        (0o750, 0o646, ""),  # other users may write it, but not enter
         (0o711, 0o664, "config.toml"),
         (0o775, 0o644, "home"),
         (0o777, 0o600, "home"),
@@ -53,7 +53,7 @@ def test_settings_that_others_can_write_are_not_used(home: Path, folder: int, fi
     assert refused.value.hint.startswith("Make it yours alone: chmod go-w ")
 
 
-def test_settings_behind_a_link_are_looked_at_themselves(home: Path, tmp_path: Path) -> None:
+def test_settings_behind_a_link_are_checked_at_the_target(home: Path, tmp_path: Path) -> None:
     real = tmp_path / "elsewhere.toml"
     settings(home, 0o700, 0o600).unlink()
     real.write_text('user_agent = "mine/1.0"\n')
@@ -79,7 +79,7 @@ def test_settings_of_another_user_are_not_used(home: Path, which: str) -> None:
 
 
 @pytest.mark.promise("security-22")
-def test_a_hook_that_others_can_write_does_not_run(malsync: Malsync, tmp_path: Path) -> None:
+def test_hook_that_others_can_write_does_not_run(malsync: Malsync, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     hook = f'on_success = "touch {ran}"\non_failure = "touch {ran}"\n'
     settings(malsync.home, 0o777, 0o644, hook)

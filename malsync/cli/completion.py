@@ -1,22 +1,28 @@
-"""completion: the script that teaches a shell malsync's commands, and the answers that it then asks for."""
+"""completion: print the script that completes malsync's commands in a shell, and answer what the script asks."""
 
 import os
+import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import PurePath
+from typing import Any
 
 import click
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    add_completion_class,
+    get_completion_class,
+    shell_complete,
+    split_arg_string,
+)
 
 from malsync.cli.app import App
+from malsync.cli.environment import World
 from malsync.cli.options import Command, pass_app
 from malsync.errors import Exit, UsageError
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem, ShellComplete
-
-    from malsync.cli.environment import World
-
 VARIABLE = "_MALSYNC_COMPLETE"
-"""Set by the shell's script when it asks what may follow; `bash_complete` and the like."""
+"""Set by the script when it asks for completions: `bash_complete` and the like."""
 _SHELLS = ("bash", "zsh", "fish")
 _PLACES = {
     "bash": (
@@ -41,72 +47,54 @@ _PLACES = {
 def completion(app: App, shell: str | None) -> None:
     """Print the script that completes malsync's command lines in bash, zsh or fish.
 
-    Without a shell, the one that you use. It knows commands, options, accounts, references, snapshots, runs and fields.
+    Without a shell, the one that you use. It completes commands, options, accounts, references, snapshots, runs and fields.
     """
-    shell = shell or _own(app.world)
-    script = _completer(shell, click.get_current_context().find_root().command, app.world).source()
+    shell = shell or _own_shell(app.world)
+    completer = get_completion_class(shell)
+    assert completer is not None  # noqa: S101 - click has had all three since 8.0
+    script = completer(click.get_current_context().find_root().command, {}, "malsync", VARIABLE).source()
     app.output.document({"shell": shell, "script": script})
     app.output.raw(script.lstrip("\n"))
-    path, then = _PLACES[shell]
+    path, setting = _PLACES[shell]
     app.output.note(f"To keep it: malsync completion {shell} > {path}")
-    app.output.note(f"{then} Then open a new shell.".lstrip())
+    app.output.note(f"{setting} Then open a new shell.".lstrip())
 
 
-def _own(world: "World") -> str:
-    name = os.path.basename(world.environment.get("SHELL", ""))  # noqa: PTH119 - a name, no file
+def _own_shell(world: World) -> str:
+    name = PurePath(world.environment.get("SHELL", "")).name
     if name not in _SHELLS:
-        raise UsageError(f"{name or 'This shell'} is none that malsync knows.", f"Name one: {', '.join(_SHELLS)}")
+        raise UsageError(f"malsync does not complete in {name or 'this shell'}.", f"Name one: {', '.join(_SHELLS)}")
     return name
 
 
-def answer(root: click.Command, instruction: str, world: "World") -> int:
-    """Print what may follow on the command line that the shell is at. Whatever goes wrong, a prompt is no place to say so."""
-    shell, _, wanted = instruction.partition("_")
+def answer(root: click.Command, instruction: str, world: World) -> int:
+    """Print the completions of the command line in the environment. Prints no errors: they would garble the prompt."""
     with suppress(Exception):
-        if shell in _SHELLS and wanted == "complete":
-            click.echo(_completer(shell, root, world).complete().encode())
+        if not shell_complete(root, {"obj": world}, "malsync", VARIABLE, instruction):
             return Exit.OK
     return Exit.USAGE
 
 
-def _completer(shell: str, root: click.Command, world: "World") -> "ShellComplete":
-    from click.shell_completion import get_completion_class
+@add_completion_class
+class _Bash(BashComplete):
+    """click's completion for bash, which splits `bob@latest` and `--mode=exact` at their signs and replaces only the end."""
 
-    kind = _bash() if shell == "bash" else get_completion_class(shell)
-    assert kind is not None  # noqa: S101 - click has had all three since 8.0
-    return kind(root, {"obj": world}, "malsync", VARIABLE)
+    _before = ""
 
-
-def _bash() -> "type[ShellComplete]":
-    """click's completion for bash, which is asked with the line instead of bash's words.
-
-    To bash, `bob@latest` and `anime:5114` are several words, and it replaces the last of them alone.
-    """
-    from click.shell_completion import BashComplete, split_arg_string
-
-    class Bash(BashComplete):
-        source_template = BashComplete.source_template.replace(
-            'COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD',
-            'COMP_LINE="${COMP_LINE:0:$COMP_POINT}" COMP_WORDBREAKS="$COMP_WORDBREAKS"',
-        )
-        _before = ""
-
-        def get_completion_args(self) -> tuple[list[str], str]:
+    def get_completion_args(self) -> tuple[list[str], str]:
+        if "COMP_LINE" in os.environ:  # asked by a script that malsync 0.1 printed
             line = os.environ["COMP_LINE"]
-            words = split_arg_string(line)[1:]
-            incomplete = "" if not words or line[-1:].isspace() else words.pop()
-            # Of the signs that part words for bash, readline keeps the @ in the word behind it.
-            breaks = [
-                place if sign == "@" else place + 1
-                for place, sign in enumerate(incomplete)
-                if sign in os.environ["COMP_WORDBREAKS"]
-            ]
-            self._before = incomplete[: breaks[-1]] if breaks else ""
-            return words, incomplete
+            words = split_arg_string(line)[1:] + ([""] if line[-1:].isspace() else [])
+            is_split = "@" in os.environ["COMP_WORDBREAKS"]
+        else:
+            args, last = super().get_completion_args()
+            words = re.sub(r"\n([@=])(\n|$)", r"\1", "\n".join([*args, last])).split("\n")
+            is_split = words[-1] != last
+        *words, incomplete = words or [""]
+        self._before = incomplete.rpartition("@")[0] if is_split else ""
+        return words, incomplete
 
-        def format_completion(self, item: "CompletionItem[str]") -> str:
-            if item.type == "plain":
-                item.value = item.value.removeprefix(self._before)
-            return super().format_completion(item)
-
-    return Bash
+    def format_completion(self, item: CompletionItem[Any]) -> str:
+        if item.type == "plain":
+            item.value = item.value.removeprefix(self._before)  # bash keeps the @ in the word that it replaces
+        return super().format_completion(item)

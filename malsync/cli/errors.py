@@ -12,10 +12,10 @@ ADVICE = {
     "choose a folder": "Choose a folder with --home or MALSYNC_HOME, or move that file away.",
     "choose another home": "Choose another with --home.",
     "fetch titles or force": (
-        "If these are the same titles in another language: malsync fetch details, then again. "
-        "To write all the same: --force"
+        "If these are the same titles in another language: malsync fetch details, then again. To write all "
+        "the same: --force"
     ),
-    "give a month": "A year is not a reference: give a month or a day, as in {year}-12. Snapshots: malsync snapshots",
+    "give a month": ("A year is not a reference: give a month or a day, as in {year}-12. Snapshots: malsync snapshots"),
     "give an account of its own": "Give this user an account of their own: --account {name}",
     "import one by one": "Import them one by one; malsync's own files may go together: malsync mirror rebuild FILES",
     "import the XML": "Import it: malsync import {quoted_path}",
@@ -29,13 +29,15 @@ ADVICE = {
     "look at the runs": "Look at it: malsync runs",
     "look at the snapshots": "Look at them: malsync snapshots",
     "migrate instead": (
-        "To carry it into this account: malsync migrate {reference} --to {account}. "
-        "To write to another account: --account NAME"
+        "To carry it into this account: malsync migrate {reference} --to {account}. To write to another "
+        "account: --account NAME"
     ),
     "move the accounts away": "Move it away and log in again: malsync login. No snapshot depends on it.",
     "name a number": "Name one by its number: malsync snapshots",
     "name a number in the future": "If the clock is right, name one by its number: malsync snapshots",
-    "name an account": "Use up to 64 letters, digits and _ . - beginning with a letter or digit, such as --account second",
+    "name an account": (
+        "Use up to 64 letters, digits and _ . - beginning with a letter or digit, such as --account second"
+    ),
     "name exported snapshots": (
         "Name files that `malsync export --format json` wrote, or those of the folder `latest` beside the mirror."
     ),
@@ -48,6 +50,10 @@ ADVICE = {
     "sign in to that account": "Sign in to that account: malsync --account {quoted_account} login",
     "sign in to the account": "Sign in to it: malsync --account {quoted_account} login",
     "undo again": "Again: malsync undo {run}",
+    "use cron": "Use a cron line instead: malsync schedule cron",
+    "use cron without a user manager": (
+        "Are you logged in directly, not by su or sudo? Or use a cron line: malsync schedule cron"
+    ),
     "wait longer": "Wait until it has ended, or give --wait SECONDS.",
 }
 """By the name that an error gives: what to do, with the error's facts in braces; {quoted_NAME} is quoted for a shell."""

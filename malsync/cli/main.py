@@ -36,17 +36,6 @@ _AT_ONCE = 1.0
 _LIMITS = "Raise the limit of this process (ulimit -a shows it), or end other programs. What was stored is whole."
 _OF_THE_SYSTEM = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EIO, errno.ELOOP}
 
-# What click says of numbers, as a person says it.
-_AS_WE_SAY = (
-    (re.compile(r" is not a valid integer( range)?\."), " is not a whole number."),
-    (re.compile(r" is not a valid float( range)?\."), " is not a number."),
-    (re.compile(r" is not in the range x>=([\d.]+)\."), r" is less than \1."),
-    (re.compile(r" is not in the range 1<=x<=9223372036854775807\."), " is no number that MAL gives."),
-    (re.compile(r" is not in the range ([\d.]+)<=x<=([\d.]+)\."), r" is not from \1 to \2."),
-    (re.compile(r"\n\t"), " "),
-)
-
-
 # A command's module is imported when it is typed: all of them together would double the time that --help takes.
 _SUMMARIES = {
     "login": "Sign in to MyAnimeList.",
@@ -110,7 +99,7 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
         output.warn(error.format_message(), colour=None)
         return Exit.USAGE
     except click.UsageError as error:
-        return _failed(output, Exit.USAGE, _plain(error.format_message()), _usage_hint(error))
+        return _failed(output, Exit.USAGE, " ".join(error.format_message().split()), _usage_hint(error))
     except (KeyboardInterrupt, click.Abort):
         return interrupted(arguments, world)
     except Cancelled as error:
@@ -210,12 +199,6 @@ def _failed(output: Output, code: int, message: str, hint: str, *, is_error: boo
     if hint:
         output.warn(visible(hint))
     return int(code)
-
-
-def _plain(message: str) -> str:
-    for found, said in _AS_WE_SAY:
-        message = found.sub(said, message)
-    return message
 
 
 def _usage_hint(error: click.UsageError) -> str:

@@ -1,5 +1,6 @@
 """What a command says: results on stdout, everything else on stderr, nothing that a terminal would obey."""
 
+import math
 import os
 import re
 import shutil
@@ -147,14 +148,14 @@ class Output:
         """
         if self.json or self.quiet:
             return
-        from rich.console import Console
-
-        from malsync.cli.columns import Column, show
+        from malsync.cli.columns import Column, lay_out
 
         named = [Column(name, name in right, name == long, (most or {}).get(name)) for name in columns]
+        harmless = [[_harmless(cell) for cell in row] for row in rows]
+        room = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
+        rule = "─" if (sys.stdout.encoding or "").lower().startswith("utf") else "-"
         with writing():
-            console = Console(markup=False, highlight=False, emoji=False)
-            show(console, named, [[_harmless(cell) for cell in row] for row in rows])
+            click.echo("\n".join(lay_out(named, harmless, room, rule)), file=sys.stdout)
 
     @contextmanager
     def reading(self) -> "Iterator[Progress]":

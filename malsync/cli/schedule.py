@@ -28,38 +28,38 @@ _KINDS = ("systemd", "cron", "launchd", "windows", "github")
     ],
 )
 @click.argument("kind", required=False, metavar="[KIND]", type=click.Choice(_KINDS))
-@click.option("--at", metavar="HH:MM", help="The time of day; without it, one of the night that is this machine's own.")
+@click.option("--at", metavar="HH:MM", help="The time of day; default: a fixed random time at night.")
 @click.option("--install", is_flag=True, help="Write systemd's unit files and start the timer.")
-@click.option("--uninstall", is_flag=True, help="Stop systemd's timer and take its unit files away.")
+@click.option("--uninstall", is_flag=True, help="Stop systemd's timer and delete its unit files.")
 @pass_app
 def schedule(app: App, kind: "TimerKind | None", at: str | None, install: bool, uninstall: bool) -> None:
     """Print a timer that backs up every day: for systemd, cron, launchd, Windows or GitHub Actions.
 
-    Without a kind, the one that suits this machine. What is printed calls this installation by its whole path, with --home
-    and --account where they are given here, and holds no secret. The home folder needs to be signed in (malsync login).
+    Without a kind, the one for this machine. The timer calls this installation by its full path, with --home and --account
+    if they are given here, and holds no secret. Log in first (malsync login).
     """
-    from malsync.schedule import printed
+    from malsync.schedule import make_timer
 
     if install and uninstall:
-        raise UsageError("--install and --uninstall are two things.", "Give one of them.")
-    wanted = _wanted(app, at)
+        raise UsageError("--install and --uninstall exclude each other.", "Give one of them.")
+    request = _request(app, at)
     kind = kind or _natural()
     if (install or uninstall) and kind != "systemd":
         raise UsageError(
-            f"Only systemd's timer is installed by malsync; {kind}'s is to be pasted.",
-            f"See it: malsync schedule {kind}",
+            f"malsync installs only systemd's timer; {kind}'s must be pasted.",
+            f"Print it: malsync schedule {kind}",
         )
-    timer = printed(kind, wanted)
+    timer = make_timer(kind, request)
     if install or uninstall:
-        _change(app, timer, wanted, install=install)
+        _change(app, timer, request, install=install)
     else:
-        app.output.document(_document(timer, wanted))
+        app.output.document(_document(timer, request))
         _print(app, timer)
     if kind != "github" and not uninstall:
         _warn_of_environment(app)
 
 
-def _wanted(app: App, at: str | None) -> "TimerRequest":
+def _request(app: App, at: str | None) -> "TimerRequest":
     from malsync.schedule import TimerRequest, command_of, config_folder, daily_time, name_of, time_of
 
     home = app.named_home
@@ -77,7 +77,7 @@ def _wanted(app: App, at: str | None) -> "TimerRequest":
 
 
 def _user(app: App) -> str:
-    """The MAL user's name, where the account is bound: a timer can be printed before anything else was done."""
+    """The MAL user's name; empty if the account has none yet."""
     try:
         user = app.accounts.user(app.account_name)
     except MalsyncError:
@@ -91,11 +91,11 @@ def _natural() -> "TimerKind":
     return natural_kind(sys.platform, has_systemd=Path("/run/systemd/system").is_dir())
 
 
-def _document(timer: "Timer", wanted: "TimerRequest", **more: Any) -> dict[str, Any]:
+def _document(timer: "Timer", request: "TimerRequest", **more: Any) -> dict[str, Any]:
     return {
         "kind": timer.kind,
-        "at": wanted.at,
-        "command": list(wanted.command),
+        "at": request.at,
+        "command": list(request.command),
         "files": [{"path": None if path is None else str(path), "text": text} for path, text in timer.files],
         "installed": None,
         **more,
@@ -112,39 +112,39 @@ def _print(app: App, timer: "Timer") -> None:
         app.output.note(step)
 
 
-def _change(app: App, timer: "Timer", wanted: "TimerRequest", *, install: bool) -> None:
+def _change(app: App, timer: "Timer", request: "TimerRequest", *, install: bool) -> None:
     from malsync.schedule import systemd
 
     manager = systemd.UserManager(app.world.environment)
     paths = systemd.install(timer, manager) if install else systemd.uninstall(timer, manager)
-    app.output.document(_document(timer, wanted, installed=install))
+    app.output.document(_document(timer, request, installed=install))
     if install:
-        app.output.say(f"Installed: a backup every day, within the hour after {wanted.at}.", colour="green")
-        app.output.note("To have it run while you are not logged in: loginctl enable-linger")
-        app.output.note(f"How the last one went: systemctl --user status {wanted.name}.service")
+        app.output.say(f"Installed: a backup every day, within the hour after {request.at}.", colour="green")
+        app.output.note("To run it while you are not logged in: loginctl enable-linger")
+        app.output.note(f"To see how the last backup went: systemctl --user status {request.name}.service")
     else:
-        app.output.say("Taken away:" if paths else "There was no timer of this name.")
+        app.output.say("Removed:" if paths else "There was no timer of this name.")
     for path in paths:
         app.output.say(f"  {path}")
 
 
 def _warn_of_environment(app: App) -> None:
-    """What is set in this shell alone, a timer does not see."""
+    """Warn of settings that are set in this shell alone, which a timer does not see."""
     from malsync.operations.config import FROM_ENVIRONMENT
 
     environment = app.world.environment
     for key, name in FROM_ENVIRONMENT.items():
-        if environment.get(name) and not _stands_in_file(app, key):
+        if environment.get(name) and not _is_in_file(app, key):
             app.output.warn(f"{name} is set in this shell, which the timer does not see: put {key} into config.toml.")
     if environment.get("MALSYNC_ACCESS_TOKEN"):
         app.output.warn("The timer does not see MALSYNC_ACCESS_TOKEN: sign in once with `malsync login`.")
 
 
-def _stands_in_file(app: App, key: str) -> bool:
+def _is_in_file(app: App, key: str) -> bool:
     from malsync.operations import config
 
     try:
-        alone = config.load(app.home, {})
+        in_file = config.load(app.home, {})
     except MalsyncError:
         return False
-    return bool(getattr(alone, key) == app.world.environment[config.FROM_ENVIRONMENT[key]])
+    return bool(getattr(in_file, key) == app.world.environment[config.FROM_ENVIRONMENT[key]])

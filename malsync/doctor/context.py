@@ -1,140 +1,118 @@
-"""What the checks look at, read once: settings, mirror, accounts and the API's answer, each of which may be in a bad way."""
+"""What the checks look at, each part read once, and the results so far. Any part may be missing or damaged."""
 
-from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from malsync.errors import ApiError, Exit, MalsyncError
+from malsync.mal.oauth import Tokens, store_of
+from malsync.mirror import FILE_NAME, SnapshotInfo
+from malsync.mirror.read_only import Look, looked_at
+from malsync.model.snapshot import User
+from malsync.model.timestamps import corrected
+from malsync.operations import config
 from malsync.operations.home import Home
-
-if TYPE_CHECKING:
-    from malsync.doctor.probe import Answer
-    from malsync.mal.oauth import Tokens
-    from malsync.mirror import SnapshotInfo
-    from malsync.mirror.read_only import Look
-    from malsync.model.snapshot import User
-    from malsync.operations.config import Settings
 
 
 @dataclass(frozen=True)
 class Check:
-    """What one check came to. `exit` is what it is worth where it is not ok."""
+    """The result of one check. `exit` is the exit code of the problem; OK: there is none."""
 
     name: str
-    ok: bool
     message: str
     exit: Exit = Exit.OK
 
+    @property
+    def ok(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.exit is Exit.OK
 
-def well(name: str, message: str) -> Check:
-    """All is well there, or nothing can be said."""
-    return Check(name, True, message)
 
+@dataclass(frozen=True)
+class Answer:
+    """What the API answered: the HTTP status, the user whose token it was, and by how many seconds its clock is ahead."""
 
-def ill(name: str, worth: Exit, message: str) -> Check:
-    """Something is to be done."""
-    return Check(name, False, message, worth)
+    status: int
+    user: tuple[int, str] | None
+    ahead: float | None
+
+    @property
+    def is_of_the_api(self) -> bool:
+        """Whether this is an answer to be expected: the user, or a refusal of a missing or invalid token."""
+        return self.user is not None or self.status in (400, 401, 403)
 
 
 class DoctorContext:
-    """One home folder, and the account that is meant."""
+    """A home folder, the account to check (all of them if none is named), and the greatest age of a backup.
 
-    def __init__(self, app: Home, max_age: timedelta | None) -> None:
-        self.app = app
+    `mounts` is the file in which the system lists its mounted file systems.
+    """
+
+    def __init__(self, home: Home, max_age: timedelta | None = None, mounts: Path = Path("/proc/self/mounts")) -> None:
+        self.home = home
         self.max_age = max_age
-        self._answers: dict[str, Answer] = {}
-        self._trouble: ApiError | None = None
+        self.mounts = mounts
+        self.checks: list[Check] = []
+        self.answer: Answer | None = None  # the API's last answer
+        self.unreachable: ApiError | None = None  # why there is none; it is not asked again
+
+    def ok(self, name: str, message: str) -> None:
+        """Report that there is nothing to do."""
+        self.checks.append(Check(name, message))
+
+    def problem(self, name: str, exit_code: Exit, message: str) -> None:
+        """Report a problem, and what to do about it."""
+        self.checks.append(Check(name, message, exit_code))
+
+    def name_for(self, name: str, account: str) -> str:
+        """The name of a check that is made for each account."""
+        return name if account == self.home.account_name else f"{name} {account}"
 
     @property
     def now(self) -> datetime:
-        """The time here."""
-        return self.app.world.clock.now()
+        """The time by this machine's clock."""
+        return self.home.world.clock.now()
 
     @property
     def mal_now(self) -> datetime:
-        """The time there, where the API was asked and the clocks do not agree: it is what snapshots are dated by."""
-        from malsync.model.timestamps import corrected
-
-        aheads = [answer.ahead for answer in self._answers.values() if answer.ahead is not None]
-        return corrected(self.now, self.now + timedelta(seconds=aheads[-1])) if aheads else self.app.now
-
-    @cached_property
-    def settings(self) -> "Settings":
-        """The settings; where config.toml cannot be read, those of the environment alone, so that the rest can be looked at."""
-        from dataclasses import replace
-
-        from malsync.operations import config
-
-        try:
-            return self.app.settings
-        except MalsyncError:
-            pass
-        try:
-            alone = config.load(self.app.home / "nowhere", self.app.world.environment)
-            return replace(alone, home=self.app.home)
-        except MalsyncError:
-            return config.Settings(home=self.app.home)
+        """The time by MAL's clock, which snapshots are dated by."""
+        if self.answer is None or self.answer.ahead is None:
+            return self.home.now
+        return corrected(self.now, self.now + timedelta(seconds=self.answer.ahead))
 
     @cached_property
-    def look(self) -> "Look":
-        """The mirror. Raises MirrorError and Busy, each time that it is asked for."""
-        from malsync.mirror import FILE_NAME
-        from malsync.mirror.read_only import looked_at
-
-        return looked_at(self.app.home / FILE_NAME, wait=1.0)
-
-    @property
-    def accounts(self) -> "dict[str, User | None]":
-        """The account that is meant, and where none was named, every other that is bound to somebody."""
-        bound = self.app.accounts.all()
-        if self.app.named_account is not None:
-            return {self.app.named_account: bound.get(self.app.named_account)}
-        if self.app.account_name in bound or not bound:
-            return {self.app.account_name: bound.get(self.app.account_name), **bound}
-        return dict(bound)
-
-    def tokens(self, account: str) -> "Tokens | None":
-        """The account's tokens."""
-        from malsync.mal.oauth import store_of
-
-        return store_of(self.app.home, self.settings.token_store).load(account)
+    def settings(self) -> config.Settings:
+        """The settings; without config.toml if it is invalid, and the defaults if the environment is invalid too."""
+        with suppress(MalsyncError):
+            return self.home.settings
+        with suppress(MalsyncError):
+            return config.load(self.home.home / "no such folder", self.home.world.environment)
+        return config.Settings(self.home.home)
 
     @cached_property
-    def infos(self) -> "list[SnapshotInfo] | None":
-        """Every snapshot, oldest first; None where the mirror cannot be read, which is told by the check of it."""
+    def look(self) -> Look:
+        """The mirror, opened to read. Raises MirrorError and Busy."""
+        return looked_at(self.home.home / FILE_NAME, wait=1.0)
+
+    @cached_property
+    def infos(self) -> list[SnapshotInfo] | None:
+        """Every snapshot, oldest first; None if the mirror cannot be read."""
         try:
             return self.look.mirror.infos()
         except MalsyncError:
             return None
 
-    def asked(self, headers: "dict[str, str]") -> "Answer":
-        """What the API answers to whoever has these headers; asked once. Raises ApiError."""
-        from malsync.doctor.probe import ask
-        from malsync.urls import check_url
+    @property
+    def accounts(self) -> dict[str, User | None]:
+        """The named account; without one, every account that belongs to a user. The default one if there is none."""
+        bound = self.home.accounts.all()
+        name = self.home.account_name
+        if self.home.named_account is not None or not bound:
+            return {name: bound.get(name)}
+        return {account: bound[account] for account in sorted(bound, key=name.__ne__)}
 
-        if self._trouble is not None:
-            # It would not answer the next question either, and each may take seconds.
-            raise self._trouble
-        key = headers.get("Authorization", "")
-        if key not in self._answers:
-            url = check_url(self.settings.api_url, "MALSYNC_API_URL")
-            try:
-                self._answers[key] = ask(url, headers, self.settings.user_agent, self.app.world.clock.now)
-            except ApiError as error:
-                self._trouble = error
-                raise
-        return self._answers[key]
-
-    def any_answer(self) -> "Answer":
-        """An answer of the API's, whoever asked. Raises ApiError."""
-        return next(iter(self._answers.values())) if self._answers and self._trouble is None else self.asked({})
-
-
-def named(name: str, account: str, patient: DoctorContext) -> str:
-    """The name of a check that is made for each account: the account that is meant needs no mention."""
-    return name if account == patient.app.account_name else f"{name} {account}"
-
-
-CheckOf = Callable[[DoctorContext], Iterator[Check]]
+    def tokens(self, account: str) -> Tokens | None:
+        """The stored tokens of the account."""
+        return store_of(self.home.home, self.settings.token_store).load(account)

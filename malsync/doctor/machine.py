@@ -1,126 +1,129 @@
-"""The machine and the home folder: Python, settings, rights, disk."""
+"""Checks of the machine and the home folder: versions, settings, permissions, disk."""
 
 import os
 import platform
+import re
 import shlex
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
 from malsync import __version__
-from malsync.doctor.context import Check, DoctorContext, ill, well
+from malsync.doctor.context import DoctorContext
 from malsync.errors import Exit
+from malsync.mal.oauth import FILE_NAME as TOKENS_NAME
+from malsync.mirror import FILE_NAME as MIRROR_NAME
+from malsync.operations.config import FILE_NAME as SETTINGS_NAME
+from malsync.urls import check_url
 
-_LEAST_FREE = 100 * 2**20
-_WINDOWS = os.name == "nt"
-
-
-def python(_: DoctorContext) -> Iterator[Check]:
-    """Which versions these are."""
-    yield well("python", f"malsync {__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}.")
-
-
-def settings(patient: DoctorContext) -> Iterator[Check]:
-    """Whether config.toml can be read; raises what is wrong with it."""
-    from malsync.operations.config import FILE_NAME
-    from malsync.urls import check_url
-
-    found = patient.app.settings
-    check_url(found.api_url, "MALSYNC_API_URL")
-    check_url(found.auth_url, "MALSYNC_AUTH_URL")
-    is_there = (patient.app.home / FILE_NAME).exists()
-    yield well("settings", f"{FILE_NAME} is right." if is_there else f"No {FILE_NAME}: the usual settings hold.")
+_MIN_FREE = 100 * 2**20
+_ODD = re.compile(rb"[ \t\n\\]")  # what a list of mounts holds as \040
+_NETWORK = {
+    "9p", "afs", "afpfs", "beegfs", "ceph", "cifs", "davfs", "fuse.ceph", "fuse.davfs2", "fuse.glusterfs", "fuse.rclone",
+    "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb2", "smb3",
+    "smbfs", "virtiofs",
+}  # fmt: skip
 
 
-def home(patient: DoctorContext) -> Iterator[Check]:
-    """Whether the home folder is its owner's alone."""
-    folder = patient.app.home
+def python(context: DoctorContext) -> None:
+    """Report the versions in use."""
+    context.ok("python", f"malsync {__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}.")
+
+
+def settings(context: DoctorContext) -> None:
+    """Check that config.toml and the addresses are valid. Raises UsageError."""
+    loaded = context.home.settings
+    check_url(loaded.api_url, "MALSYNC_API_URL")
+    check_url(loaded.auth_url, "MALSYNC_AUTH_URL")
+    exists = (context.home.home / SETTINGS_NAME).exists()
+    context.ok("settings", f"{SETTINGS_NAME} is valid." if exists else f"No {SETTINGS_NAME} (using defaults).")
+
+
+def home(context: DoctorContext) -> None:
+    """Check that the home folder can be used, by its owner alone."""
+    folder = context.home.home
     if not folder.exists():
-        yield well("home", f"{folder} is not there yet; the first login or backup makes it.")
-        return
-    if not folder.is_dir():
-        yield ill("home", Exit.USAGE, f"{folder} is a file. Choose a folder with --home, or move that file away.")
-        return
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        yield ill("home", Exit.USAGE, f"{folder} cannot be written to. Give yourself the right to.")
-        return
-    open_to_others = [] if _WINDOWS else list(_open_to_others(folder))
-    if open_to_others:
-        repair = " && ".join(
-            f"chmod {'700' if path.is_dir() else '600'} {shlex.quote(str(path))}" for path in open_to_others
-        )
-        yield ill("home", Exit.USAGE, f"Others on this machine can read {_names(open_to_others)}. Type: {repair}")
-        return
-    yield well("home", f"{folder} is yours alone.")
+        context.ok("home", f"{folder} does not exist yet; the first login or backup creates it.")
+    elif not folder.is_dir():
+        text = f"{folder} is a file. Choose a folder with --home, or move that file away."
+        context.problem("home", Exit.USAGE, text)
+    elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        context.problem("home", Exit.USAGE, f"{folder} cannot be written to. Give yourself permission.")
+    elif shared := _readable_by_others(folder):
+        paths = " and ".join(map(str, shared))
+        repair = " && ".join(f"chmod {700 if path.is_dir() else 600} {shlex.quote(str(path))}" for path in shared)
+        context.problem("home", Exit.USAGE, f"Other users of this machine can read {paths}. Type: {repair}")
+    else:
+        context.ok("home", f"{folder} is yours alone.")
 
 
-def _open_to_others(folder: Path) -> Iterator[Path]:
-    """The folder, where others may enter it; and of what is in it, what they could read if they might."""
-    from malsync.mal.oauth import FILE_NAME as TOKENS_NAME
-    from malsync.mirror import FILE_NAME as MIRROR_NAME
-
-    if _mode(folder) & 0o077:
-        yield folder
-    for path in sorted(folder.glob(TOKENS_NAME)) + sorted(folder.glob(f"{MIRROR_NAME}*")):
-        if _mode(path) & 0o077:
-            yield path
+def _readable_by_others(folder: Path) -> list[Path]:
+    """The home folder, the tokens and the mirror, as far as their permissions are wider than 0700 or 0600."""
+    paths = [folder, *sorted(folder.glob(TOKENS_NAME)), *sorted(folder.glob(f"{MIRROR_NAME}*"))]
+    return [] if sys.platform == "win32" else [path for path in paths if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
 
-def _mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+def disk(context: DoctorContext) -> None:
+    """Check that there is enough space."""
+    folder, mirror = _existing(context.home.home), context.home.home / MIRROR_NAME
+    free = shutil.disk_usage(folder).free
+    if needed := lacking_space(free, mirror.stat().st_size if mirror.exists() else 0):
+        text = f"Only {_size(free)} free, {_size(needed)} needed. Make room on the disk of {folder}."
+        context.problem("disk", Exit.MIRROR, text)
+    else:
+        context.ok("disk", f"{_size(free)} free.")
 
 
-def _names(paths: list[Path]) -> str:
-    return " and ".join(map(str, paths))
+def lacking_space(free: int, mirror: int) -> int:
+    """How many bytes are needed if `free` are too few, else 0. A copy or rebuild takes as many again as the mirror has."""
+    needed = max(_MIN_FREE, mirror)
+    return needed if free < needed else 0
 
 
-def disk(patient: DoctorContext) -> Iterator[Check]:
-    """Whether there is room, and whether the disk is one that SQLite's log works on."""
-    from malsync.doctor.disk import existing
-    from malsync.mirror import FILE_NAME as MIRROR_NAME
+def network_disk(context: DoctorContext) -> None:
+    """Check that the mirror works on this kind of disk.
 
-    folder = existing(patient.app.home)
-    mirror = patient.app.home / MIRROR_NAME
-    yield room(folder, shutil.disk_usage(folder).free, mirror.stat().st_size if mirror.exists() else 0)
-
-
-def room(folder: Path, free: int, mirror: int) -> Check:
-    """Whether so many bytes will do: a copy or a rebuild needs as many again as the mirror has."""
-    needed = max(_LEAST_FREE, mirror)
-    if free < needed:
-        return ill(
-            "disk", Exit.MIRROR,
-            f"Only {_size(free)} free, and {_size(needed)} are wanted. Make room on the disk of {folder}.",
-        )  # fmt: skip
-    return well("disk", f"{_size(free)} free.")
-
-
-def network_disk(patient: DoctorContext) -> Iterator[Check]:
-    """Whether the home folder is on another machine, and if so, whether the mirror works that way."""
-    from malsync.doctor.disk import existing, filesystem_of, is_network
-
-    kind, mode = filesystem_of(existing(patient.app.home)), ""
-    if is_network(kind) and patient.infos is not None and patient.look.version:
-        (found,) = patient.look.mirror.ask("SELECT journal_mode FROM pragma_journal_mode")
-        mode = str(found["journal_mode"])
-    yield distance(kind, mode)
-
-
-def distance(kind: str | None, mode: str) -> Check:
-    """Whether a mirror in that journal mode of SQLite's is safe on that kind of disk."""
-    from malsync.doctor.disk import is_network
-
+    SQLite's write-ahead log needs memory that all its users share, which a network disk does not have
+    (https://sqlite.org/wal.html).
+    """
+    kind = filesystem_of(_existing(context.home.home), context.mounts)
     if not is_network(kind):
-        return well("network disk", "No." if kind else "This system does not tell.")
-    if mode == "wal":
-        return ill(
-            "network disk", Exit.MIRROR,
-            f"The home folder is on a network disk ({kind}), and the mirror keeps a write-ahead log, which does not work there."
-            " Move the home folder to a disk of this machine, and name it with MALSYNC_HOME.",
-        )  # fmt: skip
-    return well("network disk", f"Yes ({kind}): let one machine at a time write there.")
+        context.ok("network disk", "Not on a network disk." if kind else "Unknown on this system.")
+    elif _has_write_ahead_log(context):
+        text = f"The home folder is on a network disk ({kind}), where the mirror's write-ahead log does not work. "
+        text += "Move the home folder to a local disk, and name it with MALSYNC_HOME."
+        context.problem("network disk", Exit.MIRROR, text)
+    else:
+        context.ok("network disk", f"On a network disk ({kind}): only one machine at a time may write there.")
+
+
+def _has_write_ahead_log(context: DoctorContext) -> bool:
+    modes = context.look.mirror.ask("SELECT journal_mode FROM pragma_journal_mode") if context.infos else []
+    return any(row["journal_mode"] == "wal" for row in modes)
+
+
+def filesystem_of(folder: Path, mounts: Path) -> str | None:
+    """The type of the file system that holds `folder`, such as `ext4`, by a list of mounts; None if the system has none."""
+    try:
+        # fstab(5): device, mount point, type. Of several mounts on one point the last is seen.
+        kinds = dict(re.findall(rb"^\S+ (\S+) (\S+)", mounts.read_bytes(), re.MULTILINE))
+    except OSError:
+        return None
+    path = Path(os.path.realpath(folder))
+    escaped = (_ODD.sub(lambda sign: b"\\%03o" % ord(sign[0]), os.fsencode(point)) for point in (path, *path.parents))
+    return next((os.fsdecode(kinds[point]) for point in escaped if point in kinds), None)
+
+
+def is_network(filesystem: str | None) -> bool:
+    """Whether a file system of that type is on another machine."""
+    return filesystem in _NETWORK
+
+
+def _existing(folder: Path) -> Path:
+    """`folder`, or its nearest parent that exists."""
+    return next((path for path in (folder, *folder.parents) if path.exists()), folder)
 
 
 def _size(count: int) -> str:

@@ -1,126 +1,169 @@
-"""The far side: is the API there, whose token is this, how long does it live, and are the clocks alike."""
+"""Checks of the API: whether it answers, whose token is used and how long it is valid, and whether the clocks agree."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
-from malsync.doctor.context import Check, DoctorContext, ill, named, well
+import requests
+import urllib3
+
+from malsync.clock import http_date
+from malsync.doctor.context import Answer, DoctorContext
 from malsync.errors import ApiError, Exit
+from malsync.mal.credentials import FixedToken
+from malsync.mal.oauth import REFRESH_TOKEN_SECONDS, Tokens
+from malsync.model.snapshot import User
 from malsync.model.timestamps import local_time
 from malsync.text import command_line, duration
+from malsync.transport import REACH, cause, json_of, session_for
+from malsync.urls import check_url, origin_of
 
-if TYPE_CHECKING:
-    from malsync.mal.oauth import Tokens
-    from malsync.model.snapshot import User
-
-_SKEW = timedelta(minutes=5)
+_TIMEOUT = (5.0, 10.0)
+_MAX_BYTES = 65_536
+_MAX_SKEW = timedelta(minutes=5)
 _SOON = timedelta(days=5)
-_REFUSALS = {400, 401, 403}
-"""What the API answers to whoever asks without a token that it takes."""
 
 
-def login(patient: DoctorContext) -> Iterator[Check]:
-    """Whether each account is signed in, until when, and as whom."""
-    from malsync.mal.credentials import FixedToken
-
-    accounts = patient.accounts
-    if patient.settings.access_token:
-        given = FixedToken(patient.settings.access_token)
-        yield _told(patient, "login", given.headers(), None, "MALSYNC_ACCESS_TOKEN is used as it is and not refreshed")
-        accounts = {name: user for name, user in accounts.items() if name != patient.app.account_name}
-    for account, user in accounts.items():
-        tokens = patient.tokens(account)
-        name = named("login", account, patient)
-        if tokens is None:
-            yield _nobody(patient, name, account)
-        else:
-            yield _signed_in(patient, name, account, user, tokens)
-
-
-def _nobody(patient: DoctorContext, name: str, account: str) -> Check:
-    if not patient.settings.client_id:
-        return ill(
-            name, Exit.AUTH,
-            f"Not signed in, and there is no client id. Get one (README: Your client id), then: {command_line('login', account)}",
-        )  # fmt: skip
-    if not patient.app.accounts.all() and any(info.source == "public" for info in patient.infos or ()):
-        return well(name, "Not signed in; the client id reads public lists.")
-    return ill(name, Exit.AUTH, f"Not signed in. {command_line('login', account)}")
-
-
-def _signed_in(patient: DoctorContext, name: str, account: str, user: "User | None", tokens: "Tokens") -> Check:
-    from malsync.mal.oauth import REFRESH_TOKEN_SECONDS
-    from malsync.urls import origin_of
-
-    again, now = command_line("login", account), patient.now
-    issued, expires, dies = (
-        datetime.fromtimestamp(moment, UTC)
-        for moment in (tokens.issued_at, tokens.expires_at, tokens.issued_at + REFRESH_TOKEN_SECONDS)
-    )
-    if tokens.origin != origin_of(patient.settings.api_url):
-        return ill(
-            name, Exit.AUTH,
-            f"The token is for {tokens.origin}, and the API's address is another. Set MALSYNC_API_URL back, or: {again}",
-        )  # fmt: skip
-    age = f"The token is of {local_time(issued)}"
-    if now >= max(expires, dies):
-        return ill(name, Exit.AUTH, f"{age}, and both it and its refresh token have expired. {again}")
-    if now >= expires:
-        return well(
-            name, f"{age} and has expired; the next command refreshes it. Without one by {local_time(dies)}: {again}"
+def login(context: DoctorContext) -> None:
+    """Check that each account is logged in, as the right user, and report until when."""
+    accounts = context.accounts
+    if context.settings.access_token:
+        accounts.pop(context.home.account_name, None)
+        token = FixedToken(context.settings.access_token)
+        _verify(
+            context,
+            context.home.account_name,
+            token.headers(),
+            None,
+            "MALSYNC_ACCESS_TOKEN is used and never refreshed",
         )
-    until = f"{age} and lives until {local_time(expires)}"
-    until += f"; {again} before that" if now >= dies else f", its refresh token until {local_time(dies)}"
-    if max(expires, dies) - now < _SOON:
-        until += f". That is soon: {again}"
-    return _told(patient, name, tokens.headers(), user, until)
+    for account, user in accounts.items():
+        if tokens := context.tokens(account):
+            _check_tokens(context, account, user, tokens)
+        else:
+            _explain_missing_login(context, account)
 
 
-def _told(patient: DoctorContext, name: str, headers: dict[str, str], user: "User | None", until: str) -> Check:
-    """What MAL itself says to the token."""
+def _explain_missing_login(context: DoctorContext, account: str) -> None:
+    name, log_in = context.name_for("login", account), command_line("login", account)
+    if not context.settings.client_id:
+        text = f"Not logged in, and there is no client id. Get one (README: Your client id), then: {log_in}"
+        context.problem(name, Exit.AUTH, text)
+    elif not context.home.accounts.all() and any(info.source == "public" for info in context.infos or ()):
+        context.ok(name, "Not logged in; the client id reads public lists.")
+    else:
+        context.problem(name, Exit.AUTH, f"Not logged in. Type: {log_in}")
+
+
+def _check_tokens(context: DoctorContext, account: str, user: User | None, tokens: Tokens) -> None:
+    name, log_in, now = context.name_for("login", account), command_line("login", account), context.now
+    issued, expires, refresh_expires = (
+        datetime.fromtimestamp(seconds, UTC)
+        for seconds in (tokens.issued_at, tokens.expires_at, tokens.issued_at + REFRESH_TOKEN_SECONDS)
+    )
+    validity = f"Token issued {local_time(issued)}"
+    if tokens.origin != origin_of(context.settings.api_url):
+        text = f"The token is for {tokens.origin}, not for the API's address. Set MALSYNC_API_URL back, or: {log_in}"
+        context.problem(name, Exit.AUTH, text)
+    elif now >= max(expires, refresh_expires):
+        text = f"{validity}; it and its refresh token have expired. Log in again: {log_in}"
+        context.problem(name, Exit.AUTH, text)
+    elif now >= expires:
+        text = f"{validity}, expired; the next command refreshes it. After {local_time(refresh_expires)}: {log_in}"
+        context.ok(name, text)
+    else:
+        validity += f", valid until {local_time(expires)}"
+        if now < refresh_expires:
+            validity += f"; refresh token valid until {local_time(refresh_expires)}"
+        if max(expires, refresh_expires) - now < _SOON:
+            validity += f". That is soon: {log_in}"
+        _verify(context, account, tokens.headers(), user, validity)
+
+
+def _verify(context: DoctorContext, account: str, headers: dict[str, str], user: User | None, validity: str) -> None:
+    """Ask the API whose token it is; `user` is the owner of the account, if it has one."""
+    name = context.name_for("login", account)
     try:
-        answer = patient.asked(headers)
+        answer = _ask(context, headers)
     except ApiError:
-        return well(name, f"{until}. Whether MAL takes it is not known: it cannot be reached.")
-    if answer.user is None and answer.status not in _REFUSALS:
-        return well(name, f"{until}. Whether MAL takes it is not known: {answer.status} is no answer to that.")
-    if answer.user is None:
-        return ill(name, Exit.AUTH, f"MAL refuses the token ({answer.status}). Sign in again: malsync login")
-    id, called = answer.user
-    if user is not None and user.id != id:
-        return ill(
-            name, Exit.AUTH,
-            f"The token is {called}'s, and the account belongs to {user.name}. "
-            f"Give {called} an account of their own: malsync --account NAME login",
-        )  # fmt: skip
-    return well(name, f"Signed in as {called}. {until}.")
-
-
-def api(patient: DoctorContext) -> Iterator[Check]:
-    """Whether the API answers; raises ApiError where it does not."""
-    answer, url = patient.any_answer(), patient.settings.api_url
-    if answer.user is None and answer.status not in _REFUSALS:
-        yield ill(
-            "api", Exit.API,
-            f"{url} answers {answer.status} where the API says who asks. "
-            "Set MALSYNC_API_URL, or api_url in config.toml, to the API's address.",
-        )  # fmt: skip
+        context.ok(name, f"{validity}. Not verified: the API cannot be reached.")
         return
-    yield well("api", f"{url} answers.")
+    if not answer.is_of_the_api:
+        context.ok(name, f"{validity}. Not verified: the API answered {answer.status}.")
+    elif answer.user is None:
+        text = f"MAL refuses the token ({answer.status}). Log in again: {command_line('login', account)}"
+        context.problem(name, Exit.AUTH, text)
+    elif user is not None and user.id != answer.user[0]:
+        context.problem(
+            name, Exit.AUTH,
+            f"The token belongs to {answer.user[1]}, the account to {user.name}. "
+            f"Give {answer.user[1]} a separate account: malsync --account NAME login",
+        )  # fmt: skip
+    else:
+        context.ok(name, f"Logged in as {answer.user[1]}. {validity}.")
 
 
-def clock(patient: DoctorContext) -> Iterator[Check]:
-    """Whether the time here is the time there: tokens and snapshots are dated by it."""
+def api(context: DoctorContext) -> None:
+    """Check that the API answers. Raises ApiError."""
+    answer, url = context.answer or _ask(context, {}), context.settings.api_url
+    if answer.is_of_the_api:
+        context.ok("api", f"{url} answers.")
+    else:
+        text = f"{url} answers {answer.status}. Set MALSYNC_API_URL, or api_url in config.toml, to the API's address."
+        context.problem("api", Exit.API, text)
+
+
+def clock(context: DoctorContext) -> None:
+    """Check that this machine's clock agrees with MAL's: tokens and snapshots are dated by it."""
     try:
-        ahead = patient.any_answer().ahead
+        ahead = (context.answer or _ask(context, {})).ahead
     except ApiError:
-        yield well("clock", "Not compared: the API cannot be reached.")
+        context.ok("clock", "Not compared: the API cannot be reached.")
         return
     if ahead is None:
-        yield well("clock", "Not compared: the API does not say what time it is.")
-        return
-    if abs(ahead) > _SKEW.total_seconds():
-        way = "behind" if ahead > 0 else "ahead of"
-        yield ill("clock", Exit.USAGE, f"This machine's clock is {duration(abs(ahead))} {way} the API's. Set it.")
+        context.ok("clock", "Not compared: the API does not send the time.")
+    elif abs(ahead) > _MAX_SKEW.total_seconds():
+        side = "behind" if ahead > 0 else "ahead of"
+        context.problem(
+            "clock", Exit.USAGE, f"This machine's clock is {duration(abs(ahead))} {side} the API's. Set it."
+        )
     else:
-        yield well("clock", "It agrees with the API's.")
+        context.ok("clock", "In sync with the API.")
+
+
+def _ask(context: DoctorContext, headers: Mapping[str, str]) -> Answer:
+    """Ask the API once, unless it was unreachable before: each attempt may take seconds. Raises ApiError."""
+    if context.unreachable is None:
+        url = check_url(context.settings.api_url, "MALSYNC_API_URL")
+        try:
+            context.answer = request_user(url, headers, context.settings.user_agent, context.home.world.clock.now)
+        except ApiError as error:
+            context.answer, context.unreachable = None, error
+            raise
+        return context.answer
+    raise context.unreachable
+
+
+def request_user(api_url: str, headers: Mapping[str, str], user_agent: str, now: Callable[[], datetime]) -> Answer:
+    """GET /users/@me with these headers. Without a token MAL refuses, which is an answer too.
+
+    Raises ApiError if there is no answer, or one that is not the API's.
+    """
+    try:
+        with session_for(api_url, user_agent) as session:
+            before = now()
+            with session.get(
+                f"{api_url}/users/@me", headers=headers, timeout=_TIMEOUT, allow_redirects=False, stream=True
+            ) as response:
+                body = response.raw.read(_MAX_BYTES, decode_content=True)
+                after = now()
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise ApiError(f"{api_url} does not answer ({cause(error)}).", REACH) from error
+    document, status = json_of(body), response.status_code
+    if status == 429 or status >= 500 or 300 <= status < 400 or not isinstance(document, dict):
+        raise ApiError(f"{api_url} answers {status}, which is not an answer of the API.", REACH)
+    name, id = document.get("name"), document.get("id")
+    user = (id, name) if status == 200 and isinstance(id, int) and isinstance(name, str) else None
+    server_time = http_date(response.headers.get("Date", ""))
+    # The server took its time between `before` and `after`: compare it with the middle.
+    ahead = None if server_time is None else (server_time - before - (after - before) / 2).total_seconds()
+    return Answer(status, user, ahead)

@@ -58,7 +58,7 @@ def prepare_resume(account: Account, mirror: "Mirror", run: "Run", flags: WriteR
     Raises AuthError for a run of another MAL user, MirrorError where the journal cannot be read.
     """
     account.refuse_run_of_another(run)
-    request = _request_of(run)
+    request = request_of(run)
     request = replace(
         request,
         force=request.force or flags.force,
@@ -134,7 +134,7 @@ def _planner_of(account: Account, mirror: "Mirror", run: "Run", request: WriteRe
     return lambda now: request.plan(known, now)
 
 
-def _request_of(run: "Run") -> WriteRequest:
+def request_of(run: "Run") -> WriteRequest:
     """What `run` was asked for. Raises MirrorError where the journal does not say so in a way that is understood."""
     try:
         return WriteRequest.of(run.head["intent"])

@@ -1,6 +1,6 @@
-"""Timers: what makes a machine run the backup every day, in the form that each kind of machine takes."""
+"""Timers that run the backup every day, for each kind of machine."""
 
-from malsync.schedule.forms import KINDS, Timer, TimerKind, TimerRequest, natural_kind, printed, units_folder
+from malsync.schedule.forms import KINDS, Timer, TimerKind, TimerRequest, make_timer, natural_kind, units_folder
 from malsync.schedule.naming import FIRST_HOUR, command_of, config_folder, daily_time, name_of, time_of
 
 __all__ = [
@@ -12,9 +12,9 @@ __all__ = [
     "command_of",
     "config_folder",
     "daily_time",
+    "make_timer",
     "name_of",
     "natural_kind",
-    "printed",
     "time_of",
     "units_folder",
 ]

@@ -1,4 +1,4 @@
-"""Installing a timer into systemd's user manager, and taking it away again."""
+"""Install a timer into systemd's user manager, and remove it."""
 
 import os
 import shutil
@@ -11,37 +11,29 @@ from malsync import files
 from malsync.errors import UsageError
 from malsync.schedule.forms import Timer
 
-_PASTE = "A cron line does as well: malsync schedule cron"
-_SECONDS = 60
+_TIMEOUT_SECONDS = 60
 
 
 class UserManager:
-    """systemd's manager of one's own units, by `systemctl --user`."""
+    """systemd's user manager, by `systemctl --user`."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
 
     def run(self, *words: str) -> None:
-        """One command of systemctl's. Raises UsageError with what it said where it fails."""
-        done = self._done(*words)
+        """Run one command of systemctl. Raises UsageError with its message if it fails."""
+        done = self._run(*words)
         if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines()
+            output = (done.stderr or done.stdout).strip().splitlines()
+            reason = output[0] if output else f"exit code {done.returncode}"
             raise UsageError(
-                f"systemctl --user {' '.join(words)} failed: {said[0] if said else f'exit code {done.returncode}'}.",
-                f"Are you logged in as yourself, not by su or sudo? {_PASTE}",
+                f"systemctl --user {' '.join(words)} failed: {reason}.", advice="use cron without a user manager"
             )
 
-    def is_enabled(self, unit: str) -> bool:
-        """Whether that unit starts by itself."""
-        try:
-            return self._done("is-enabled", "--quiet", unit).returncode == 0
-        except UsageError:
-            return False
-
-    def _done(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
         tool = shutil.which("systemctl", path=self._environment.get("PATH"))
         if tool is None:
-            raise UsageError("There is no systemd here: systemctl was not found.", _PASTE)
+            raise UsageError("There is no systemd here: systemctl was not found.", advice="use cron")
         try:
             return subprocess.run(
                 [tool, "--user", *words],
@@ -51,18 +43,18 @@ class UserManager:
                 check=False,
                 text=True,
                 errors="replace",
-                timeout=_SECONDS,
+                timeout=_TIMEOUT_SECONDS,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            raise UsageError(f"systemctl could not be run: {error}.", _PASTE) from error
+            raise UsageError(f"systemctl could not be run: {error}.", advice="use cron") from error
 
 
 def install(timer: Timer, manager: UserManager) -> list[Path]:
     """Write the unit files, and start the timer now and with every login. Returns the files.
 
-    Raises UsageError where there is no systemd that takes it; whatever units stood there before then stand there again.
+    Raises UsageError if systemd refuses it; the previous unit files are then restored.
     """
-    manager.run("daemon-reload")  # before anything is written: where this fails, nothing would run
+    manager.run("daemon-reload")  # before anything is written: if this fails, the timer could not run
     units = _units(timer)
     before = {path: _bytes(path) for path in units}
     try:
@@ -72,9 +64,9 @@ def install(timer: Timer, manager: UserManager) -> list[Path]:
         manager.run("daemon-reload")
         manager.run("enable", "--now", next(path.name for path in units if path.suffix == ".timer"))
     except UsageError:
-        for path, held in before.items():
-            if held is not None:
-                files.write(path, [held])
+        for path, content in before.items():
+            if content is not None:
+                files.write(path, [content])
             else:
                 path.unlink(missing_ok=True)
         with suppress(UsageError):
@@ -84,7 +76,7 @@ def install(timer: Timer, manager: UserManager) -> list[Path]:
 
 
 def uninstall(timer: Timer, manager: UserManager) -> list[Path]:
-    """Stop the timer and take its unit files away. Returns those that were there; none: there was nothing to do."""
+    """Stop the timer and delete its unit files. Returns the deleted files; none if there was no timer."""
     units = [path for path in _units(timer) if path.exists()]
     if not units:
         return []
@@ -93,7 +85,7 @@ def uninstall(timer: Timer, manager: UserManager) -> list[Path]:
         try:
             path.unlink()
         except OSError as error:
-            raise UsageError(f"{path} cannot be taken away: {error.strerror or error}.", "Delete it.") from error
+            raise UsageError(f"{path} cannot be deleted: {error.strerror or error}.", "Delete it.") from error
     manager.run("daemon-reload")
     return units
 
@@ -104,9 +96,11 @@ def _units(timer: Timer) -> dict[Path, str]:
 
 def _make_folders(folder: Path) -> None:
     try:
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - the rights are those that every program's units have
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - the permissions are those of other units
     except OSError as error:
-        raise UsageError(f"The folder {folder} cannot be made: {error.strerror or error}.", _PASTE) from error
+        raise UsageError(
+            f"The folder {folder} cannot be created: {error.strerror or error}.", advice="use cron"
+        ) from error
 
 
 def _bytes(path: Path) -> bytes | None:
@@ -115,4 +109,4 @@ def _bytes(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}.", _PASTE) from error
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.", advice="use cron") from error
