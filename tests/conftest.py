@@ -27,6 +27,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deterministic", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("mutations", max_examples=20, deadline=None, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 _MEMORY = Path("/dev/shm")

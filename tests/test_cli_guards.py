@@ -169,6 +169,22 @@ def test_resume_remembers_that_the_run_was_forced(malsync: Malsync, box: Sandbox
     assert lists(box) == wanted
 
 
+def test_resume_remembers_that_an_undo_was_forced(malsync: Malsync, box: Sandbox) -> None:
+    malsync.ok("backup")
+    one, two = ids(box)[:2]
+    for id in (one, two):
+        box.edit(box.user, "anime", id, comments="vandal")
+    malsync.ok("restore", "1", "--yes")
+    for id in (one, two):
+        box.edit(box.user, "anime", id, comments="edited since")
+    interrupt(malsync, box, 0, "undo", "--force")
+
+    document = malsync.json("resume")
+
+    assert (document["outcomes"], document["equal"]) == (outcomes(done=2), True)
+    assert {box.entries(box.user, "anime")[id]["comments"] for id in (one, two)} == {"vandal"}
+
+
 def test_resume_may_round_dates_though_the_run_did_not(malsync: Malsync, box: Sandbox) -> None:
     one = ids(box)[0]
     box.edit(box.user, "anime", one, start_date="2021-12")

@@ -211,6 +211,16 @@ def test_what_remains_is_foretold_by_a_dry_run(malsync: Malsync, box: Sandbox) -
     assert run(malsync, 1)["state"] == "unfinished"
 
 
+def test_dry_run_of_resume_with_force_shows_what_force_overwrites(malsync: Malsync, box: Sandbox) -> None:
+    some = vandalize(malsync, box)
+    interrupt(malsync, box, 2, "restore", "1")
+    box.edit(box.user, "anime", some[3], comments="mine")
+
+    document = malsync.json("resume", "--dry-run", "--force")
+
+    assert (keys(document), document["left"]) == ({("update", "anime", id) for id in some[2:]}, [])
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_what_others_did_since_is_not_overwritten(malsync: Malsync, box: Sandbox, force: bool) -> None:
     some = vandalize(malsync, box)

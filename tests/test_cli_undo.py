@@ -320,3 +320,19 @@ def test_undo_has_no_doubt_about_an_entry_that_a_later_run_removed(malsync: Mals
     document = malsync.json("undo", "1", "--yes")
 
     assert (document["changes"], document["left"], document["equal"]) == ([], [], True)
+
+
+def test_undo_leaves_an_edit_alone_that_came_after_a_write_that_never_arrived(malsync: Malsync, box: Sandbox) -> None:
+    """The list after the run shows that MAL stored nothing."""
+    malsync.ok("backup")
+    one = ids(box)[0]
+    box.edit(box.user, "anime", one, score=1)
+    box.add_faults("500:method=PATCH")
+    malsync.ok("restore", "1", "--yes", exit_code=5)
+    box.clear_faults()
+    box.edit(box.user, "anime", one, score=2)
+
+    document = malsync.json("undo", "--yes")
+
+    assert (document["changes"], document["left"], document["equal"]) == ([], [], True)
+    assert box.entries(box.user, "anime")[one]["score"] == 2

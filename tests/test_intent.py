@@ -101,6 +101,20 @@ def test_each_kind_plans_in_its_own_way(a: Snapshot, b: Snapshot, live: Snapshot
     assert made == expected
 
 
+@pytest.mark.parametrize("kind", ["revert", "undo"])
+def test_a_revert_is_planned_with_its_force_and_its_rounded_dates(kind: Kind) -> None:
+    days = {"good": "2021", "bad": "2019-05-05", "live": "2020-05-05"}
+    lists = {role: snapshot({1: watched(1, start_date=day)}, {}) for role, day in days.items()}
+
+    def days_set(**flags: bool) -> list[object]:
+        made = Intent(kind, **flags).plan(lists, lists["live"])  # type: ignore[arg-type]
+        return [call.fields["start_date"][1] for call in made.calls]
+
+    assert days_set() == days_set(round_dates=True) == []  # a conflict
+    assert days_set(force=True) == ["2021"]
+    assert days_set(force=True, round_dates=True) == ["2021-01-01"]
+
+
 def test_an_undo_is_limited_to_what_was_written() -> None:
     good, bad = snapshot({1: watched(1), 2: watched(1)}, {}), snapshot({1: watched(2), 2: watched(2)}, {})
     written = {call.key: call for call in plan(bad, good).calls if call.id == 1}

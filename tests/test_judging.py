@@ -39,6 +39,13 @@ DONE = {**WAS, **ALL}
         ("update", {**WAS, "comments": "edited"}, "send", {"score", "num_episodes_watched"}, ""),
         ("update", {**WAS, "score": 2}, "skipped", set(), "moved: somebody changed score"),
         ("update", {**WAS, "score": 2, "num_episodes_watched": 3}, "skipped", set(), "moved: somebody changed score"),
+        (
+            "update",
+            {**WAS, "score": 2, "num_episodes_watched": 4},
+            "skipped",
+            set(),
+            "moved: somebody changed score, num_episodes_watched",
+        ),
         ("update", None, "skipped", set(), "moved: it is no longer on the list"),
         ("remove", None, "already", set(), ""),
         ("remove", WAS, "send", {"status"}, ""),
@@ -81,12 +88,21 @@ def test_by_force_an_entry_that_went_is_made_whole_again() -> None:
     """A few fields alone would make an entry of them alone; what is blank is not sent."""
     found = judge(call("update"), None, force=True)
 
+    assert found.state == "send"
     assert found.fields == {
         "status": (None, "watching"),
         "score": (None, 8),
         "num_episodes_watched": (None, 3),
         "comments": (None, "long"),
     }
+
+
+@pytest.mark.parametrize(("comments", "state"), [("a < b", "send"), ("a > b", "skipped")])
+def test_a_removal_may_expect_the_entry_with_encoded_text(comments: str, state: str) -> None:
+    """Older versions wrote what MAL returned into plans and journals."""
+    removal = Call("remove", ANIME, 1, "Title", FIELDS["remove"], {**WAS, "comments": "a &lt; b"})
+
+    assert judge(removal, {**WAS, "comments": comments}).state == state
 
 
 def test_what_remains_is_what_the_lists_do_not_show() -> None:

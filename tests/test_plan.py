@@ -622,10 +622,21 @@ def test_what_a_request_can_say_at_the_edge_of_each_kind(name: str, to: Json) ->
         ("status", "reading", "a status is one of watching, completed, on_hold, dropped, plan_to_watch"),
         ("status", ["completed"], "it is no text"),
         ("tags", ["", ""], "MAL has no empty tag"),
+        ("tags", ["a,b"], "MAL cuts tags at commas, so none can hold one"),
+        ("tags", "a", "they are no list of tags"),
+        ("score", 7.5, "it is no whole number"),
+        ("is_rewatching", 1, "it is neither true nor false"),
+        ("start_date", "2021-13", "it is not a date such as 2021-12-31, 2021-12 or 2021"),
     ],
 )
 def test_what_is_just_beyond_what_a_request_can_say(name: str, to: Json, why: str) -> None:
     assert unsayable(ANIME, name, to) == why
+
+
+def test_plan_names_what_is_left_of_every_entry() -> None:
+    made = plan(snapshot({1: watched(tags=["a,b"]), 2: watched(), 3: watched(tags=["c,d"])}, {}), snapshot({}, {}))
+
+    assert [left.id for left in made.left] == [1, 3]
 
 
 def test_an_entry_with_nothing_else_to_write_takes_no_call() -> None:
@@ -665,7 +676,7 @@ def test_an_entry_without_a_status_is_not_added(unsaid: dict[str, Any]) -> None:
 
     assert made.calls == ()
     assert [left.key for left in made.left] == [("anime", 1)]
-    assert made.left[0].why.startswith("status: ")
+    assert made.left[0].why == "status: what is wanted does not say its status, and MAL takes no entry without one"
 
 
 def test_an_entry_without_a_status_keeps_the_live_one_and_is_updated_otherwise() -> None:
@@ -725,6 +736,10 @@ def test_fields_that_an_entry_does_not_know_and_members_that_mal_has_not_are_cou
 
     assert found == {"anime": {"score": 1, "tags": 2, "mood": 2, "zest": 1}}
     assert list(found["anime"] or ()) == ["score", "tags", "mood", "zest"]
+
+
+def test_a_list_that_is_not_covered_does_not_hide_what_the_other_leaves_alone() -> None:
+    assert unwritten(snapshot(None, {1: read(mood="glad")})) == {"anime": None, "manga": {"mood": 1}}
 
 
 def test_what_the_filters_leave_out_is_not_counted_as_left_alone() -> None:
@@ -870,7 +885,7 @@ def test_an_empty_wanted_list_is_refused_with_exact() -> None:
     with pytest.raises(Refused, match="Snapshot 3 holds no anime and no manga at all") as refused:
         guarded(EMPTY, FULL)
 
-    assert "--force" in refused.value.hint
+    assert refused.value.hint == "Check that it is the list you mean (malsync snapshots). If it is: --force"
 
 
 def test_one_empty_list_is_refused_with_exact_where_the_live_one_has_entries() -> None:
@@ -908,10 +923,15 @@ def test_an_empty_or_suspicious_wanted_list_does_no_harm_where_nothing_is_delete
 
 
 def test_a_suspicious_wanted_list_is_refused_with_exact_and_says_why() -> None:
-    with pytest.raises(Refused, match=r"Snapshot 3 is suspicious \(anime: 9 of 12 entries are gone\)") as refused:
-        guarded(DOUBTFUL, FULL)
+    doubtful = replace(FULL, suspicious=("anime: 9 of 12 entries are gone", "manga: the list is empty"))
 
-    assert "--force" in refused.value.hint
+    with pytest.raises(Refused) as refused:
+        guarded(doubtful, FULL)
+
+    assert refused.value.message == (
+        "Snapshot 3 is suspicious (anime: 9 of 12 entries are gone; manga: the list is empty). Nothing was sent."
+    )
+    assert refused.value.hint == "Look at it (malsync diff good latest). If it is what you want: --force"
 
 
 @in_every_mode

@@ -3,6 +3,7 @@
 Each row of the table in docs/restoring.md#what-revert-does stands here by what happened to the user.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -337,6 +338,62 @@ def test_a_field_that_one_of_the_three_does_not_cover_is_left_alone(blind: int, 
     made = [snapshot({1: one}, {}, covers=covers if n == blind else None) for n, one in enumerate(versions)]
 
     assert written(revert(*made, force=force)) == ("update", {"score": (1, 9)})
+
+
+@pytest.mark.parametrize("blind", range(3))
+@pytest.mark.parametrize("force", [False, True])
+def test_a_field_that_one_of_the_three_entries_does_not_know_is_left_alone(blind: int, force: bool) -> None:
+    """Its list covers the field: a row of a file may lack an element that the others have."""
+    made = [*lists(*(STATUS | {"score": n, "comments": f"{n}"} for n in (9, 1, 1)))]
+    entry = made[blind].entries(ANIME)[1]
+    status = {name: found for name, found in entry.list_status.items() if name != "comments"}
+    poor = entry._replace(list_status=status, unknown=frozenset({"comments"}))
+    made[blind] = replace(made[blind], lists={"anime": {1: poor}, "manga": None})
+
+    assert written(revert(*made, force=force)) == ("update", {"score": (1, 9)})
+
+
+@pytest.mark.parametrize("blind", [0, 1])
+@pytest.mark.parametrize("op", ["added", "removed"])
+def test_of_an_entry_that_came_or_went_only_fields_that_both_lists_know_count(op: str, blind: int) -> None:
+    covers: Covers = {"anime": ("status", "score"), "manga": MANGA.names}
+    versions = [STATUS | {"comments": "said"}, STATUS | {"comments": "said"}]
+    del versions[blind]["comments"]
+    one, live = (snapshot({1: status}, {}, covers=covers if n == blind else None) for n, status in enumerate(versions))
+    none = snapshot({}, {})
+
+    if op == "added":
+        assert written(revert(none, one, live)) == ("remove", {"status": ("completed", None)})
+    else:
+        assert revert(one, none, live) == ALREADY
+
+
+def test_revert_names_every_conflict_and_the_entry_that_it_is_about() -> None:
+    good, bad, live = (snapshot({1: watched(n), 2: watched(n)}, {}) for n in (1, 2, 3))
+
+    made = revert(good, bad, live)
+
+    assert [(left.medium, left.id, left.title) for left in made.left] == [(ANIME, 1, "Title 1"), (ANIME, 2, "Title 2")]
+
+
+def test_revert_gives_its_writes_the_title_of_the_entry() -> None:
+    (call,) = reverted(STATUS | {"score": 9}, STATUS | {"score": 1}, STATUS | {"score": 1}).calls
+
+    assert call.title == "Title 1"
+
+
+def test_a_conflict_shows_every_field_that_is_not_the_same_in_all_three_lists() -> None:
+    _, fields = conflict(reverted(STATUS | {"score": 9}, STATUS, None))
+    assert fields == {
+        "status": {"good": "completed", "bad": "completed", "live": None},
+        "score": {"good": 9, "bad": 0, "live": None},
+    }
+
+    _, fields = conflict(reverted(None, STATUS | {"score": 1}, STATUS | {"score": 9}))
+    assert fields == {
+        "status": {"good": None, "bad": "completed", "live": "completed"},
+        "score": {"good": None, "bad": 1, "live": 9},
+    }
 
 
 def test_a_field_that_the_good_list_does_not_know_keeps_an_edited_entry_from_being_deleted() -> None:

@@ -1,6 +1,7 @@
 """The end of a run: the last reading decides what became of each write, whatever was answered."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from malsync.model.medium import ANIME
 from malsync.model.snapshot import Snapshot
 from malsync.operations.reconcile import settle
 from malsync.planning.preconditions import remaining
-from malsync.planning.request import left_document
+from malsync.planning.request import RequestKind, left_document
 from malsync.planning.restore_plan import Left, Plan, PlannedWrite
 from tests.lists import MIKA, moment, snapshot, watched
 
@@ -323,6 +324,63 @@ def test_an_undo_names_what_changed_beside_the_writes_that_it_sent_alone(mirror:
     left, _ = settled(mirror, "already", final(one={**WRITTEN, "score": 7}), undoes=True, sent=sent)
 
     assert [one.fields for one in left] == ([{"score": {"wanted": 0, "live": 7}}] if sent else [])
+
+
+def of_several(
+    mirror: Mirror, lines: list[tuple[Call, Outcome]], last: Snapshot, still: Plan, *, undoes: bool = False
+) -> list[tuple[int, str]]:
+    """What is left of a run of several writes that were sent: ids and reasons. Its journal names nothing that was left."""
+    journal = mirror.journal
+    before = mirror.add(snapshot({1: watched(1)}, {}, source="before-run")).number
+    undone = None
+    if undoes:
+        undone = journal.begin(MIKA, "default", "restore", {}, [], before=before, now=NOW).number
+        journal.ended(undone, "finished", now=NOW)
+    made = [call for call, _ in lines]
+    kind: RequestKind = "undo" if undoes else "restore"
+    run = journal.begin(MIKA, "default", kind, {}, made, before=before, now=NOW, undoes=undone)
+    for number, (_, state) in enumerate(lines, start=1):
+        journal.sent(run.number, number, now=NOW)
+        journal.answered(run.number, number, state, now=NOW, tries=1, http=200, why="said")
+    return [(one.id, one.why) for one in settle(journal, run, still, last, rounded=lambda one: one, now=NOW)]
+
+
+def test_each_write_is_settled_whatever_became_of_those_before_it(mirror: Mirror) -> None:
+    shown, clashing, content, missing = (replace(CALL, id=id) for id in (1, 2, 3, 4))
+    last = snapshot({1: WRITTEN, 2: watched(9), 3: watched(4), 4: NOT_WRITTEN}, {})
+    still = Plan(remaining([missing], last).calls, (replace(conflict(num_episodes_watched={"good": 1}), id=2),))
+    lines: list[tuple[Call, Outcome]] = [(shown, "done"), (clashing, "done"), (content, "skipped"), (missing, "done")]
+
+    assert of_several(mirror, lines, last, still) == [(4, NOT_SHOWN), (2, "conflict: edited since")]
+
+
+def test_an_undo_names_what_changed_along_after_a_deletion_too(mirror: Mirror) -> None:
+    last = final(one={**WRITTEN, "score": 7})
+
+    assert of_several(mirror, [(REMOVAL, "done"), (CALL, "done")], last, Plan(()), undoes=True) == [(1, MEANWHILE)]
+
+
+def test_what_no_write_could_mend_is_named_without_the_fields_that_need_no_naming(mirror: Mirror) -> None:
+    fields = {"mood": {"from": "sad", "to": "glad"}, "score": {"good": 1}, "comments": {"from": "x", "to": "y"}}
+    last = final(one=WRITTEN, three=watched(tags=[], comments="y"))
+
+    left, _ = settled(
+        mirror, "done", last, still=Plan(()), head=(replace(UNSAYABLE, fields={**fields, **UNSAYABLE.fields}),)
+    )
+
+    assert left == (UNSAYABLE,)
+
+
+@pytest.mark.parametrize(("live", "is_conflict"), [("c &gt; d", False), ("c &lt; d", True)])
+def test_encoded_text_that_mal_made_of_a_write_is_no_conflict(mirror: Mirror, live: str, is_conflict: bool) -> None:
+    """It trimmed the text, and shows comments encoded."""
+    call = replace(CALL, fields={"comments": ("", " c > d ")})
+    found = conflict(comments={"good": " c > d ", "bad": "", "live": live})
+    last = final(one=watched(1, comments=live))
+
+    left, _ = settled(mirror, "done", last, call=call, still=Plan((), (found,)), answer=watched(1, comments="c &gt; d"))
+
+    assert [one.why for one in left] == [found.why if is_conflict else NOT_SHOWN]
 
 
 def test_an_undo_names_an_entry_once(mirror: Mirror) -> None:

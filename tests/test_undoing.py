@@ -158,6 +158,25 @@ def test_a_write_that_mal_refused_is_none_to_undo(op: Op, http: int) -> None:
         assert (calls(made), made.left, made.already) == ([], (), 0)
 
 
+@pytest.mark.parametrize(("tries", "live", "expected"), [(1, 5, []), (2, 5, [(5, 1)]), (2, 7, []), (2, None, [])])
+def test_a_write_that_was_refused_at_its_second_try_is_undone_where_the_list_shows_it(
+    tries: int, live: int | None, expected: list[tuple[int, int]]
+) -> None:
+    """The first try may have arrived, its answer lost."""
+    now = lists(one=None if live is None else entry(live, WRITTEN))
+
+    made = undone(lists(one=entry(1)), None, now, line(http=400, state="failed", tries=tries))
+
+    assert [call.fields["num_episodes_watched"] for call in made.calls] == expected
+    assert made.left == ()
+
+
+def test_a_deletion_that_mal_answered_with_404_is_undone() -> None:
+    made = undone(lists(one=entry(1)), lists(), lists(), line("remove", http=404))
+
+    assert [(call.op, call.id) for call in made.calls] == [("add", 1)]
+
+
 @pytest.mark.parametrize("http", [400, 503])
 def test_what_mal_took_of_a_write_before_it_failed_is_undone(http: int) -> None:
     taken = entry(5, WRITTEN)
@@ -266,6 +285,37 @@ def test_without_a_time_an_entry_is_not_taken_for_an_older_one(times: tuple[str,
     assert (calls(made), made.left) == ([("update", 1, {"num_episodes_watched": (5, 1)})], ())
 
 
+# -- encoded text
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer", "plain"),
+    [
+        ("c > d", "c &gt; d", "c > d"),
+        ("&lt;", "&amp;lt;", "&lt;"),  # plain text that looks encoded
+        ("c > d ", "c &gt; d", "c > d"),  # MAL trimmed it
+    ],
+)
+@pytest.mark.parametrize("seen", [True, False])
+def test_comments_that_mal_shows_encoded_are_undone(sent: str, answer: str, plain: str, seen: bool) -> None:
+    before, now = lists(one=entry(1, comments="a &lt; b")), lists(one=entry(1, WRITTEN, comments=answer))
+    write = line(answer=entry(1, WRITTEN, comments=answer), fields={"comments": ("a < b", sent)})
+
+    made = undone(before, now if seen else None, now, write)
+
+    assert calls(made) == [("update", 1, {"comments": (plain, "a < b")})]
+    assert made.left == ()
+
+
+def test_comments_that_a_write_did_not_touch_are_no_change_along_with_it() -> None:
+    """One text alone does not show whether it is encoded."""
+    before, now = lists(one=entry(1, comments="a &lt; b")), lists(one=entry(5, WRITTEN, comments="a &lt; b"))
+
+    made = undone(before, now, now, line(answer=entry(5, WRITTEN, comments="a &lt; b")))
+
+    assert (calls(made), made.left) == ([("update", 1, {"num_episodes_watched": (5, 1)})], ())
+
+
 # -- what MAL changed along with a write
 
 
@@ -286,6 +336,17 @@ def test_what_mal_changed_along_with_a_write_is_named_and_by_force_undone() -> N
     assert made.left[0].why.startswith("changed along with the run's write")
     assert set(forced.calls[0].fields) == {"num_episodes_watched", *CHANGED}
     assert forced.left == ()
+
+
+def test_what_mal_changed_along_is_named_for_every_entry() -> None:
+    before, written = lists(one=entry(1), two=entry(1)), lists(one=ALONG, two=ALONG)
+
+    made = undone(before, written, written, line(answer=ALONG), line(id=2, answer=ALONG))
+
+    assert [(left.medium, left.id, left.title, left.fields) for left in made.left] == [
+        (ANIME, 1, "Title", CHANGED),
+        (ANIME, 2, "Title", CHANGED),
+    ]
 
 
 def test_what_mal_changed_along_and_somebody_set_right_is_not_named() -> None:
@@ -316,6 +377,27 @@ def test_a_list_that_is_older_than_the_write_is_no_ground_to_undo_it() -> None:
     # No list is older for so long: MAL never stored what it answered, so there is nothing to undo.
     assert undone(before, before, lists(one=entry(1), at=MUCH_LATER), write).left == ()
     assert undone(before, before, lists(one=entry(1, LATER)), write).left == ()
+
+
+def test_a_list_that_shows_an_earlier_edit_is_older_than_the_write() -> None:
+    """Neither the entry from before the run nor the run's, but one of a time in between."""
+    before, write = lists(one=entry(1)), line(answer=entry(5, WRITTEN))
+
+    made = undone(before, before, lists(one=entry(3, "2026-11-01T11:00:00+00:00")), write)
+
+    assert (calls(made), reasons(made)) == ([], [(1, "the list that MAL shows is older than the run's write")])
+
+
+def test_a_doubtful_entry_is_named_and_keeps_no_other_from_being_undone() -> None:
+    doubtful, other = line(answer=entry(5, WRITTEN)), line(id=2, answer=entry(5, WRITTEN))
+    before = lists(one=entry(1), two=entry(1), three=entry(1))
+    live = lists(one=entry(1), two=entry(5, WRITTEN), three=entry(5, WRITTEN))
+
+    made = undone(before, None, live, unanswered(id=3), doubtful, other)
+
+    assert [(call.op, call.id) for call in made.calls] == [("update", 2), ("update", 3)]
+    (left,) = made.left
+    assert (left.medium, left.id, left.title, left.fields) == (ANIME, 1, "Title", {})
 
 
 @pytest.mark.parametrize("after", ["written", "stale", "unknown"])
