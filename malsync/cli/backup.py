@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App
+from malsync.cli.errors import hint_of
 from malsync.cli.options import WAIT, Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
@@ -55,7 +56,7 @@ def backup(app: App, user: str | None, file: str | None, note: str, accept: bool
     try:
         document, code = _backup(app, user, file, note, accept=accept, wait=wait)
     except MalsyncError as error:
-        failed = {"error": {"exit": int(error.exit), "message": error.message, "hint": error.hint}}
+        failed = {"error": {"exit": int(error.exit), "message": error.message, "hint": hint_of(error)}}
         run_hook(app, app.settings.on_failure, failed)
         raise
     app.output.document(document)
@@ -183,7 +184,7 @@ def _undone_by(app: App, mirror: "Mirror", before: "SnapshotInfo | None", info: 
         return ""
     from malsync.browse.alarms import Alarms
 
-    return _undoing(app, Alarms(mirror.ask), before, info)
+    return _undoing(app, Alarms(mirror.query), before, info)
 
 
 def _report(app: App, result: "Backup", before: "SnapshotInfo | None", written: Path | None) -> None:
@@ -285,7 +286,7 @@ def _footnotes(app: App, mirror: "Mirror", infos: "list[SnapshotInfo]") -> "Iter
     from malsync.browse.alarms import Alarms
     from malsync.text import visible
 
-    alarms = Alarms(mirror.ask)
+    alarms = Alarms(mirror.query)
     last: dict[int, SnapshotInfo] = {}
     nights: dict[tuple[int, tuple[str, ...]], list[SnapshotInfo]] = {}
     changed: dict[int, SnapshotInfo] = {}

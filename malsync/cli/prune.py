@@ -127,14 +127,14 @@ def _spans(numbers: "Iterable[int]") -> str:
 def _compact(app: App, mirror: "Mirror", removed: int) -> int:
     """Give the disk back what was removed; how many bytes. That this cannot be done now brings nothing back and loses nothing."""
     try:
-        saved, done = mirror.compact(removed)
+        vacuumed = mirror.vacuum(if_needed=not removed)
     except (MirrorError, Busy) as error:
         app.output.warn(f"The space could not be given back yet. {error.message}")
         app.output.warn("Nothing is lost: the next backups fill that space, or the next prune gives it back.")
         return 0
-    if not done:
+    if not vacuumed.file_truncated:
         app.output.note("Another program is reading the mirror: its file shrinks when that one has done.")
-    return max(0, saved)
+    return max(0, vacuumed.bytes_freed)
 
 
 COMMANDS = (prune,)

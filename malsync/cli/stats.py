@@ -74,7 +74,7 @@ def _looked_at(
     app: App, stack: ExitStack, ref: str | None, only: str | None
 ) -> "tuple[Mirror, dict[str, SnapshotInfo], bool]":
     """The mirror, by medium the snapshot to look at, and whether it is one that is stored."""
-    from malsync.mirror.read_only import copied
+    from malsync.mirror import Mirror
     from malsync.model.medium import MEDIA
 
     mirror, is_stored = stack.enter_context(app.mirror()), True
@@ -90,7 +90,7 @@ def _looked_at(
             infos = [mirror.info(list_.number)]
         else:
             # The queries read tables, so a list that is not stored becomes a snapshot of a mirror that is not kept.
-            mirror = stack.enter_context(copied(app.mirror_path))
+            mirror = stack.enter_context(Mirror.open_copy(app.mirror_path))
             infos = [mirror.add(list_.snapshot)]
     found = {}
     for name in MEDIA:
@@ -110,7 +110,7 @@ def _figures(mirror: "Mirror", medium: "Medium", info: "SnapshotInfo", now: date
     from malsync.model.timestamps import timestamp
 
     counted = {
-        what: mirror.ask(sql(query), snapshot=info.number, rows=-1) for what, query in queries_of(medium).items()
+        what: mirror.query(sql(query), snapshot=info.number, rows=-1) for what, query in queries_of(medium).items()
     }
     for rows in counted.values():
         for row in rows:
@@ -131,8 +131,8 @@ def _grown(mirror: "Mirror", newest: "SnapshotInfo", until: str, *, is_stored: b
     from malsync.mirror.queries import sql
     from malsync.mirror.statistics import SNAPSHOTS
 
-    (series,) = mirror.ask("SELECT user FROM series WHERE id = :id", id=newest.series)
-    rows = mirror.ask(sql("snapshots"), user=series["user"], rows=-1, skip="")
+    (series,) = mirror.query("SELECT user FROM series WHERE id = :id", id=newest.series)
+    rows = mirror.query(sql("snapshots"), user=series["user"], rows=-1, skip="")
     members = ("taken_at", "source", "anime", "manga", "added", "updated", "removed")
     kept = [row for row in rows if row["taken_at"] <= until][:SNAPSHOTS]
     return [

@@ -12,8 +12,7 @@ from malsync.operations.home import Home
 if TYPE_CHECKING:
     from malsync.doctor.probe import Answer
     from malsync.mal.oauth import Tokens
-    from malsync.mirror import SnapshotInfo
-    from malsync.mirror.read_only import Look
+    from malsync.mirror import Mirror, SnapshotInfo
     from malsync.model.snapshot import User
     from malsync.operations.config import Settings
 
@@ -78,12 +77,11 @@ class DoctorContext:
             return config.Settings(home=self.app.home)
 
     @cached_property
-    def look(self) -> "Look":
+    def mirror(self) -> "Mirror":
         """The mirror. Raises MirrorError and Busy, each time that it is asked for."""
-        from malsync.mirror import FILE_NAME
-        from malsync.mirror.read_only import looked_at
+        from malsync.mirror import FILE_NAME, Mirror
 
-        return looked_at(self.app.home / FILE_NAME, wait=1.0)
+        return Mirror.open_unchanged(self.app.home / FILE_NAME, wait=1.0)
 
     @property
     def accounts(self) -> "dict[str, User | None]":
@@ -105,7 +103,7 @@ class DoctorContext:
     def infos(self) -> "list[SnapshotInfo] | None":
         """Every snapshot, oldest first; None where the mirror cannot be read, which is told by the check of it."""
         try:
-            return self.look.mirror.infos()
+            return self.mirror.infos()
         except MalsyncError:
             return None
 

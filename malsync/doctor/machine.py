@@ -102,8 +102,8 @@ def network_disk(patient: DoctorContext) -> Iterator[Check]:
     from malsync.doctor.disk import existing, filesystem_of, is_network
 
     kind, mode = filesystem_of(existing(patient.app.home)), ""
-    if is_network(kind) and patient.infos is not None and patient.look.version:
-        (found,) = patient.look.mirror.ask("SELECT journal_mode FROM pragma_journal_mode")
+    if is_network(kind) and patient.infos is not None and patient.mirror.file_version:
+        (found,) = patient.mirror.query("SELECT journal_mode FROM pragma_journal_mode")
         mode = str(found["journal_mode"])
     yield distance(kind, mode)
 

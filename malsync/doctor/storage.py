@@ -24,13 +24,13 @@ _SECONDS = 10
 
 def mirror(patient: DoctorContext) -> Iterator[Check]:
     """Whether the file is a whole database, and the newest list of each user in it rebuilds to its digest."""
-    from malsync.mirror.database import VERSION
+    from malsync.mirror.migrations import VERSION
 
-    look = patient.look
-    if not look.version:
+    mirror = patient.mirror
+    if not mirror.file_version:
         yield well("mirror", "There is none yet; the first backup makes it.")
         return
-    complaints = [row["quick_check"] for row in look.mirror.ask("SELECT quick_check FROM pragma_quick_check")]
+    complaints = [row["quick_check"] for row in mirror.query("SELECT quick_check FROM pragma_quick_check")]
     if complaints != ["ok"]:
         yield ill(
             "mirror", Exit.MIRROR,
@@ -38,12 +38,14 @@ def mirror(patient: DoctorContext) -> Iterator[Check]:
             "Make it whole: malsync mirror rebuild FILES",
         )  # fmt: skip
         return
-    infos = look.mirror.infos()
+    infos = mirror.infos()
     for info in {info.user.key: info for info in infos}.values():
-        look.mirror.load(info.number)  # or it raises
+        mirror.load(info.number)  # or it raises
     told = f"Whole, {many(len(infos), 'snapshot')}"
-    if look.version < VERSION:
-        yield well("mirror", f"{told}; its version is {look.version}, and the next command brings it to {VERSION}.")
+    if mirror.file_version < VERSION:
+        yield well(
+            "mirror", f"{told}; its version is {mirror.file_version}, and the next command brings it to {VERSION}."
+        )
     else:
         yield well("mirror", f"{told}. All of them are proven by: malsync verify")
 
@@ -86,7 +88,7 @@ def runs(patient: DoctorContext) -> Iterator[Check]:
     if patient.infos is None:
         yield well("runs", "Not looked at: the mirror cannot be read.")
         return
-    open_runs = [run for run in patient.look.mirror.journal.runs() if run.is_open]
+    open_runs = [run for run in patient.mirror.journal.runs() if run.is_open]
     for run in open_runs:
         yield ill(
             "runs", Exit.REFUSED,

@@ -51,12 +51,17 @@ def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -
 
 def stored_all_the_same(info: "SnapshotInfo", error: UsageError) -> UsageError:
     """The error for a file beside the mirror that could not be written."""
-    return UsageError(f"Snapshot {info.number} is stored in the mirror, but {error.message}", error.hint)
+    return UsageError(
+        f"Snapshot {info.number} is stored in the mirror, but {error.message}",
+        error.hint,
+        advice=error.advice,
+        **error.facts,
+    )
 
 
 def judged(mirror: "Mirror", live: Snapshot) -> Snapshot:
     """`live`, which was read from MAL, with its texts judged by what malsync wrote into it and like the newest stored list."""
-    live = mirror.journal.informed(live)
+    live = mirror.journal.with_written_texts(live)
     if any(live.encoded.values()):
         stored = [info for info in mirror.infos(live.user) if info.source != "import"]
         newest = max(stored, key=lambda info: info.number, default=None)

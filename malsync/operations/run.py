@@ -183,7 +183,8 @@ def carry_out(around: RunContext, run: "Run", live: Snapshot, planner: Planner) 
     except KeyboardInterrupt as stop:
         raise Interrupted(*_broken_off("Interrupted", journal, run)) from stop
     except MalsyncError as error:
-        first = f"{error.hint.rstrip('.')}. " if isinstance(error, AuthError | MirrorError | Refused) else ""
+        is_kept = error.hint and isinstance(error, AuthError | MirrorError | Refused)
+        first = f"{error.hint.rstrip('.')}. " if is_kept else ""
         error.message, on = _broken_off(error.message, journal, run)
         error.hint = first + on
         raise
