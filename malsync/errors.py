@@ -16,6 +16,7 @@
     ├── Refused               7   a guard refused; nothing was sent or stored
     │   ├── TitlesDiffer          the ids of a list belong to another site
     │   ├── Cancelled             the user answered no
+    │   ├── UnfinishedRun         a run has to be resumed, undone or abandoned first
     │   └── Busy                  another malsync, or another program, is at work on this home folder
     └── Interrupted         130   Ctrl-C, in the middle of a run that can be resumed
 
@@ -142,6 +143,14 @@ class TitlesDiffer(Refused):
 
 class Cancelled(Refused):
     """The user answered no. That is no error, and is not called one."""
+
+
+class UnfinishedRun(Refused):
+    """The user has an unfinished run, whose number is `run`: resume, undo or abandon it first."""
+
+    def __init__(self, message: str, *, run: int) -> None:
+        super().__init__(message, advice="resume, undo or abandon", run=run)
+        self.run = run
 
 
 class Busy(Refused):

@@ -414,7 +414,7 @@ def test_judging_asks_as_little_of_a_long_history_as_of_a_short_one(archived: Ar
 
         def ask(sql: str, **values: Any) -> list[dict[str, Any]]:
             asked.append(sql)
-            return mirror.ask(sql, **values)
+            return mirror.query(sql, **values)
 
         alarms = Alarms(ask)
         alarms.status(archived.vandalised - 1, archived.vandalised)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from malsync.mal.types import Title
-from malsync.mirror import FILE_NAME, Mirror
+from malsync.mirror import FILE_NAME, Mirror, VerifyReport
 from malsync.mirror.catalogue import LISTS, TITLES, Catalogue
 from malsync.mirror.paths import columns, plain
 from malsync.model.medium import ANIME, MANGA, MEDIA
@@ -612,12 +612,12 @@ def test_a_reference_that_leads_nowhere_is_damage(mirror: Mirror, path: Path) ->
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DELETE FROM studio")
         connection.commit()
-        damaged = mirror.verify()[1]
+        damaged = mirror.verify().database
         connection.execute("DELETE FROM anime_studio")
         connection.commit()
 
     assert "anime_studio" in damaged
-    assert mirror.verify() == ([], "ok")
+    assert mirror.verify() == VerifyReport({}, "ok")
 
 
 def test_the_moment_of_a_backup_is_no_moment_of_a_fetch(mirror: Mirror, path: Path) -> None:

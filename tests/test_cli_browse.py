@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from malsync.mirror import FILE_NAME, Mirror
+from malsync.mirror import FILE_NAME, Mirror, VerifyReport
 from malsync.sandbox import Sandbox
 from malsync.schemas import find_problem
 from tests.harness import ROOT, Malsync, until
@@ -90,7 +90,7 @@ def test_it_prints_the_address_serves_and_ends_with_ctrl_c(offline: Malsync, mir
     assert key.encode() not in written
     assert sorted(path.name for path in offline.home.iterdir() if not path.name.startswith(FILE_NAME)) == []
     with Mirror.open(mirror) as opened:
-        assert opened.verify() == ([(1, None)], "ok")
+        assert opened.verify() == VerifyReport({1: None}, "ok")
 
 
 def test_sigterm_ends_it_as_well_also_amid_a_long_query(offline: Malsync, mirror: Path) -> None:

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from malsync.errors import UsageError
 from malsync.formats import snapshot_file
-from malsync.mirror import FILE_NAME, Mirror
+from malsync.mirror import FILE_NAME, Mirror, VerifyReport
 from malsync.model.medium import ANIME
 from malsync.model.snapshot import Source
 from malsync.operations.references import Sources, resolve
@@ -240,7 +240,7 @@ def test_where_the_newest_of_a_series_went_the_next_is_compared_with_what_is_lef
 
         assert added.number == 61
         assert added.changes == {"add": 0, "update": 0, "remove": 1}
-        assert mirror.verify() == ([(number, None) for number in [*range(1, 60), 61]], "ok")
+        assert mirror.verify() == VerifyReport(dict.fromkeys([*range(1, 60), 61]), "ok")
 
 
 def test_titles_that_were_fetched_stay(offline: Malsync, days: Path) -> None:
@@ -403,7 +403,7 @@ def test_a_snapshot_that_is_pruned_before_it_is_read_is_said_to_be(days: Path) -
 
 @pytest.mark.promise("pruning-8")
 def test_ctrl_c_in_the_middle_removes_nothing(offline: Malsync, days: Path) -> None:
-    with hanging(offline, "malsync.mirror.pruning:_count_anew", "after", 1, "prune", *RULES) as process:
+    with hanging(offline, "malsync.mirror.pruning:_recount_changes", "after", 1, "prune", *RULES) as process:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from malsync.mirror.statistics import GENRES, every_month, every_year, kept, mean_score
+from malsync.mirror.statistics import GENRES, every_month, every_year, mean_score
 from malsync.model.medium import MEDIA
 from malsync.sandbox import Sandbox, World
 from tests.catalogue import FEW, change, few_titles
@@ -151,6 +151,7 @@ def test_the_live_list_is_counted_and_not_stored(malsync: Malsync, box: Sandbox)
 
 def test_bars_are_as_long_as_their_numbers(kept_home: Path) -> None:
     result = beside(kept_home).ok("stats", "--only", "anime")
+    assert re.search(r"^Growth over 3 snapshots, .*\n  anime  30 to 30$", result.stdout, re.MULTILINE)
     bars = dict(re.findall(r"^    (completed|dropped) +(\S+) \s*[\d,]+$", result.stdout, re.MULTILINE))
     figures = beside(kept_home).json("stats")["anime"]["by_status"]
     counts = {row["name"]: row["entries"] for row in figures}
@@ -276,7 +277,3 @@ def test_months_without_anything_stand_between_those_with_something() -> None:
 def test_the_mean_is_of_the_scores_that_were_given() -> None:
     assert mean_score([{"name": 10, "entries": 1}, {"name": 4, "entries": 2}]) == 6
     assert mean_score([]) is None
-
-
-def test_a_snapshot_without_the_list_leaves_its_count_as_it_was() -> None:
-    assert kept([{"anime": None}, {"anime": 3}, {"anime": None}, {"anime": 5}], "anime") == [0, 3, 3, 5]

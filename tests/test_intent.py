@@ -102,12 +102,12 @@ def test_each_kind_plans_in_its_own_way(a: Snapshot, b: Snapshot, live: Snapshot
 
 
 @pytest.mark.parametrize("kind", ["revert", "undo"])
-def test_a_revert_is_planned_with_its_force_and_its_rounded_dates(kind: Kind) -> None:
+def test_a_revert_is_planned_with_its_force_and_its_rounded_dates(kind: RequestKind) -> None:
     days = {"good": "2021", "bad": "2019-05-05", "live": "2020-05-05"}
     lists = {role: snapshot({1: watched(1, start_date=day)}, {}) for role, day in days.items()}
 
     def days_set(**flags: bool) -> list[object]:
-        made = Intent(kind, **flags).plan(lists, lists["live"])  # type: ignore[arg-type]
+        made = WriteRequest(kind, **flags).plan(lists, lists["live"])  # type: ignore[arg-type]
         return [call.fields["start_date"][1] for call in made.calls]
 
     assert days_set() == days_set(round_dates=True) == []  # a conflict

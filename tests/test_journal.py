@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from malsync.cli.errors import hint_of
 from malsync.errors import Busy, Damaged, MirrorError, Refused
-from malsync.mirror import FILE_NAME, Journal, JournalEntry, Mirror, Run
+from malsync.mirror import FILE_NAME, Journal, JournalEntry, Mirror, Run, VerifyReport
 from malsync.mirror.journal import CALL_STATES, KINDS, OUTCOMES, RUN_STATES
 from malsync.model.medium import ANIME, MANGA, MEDIA
 from malsync.model.snapshot import User
@@ -260,7 +261,7 @@ def test_a_user_with_an_unfinished_run_begins_no_other(path: Path, journal: Jour
     assert f"Run 1 (revert, begun {begun}) is unfinished" in caught.value.message
     assert "2 of its writes have no outcome yet. Nothing was sent." in caught.value.message
     for command in ("malsync resume 1", "malsync undo 1", "malsync runs --abandon 1"):
-        assert command in caught.value.hint
+        assert command in hint_of(caught.value)
     with another_reader(path) as seen:
         assert [run.number for run in seen.runs()] == [1]
         with pytest.raises(Refused, match="Run 1"):
@@ -537,7 +538,7 @@ def test_a_process_that_is_killed_while_it_writes_down_a_run_has_begun_none(path
         assert [(run.number, run.state) for run in journal.runs()] == [(1, "unfinished")]
         assert len(journal.lines(1)) == 3
     with Mirror.open(path, write=True) as mirror:
-        assert mirror.verify()[1] == "ok"
+        assert mirror.verify().database == "ok"
         assert begin(mirror.journal, kind="undo", undoes=1).number == 2
 
 
@@ -659,11 +660,11 @@ def test_a_line_that_cannot_be_understood_is_damage_and_is_named(path: Path, jou
         with pytest.raises(Damaged) as caught:
             mirror.journal.lines(1)
         assert len(mirror.journal.lines(2)) == 3
-        assert "line 2 of run 1 cannot be read" in mirror.verify()[1]
+        assert "line 2 of run 1 cannot be read" in mirror.verify().database
 
     assert caught.value.exit == 6
     assert f"The mirror {path} is damaged: line 2 of run 1 cannot be read" in caught.value.message
-    assert "malsync mirror rebuild" in caught.value.hint
+    assert "malsync mirror rebuild" in hint_of(caught.value)
 
 
 @pytest.mark.parametrize("damage", RUN_DAMAGE)
@@ -678,7 +679,7 @@ def test_a_run_that_cannot_be_understood_is_damage_and_is_named(path: Path, jour
                 read()
             assert caught.value.exit == 6
         assert mirror.journal.run(2).user == THEO
-        assert "run 1 cannot be read" in mirror.verify()[1]
+        assert "run 1 cannot be read" in mirror.verify().database
 
 
 def test_a_state_that_nobody_knows_is_not_counted_but_told(path: Path, journal: Journal) -> None:
@@ -736,7 +737,7 @@ def test_a_mirror_with_runs_is_whole(mirror: Mirror) -> None:
     begin(mirror.journal)
     mirror.journal.sent(1, 1, at(1))
 
-    assert mirror.verify() == ([(1, None), (2, None), (3, None)], "ok")
+    assert mirror.verify() == VerifyReport({1: None, 2: None, 3: None}, "ok")
 
 
 def test_a_copy_of_the_mirror_holds_its_runs(mirror: Mirror, tmp_path: Path) -> None:

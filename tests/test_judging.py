@@ -100,7 +100,7 @@ def test_by_force_an_entry_that_went_is_made_whole_again() -> None:
 @pytest.mark.parametrize(("comments", "state"), [("a < b", "send"), ("a > b", "skipped")])
 def test_a_removal_may_expect_the_entry_with_encoded_text(comments: str, state: str) -> None:
     """Older versions wrote what MAL returned into plans and journals."""
-    removal = Call("remove", ANIME, 1, "Title", FIELDS["remove"], {**WAS, "comments": "a &lt; b"})
+    removal = PlannedWrite("remove", ANIME, 1, "Title", FIELDS["remove"], {**WAS, "comments": "a &lt; b"})
 
     assert judge(removal, {**WAS, "comments": comments}).state == state
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsync.mirror import FILE_NAME, Mirror, SnapshotInfo
+from malsync.mirror import FILE_NAME, Mirror, SnapshotInfo, VerifyReport
 from malsync.model.diff import count, diff
 from malsync.model.medium import ANIME, MANGA, MEDIA
 from malsync.model.snapshot import Snapshot, User
@@ -85,9 +85,8 @@ def assert_holds(mirror: Mirror, info: SnapshotInfo, made: Snapshot) -> None:
 
 def assert_whole(mirror: Mirror) -> None:
     """That `verify` finds every snapshot and the database whole."""
-    checked, database = mirror.verify()
-    assert checked == [(info.number, None) for info in sorted(mirror.infos(), key=lambda info: info.number)]
-    assert database == "ok"
+    assert mirror.verify() == VerifyReport(dict.fromkeys(mirror.numbers()), "ok")
+    assert mirror.numbers() == sorted(info.number for info in mirror.infos())
 
 
 # -- what is stored
@@ -455,7 +454,12 @@ def test_history_runs_through_every_series_by_time(path: Path) -> None:
 
 def test_a_mirror_that_is_not_there_reads_as_an_empty_one_and_is_not_made(path: Path) -> None:
     with Mirror.open(path) as mirror:
-        assert (mirror.infos(), mirror.users(), mirror.titles(ANIME), mirror.verify()) == ([], [], {}, ([], "ok"))
+        assert (mirror.infos(), mirror.users(), mirror.titles(ANIME), mirror.verify()) == (
+            [],
+            [],
+            {},
+            VerifyReport({}, "ok"),
+        )
 
     assert not path.exists()
 

@@ -19,9 +19,9 @@ import pytest
 from malsync.errors import Busy, Damaged, MirrorError, UsageError
 from malsync.formats import snapshot_file
 from malsync.mal.types import Title
-from malsync.mirror import FILE_NAME, Mirror
-from malsync.mirror.database import SCHEMA, digest_of, in_memory, objects_of, translated
-from malsync.mirror.read_only import looked_at
+from malsync.mirror import FILE_NAME, Mirror, VerifyReport
+from malsync.mirror.database import connect_in_memory, translate_errors
+from malsync.mirror.schema import SCHEMA, schema_digest, schema_objects
 from malsync.model.medium import ANIME
 from tests.harness import ROOT, Malsync
 from tests.lists import many, snapshot, watched
@@ -55,7 +55,7 @@ def file(tmp_path: Path) -> Path:
 def assert_still_whole(path: Path) -> None:
     """That the mirror holds the two days, and nothing else."""
     with Mirror.open(path) as mirror:
-        assert mirror.verify() == ([(1, None), (2, None)], "ok")
+        assert mirror.verify() == VerifyReport({1: None, 2: None}, "ok")
         assert [mirror.load(number).digest for number in (1, 2)] == [made.digest for made in DAYS]
 
 
@@ -111,6 +111,17 @@ def test_reading_writes_nothing(path: Path) -> None:
             mirror.add(BIG)
 
     assert path.read_bytes() == before
+
+
+def test_an_up_to_date_mirror_is_read_and_written_without_importing_sqlite_utils(path: Path) -> None:
+    """It takes as long to import as a small list takes to store."""
+    script = (
+        "import sys; from pathlib import Path; from malsync.mirror import Mirror\n"
+        "with Mirror.open(Path(sys.argv[1]), write=True) as mirror: mirror.add(mirror.load(1)); mirror.verify()\n"
+        "print('sqlite_utils' in sys.modules)"
+    )
+
+    assert subprocess.check_output([sys.executable, "-c", script, path], text=True, cwd=ROOT) == "False\n"
 
 
 def test_a_database_of_another_program_is_left_alone(offline: Malsync, file: Path) -> None:
@@ -201,9 +212,7 @@ def test_two_that_write_wait_for_each_other(path: Path) -> None:
 
     assert sorted(numbers) == list(range(3, 27))
     with Mirror.open(path) as mirror:
-        checked, database = mirror.verify()
-    assert (len(checked), database) == (26, "ok")
-    assert not [problem for _, problem in checked if problem]
+        assert mirror.verify() == VerifyReport(dict.fromkeys(range(1, 27)), "ok")
 
 
 def test_a_command_that_would_write_to_a_mirror_that_is_held_ends_with_7(
@@ -311,9 +320,12 @@ def test_a_folder_that_may_not_be_written_has_another_name_where_a_mirror_was_le
     error = sqlite3.OperationalError("locking protocol")
     error.sqlite_errorcode = sqlite3.SQLITE_PROTOCOL
 
-    with pytest.raises(MirrorError, match="its folder cannot be written to"), translated(tmp_path / "gone" / FILE_NAME):
+    with (
+        pytest.raises(MirrorError, match="its folder cannot be written to"),
+        translate_errors(tmp_path / "gone" / FILE_NAME),
+    ):
         raise error
-    with pytest.raises(MirrorError, match="locking protocol"), translated(tmp_path / FILE_NAME):
+    with pytest.raises(MirrorError, match="locking protocol"), translate_errors(tmp_path / FILE_NAME):
         raise error
 
 
@@ -424,7 +436,7 @@ def test_lengths_in_the_schema_that_no_memory_holds_are_damage(tmp_path: Path) -
     path.write_bytes(content)
 
     with pytest.raises(Damaged, match="reading it takes more memory than there is"):
-        looked_at(path)
+        Mirror.open_unchanged(path)
 
 
 # -- what is in the file
@@ -474,7 +486,7 @@ def test_something_foreign_is_found_before_an_older_mirror_is_brought_up_to_date
         connection.execute("CREATE TRIGGER calm AFTER INSERT ON anime_version BEGIN DELETE FROM snapshot; END")
     before = path.read_bytes()
 
-    for open_it in (Mirror.open, looked_at):
+    for open_it in (Mirror.open, Mirror.open_unchanged):
         with pytest.raises(MirrorError, match="the trigger calm"):
             open_it(path)
     assert path.read_bytes() == before
@@ -507,5 +519,5 @@ def test_how_sqlite_spells_a_table_does_not_matter(offline: Malsync, path: Path)
 
 def test_the_digest_of_the_schema_is_that_of_a_new_file() -> None:
     """Without it every command would make the schema in memory, to compare."""
-    with closing(in_memory()) as connection:
-        assert digest_of(objects_of(connection)) == SCHEMA
+    with closing(connect_in_memory()) as connection:
+        assert schema_digest(schema_objects(connection)) == SCHEMA

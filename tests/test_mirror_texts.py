@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from malsync.formats import snapshot_file
 from malsync.mirror import FILE_NAME, Mirror
-from malsync.mirror.encodings import judge_all
+from malsync.mirror.encodings import record_encodings
 from malsync.model.entry import Entry
 from malsync.model.medium import ANIME, MANGA
 from malsync.model.plain_text import encode
@@ -75,7 +75,7 @@ def test_an_upgrade_judges_every_snapshot_as_it_would_have_been_stored(days: lis
         stored = {info.number: info.encoded for info in mirror.infos()}
         with closing(sqlite3.connect(mirror.path)) as connection, connection:
             connection.execute("UPDATE snapshot SET encoded = '{}'")
-            judge_all(connection)
+            record_encodings(connection)
         assert {info.number: info.encoded for info in mirror.infos()} == stored
 
 
@@ -85,7 +85,7 @@ def test_an_older_list_from_a_file_is_not_judged(path: Path) -> None:
     file = Snapshot(MIKA, moment("2026-11-01T12:00:00Z"), "import", covers, lists, encoded_as=PLAIN)
     store(path, file)
     with closing(sqlite3.connect(path)) as connection, connection:
-        judge_all(connection)
+        record_encodings(connection)
     with Mirror.open(path) as mirror:
         assert mirror.load(1).plain.list_status(ANIME, 1) == {"status": "watching", "comments": "&lt;typed"}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from malsync.cli.errors import hint_of
 from malsync.errors import Damaged, MirrorError
 from malsync.formats import snapshot_file
 from malsync.mirror import FILE_NAME, Mirror
@@ -48,9 +49,9 @@ def tamper(path: Path, *statements: str) -> None:
 def bad(path: Path) -> list[int]:
     """The numbers of the snapshots that `verify` does not call whole."""
     with Mirror.open(path) as mirror:
-        checked, _ = mirror.verify()
-    assert [number for number, _ in checked] == [1, 2, 3]
-    return [number for number, problem in checked if problem is not None]
+        snapshots = mirror.verify().snapshots
+    assert [*snapshots] == [1, 2, 3]
+    return [number for number, problem in snapshots.items() if problem is not None]
 
 
 def assert_rest_is_whole(path: Path, numbers: list[int]) -> None:
@@ -61,7 +62,7 @@ def assert_rest_is_whole(path: Path, numbers: list[int]) -> None:
                 with pytest.raises(Damaged) as caught:
                     mirror.load(number)
                 assert f"snapshot {number} " in caught.value.message
-                assert "mirror rebuild" in caught.value.hint
+                assert "mirror rebuild" in hint_of(caught.value)
             else:
                 assert mirror.load(number).lists == made.lists
 
@@ -126,7 +127,7 @@ def test_a_version_that_outlives_the_one_after_it_is_found(path: Path) -> None:
     tamper(path, "UPDATE anime_version SET until = NULL WHERE media_id = 1 AND since = 1")
 
     with Mirror.open(path) as mirror:
-        assert [number for number, problem in mirror.verify()[0] if problem] == [4]
+        assert [number for number, problem in mirror.verify().snapshots.items() if problem] == [4]
         with pytest.raises(Damaged):
             mirror.load(4)
 
@@ -168,7 +169,7 @@ def test_a_row_that_points_nowhere_is_found(path: Path) -> None:
     tamper(path, "DELETE FROM mal_user")
 
     with Mirror.open(path) as mirror:
-        assert "points at a missing mal_user" in mirror.verify()[1]
+        assert "points at a missing mal_user" in mirror.verify().database
 
 
 def test_a_snapshot_that_would_follow_a_row_that_cannot_be_read_is_refused(path: Path) -> None:
@@ -188,7 +189,7 @@ def test_no_snapshot_is_stored_upon_one_that_is_damaged(path: Path) -> None:
     with Mirror.open(path, write=True) as mirror:
         with pytest.raises(Damaged):
             mirror.add(later)
-        assert [number for number, problem in mirror.verify()[0] if problem] == [2, 3]
+        assert [number for number, problem in mirror.verify().snapshots.items() if problem] == [2, 3]
         assert mirror.numbers() == [1, 2, 3]
 
 
@@ -220,7 +221,7 @@ def test_a_snapshot_that_is_listed_and_cannot_be_looked_up_is_damage(path: Path)
         assert {info.number for info in mirror.infos()} == {1, 2, 3}
         with pytest.raises(Damaged, match="snapshot 1 is not where it should be"):
             mirror.load(1)
-        assert mirror.verify()[1] != "ok"
+        assert mirror.verify().database != "ok"
 
 
 # -- through the command line
@@ -313,19 +314,19 @@ def assert_honest(path: Path, days: list[Snapshot]) -> bool:
     """
     try:
         with Mirror.open(path) as mirror:
-            checked, database = mirror.verify()
-            for number, problem in checked:
+            report = mirror.verify()
+            for number, problem in report.snapshots.items():
                 if problem is None:
                     assert data(mirror.load(number)) == data(days[number - 1])
                 else:
                     with pytest.raises(MirrorError):
                         mirror.load(number)
-            return database != "ok" or any(problem for _, problem in checked) or len(checked) < len(days)
+            return bool(report.problems) or len(report.snapshots) < len(days)
     except MirrorError as error:
         told = error
     assert told.exit == 6
     assert told.message
-    assert told.hint
+    assert hint_of(told)
     return True
 
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from malsync.cli.render import diff_document
-from malsync.mirror import FILE_NAME, Mirror, Run, SnapshotInfo
+from malsync.mirror import FILE_NAME, Mirror, Run, SnapshotInfo, VerifyReport
 from malsync.mirror.journal import RUN_STATES
 from malsync.model.diff import OPS, count, diff
 from malsync.model.medium import MEDIA
@@ -193,7 +193,7 @@ def test_what_stays_is_what_it_was(template: Path, story: Any, policy: Policy) -
 
         now = mirror.infos()
         assert {info.number for info in now} == stay.keys()
-        assert mirror.verify() == ([(number, None) for number in sorted(stay)], "ok")
+        assert mirror.verify() == VerifyReport(dict.fromkeys(sorted(stay)), "ok")
         assert {number: mirror.load(number) for number in stay} == {number: was[number] for number in stay}
         assert [replace(info, changes={}) for info in now] == [
             replace(info, changes={}) for info in infos if info.number in stay
@@ -208,12 +208,12 @@ def test_what_stays_is_what_it_was(template: Path, story: Any, policy: Policy) -
         ]
         assert kept(now, mirror.journal.runs(), policy, LATER).keys() == stay.keys()
 
-        saved, is_done = mirror.compact(len(infos))
+        vacuumed = mirror.vacuum()
 
-        assert saved >= 0
-        assert is_done
+        assert vacuumed.bytes_freed >= 0
+        assert vacuumed.file_truncated
         assert {number: mirror.load(number) for number in stay} == {number: was[number] for number in stay}
-        assert mirror.verify() == ([(number, None) for number in sorted(stay)], "ok")
+        assert mirror.verify() == VerifyReport(dict.fromkeys(sorted(stay)), "ok")
 
 
 @given(stories(), policies, stories())
@@ -237,7 +237,7 @@ def test_what_comes_after_goes_on_where_it_was(template: Path, story: Any, polic
                 earlier = [number for number in here if here[number].series == info.series]
                 changes = diff(mirror.load(max(earlier)), made) if earlier else []
                 assert info.changes == count(changes)
-        assert mirror.verify() == ([(number, None) for number in sorted(mirror.numbers())], "ok")
+        assert mirror.verify() == VerifyReport(dict.fromkeys(sorted(mirror.numbers())), "ok")
 
 
 def test_a_version_goes_that_is_left_to_those_alone_who_know_nothing_of_its_list(template: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_version_goes_that_is_left_to_those_alone_who_know_nothing_of_its_list
         mirror.prune([2])
 
         assert _unseen(mirror) == 0
-        assert mirror.verify() == ([(1, None), (3, None), (4, None)], "ok")
+        assert mirror.verify() == VerifyReport({1: None, 3: None, 4: None}, "ok")
         assert _history(mirror, MIKA, "anime", 1) == [(1, {"score": 1}), (4, {"score": 3})]
 
 

@@ -327,7 +327,7 @@ def test_an_undo_names_what_changed_beside_the_writes_that_it_sent_alone(mirror:
 
 
 def of_several(
-    mirror: Mirror, lines: list[tuple[Call, Outcome]], last: Snapshot, still: Plan, *, undoes: bool = False
+    mirror: Mirror, lines: list[tuple[PlannedWrite, Outcome]], last: Snapshot, still: Plan, *, undoes: bool = False
 ) -> list[tuple[int, str]]:
     """What is left of a run of several writes that were sent: ids and reasons. Its journal names nothing that was left."""
     journal = mirror.journal
@@ -349,7 +349,12 @@ def test_each_write_is_settled_whatever_became_of_those_before_it(mirror: Mirror
     shown, clashing, content, missing = (replace(CALL, id=id) for id in (1, 2, 3, 4))
     last = snapshot({1: WRITTEN, 2: watched(9), 3: watched(4), 4: NOT_WRITTEN}, {})
     still = Plan(remaining([missing], last).calls, (replace(conflict(num_episodes_watched={"good": 1}), id=2),))
-    lines: list[tuple[Call, Outcome]] = [(shown, "done"), (clashing, "done"), (content, "skipped"), (missing, "done")]
+    lines: list[tuple[PlannedWrite, Outcome]] = [
+        (shown, "done"),
+        (clashing, "done"),
+        (content, "skipped"),
+        (missing, "done"),
+    ]
 
     assert of_several(mirror, lines, last, still) == [(4, NOT_SHOWN), (2, "conflict: edited since")]
 

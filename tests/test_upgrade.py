@@ -58,7 +58,7 @@ def test_a_mirror_from_before_the_journal_has_no_runs_and_takes_them(tmp_path: P
         mika = mirror.info(1).user
     with Mirror.open(tmp_path / FILE_NAME, write=True) as mirror:
         run = mirror.journal.begin(mika, "default", "restore", {}, [], before=2, now=datetime(2026, 11, 1, tzinfo=UTC))
-        assert (run.number, run.before, mirror.verify()[1]) == (1, 2, "ok")
+        assert (run.number, run.before, mirror.verify().database) == (1, 2, "ok")
 
 
 def test_a_mirror_is_brought_up_to_date_once_however_many_open_it(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_mirror_is_brought_up_to_date_once_however_many_open_it(tmp_path: Path
     def verified(path: Path) -> str:
         together.wait(timeout=30)
         with Mirror.open(path, wait=30) as mirror:
-            return mirror.verify()[1]
+            return mirror.verify().database
 
     for number in range(5):
         path = tmp_path / f"{number}.db"
@@ -83,7 +83,7 @@ def test_an_older_mirror_that_cannot_be_brought_up_to_date_is_damaged(tmp_path: 
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE _sqlite_migrations DROP COLUMN applied_at")
 
-    with pytest.raises(Damaged, match="brought up to date"):
+    with pytest.raises(Damaged, match="record of migrations"):
         Mirror.open(path)
 
 
@@ -144,7 +144,7 @@ def test_the_catalogue_in_a_mirror_of_an_older_version_is_searched_and_goes_on(m
         sweep = opened.catalogue.begin_fetch(mika, "details", now)
         before = record(path, "anime", 1)
         opened.catalogue.keep("search", {}, now, titles=[(ANIME, told)])
-        assert opened.verify()[1] == "ok"
+        assert opened.verify().database == "ok"
 
     assert (before["background"], before["extra"], before["mean"]) == ("A note.", '{"new_member":{"n":1.5}}', 8.75)
     assert record(path, "anime", 1)["mean"] == 9
@@ -170,8 +170,20 @@ def test_a_new_mirror_has_the_tables_of_one_that_was_brought_up_to_date(tmp_path
             assert (rows(path, tables), rows(path, applied)) == fresh, mirror.name
 
 
+@pytest.mark.parametrize("mirror", [None, *MIRRORS], ids=lambda path: path.stem if path else "new")
+def test_user_version_is_the_number_of_recorded_migrations(mirror: Path | None, tmp_path: Path) -> None:
+    """An older malsync reads `user_version` alone, and refuses a mirror with a higher one than its own."""
+    path = tmp_path / FILE_NAME
+    if mirror is not None:
+        shutil.copy(mirror, path)
+    with Mirror.open(path, write=True):
+        pass
+
+    assert rows(path, "PRAGMA user_version") == rows(path, "SELECT count(*) FROM _sqlite_migrations") == [(4,)]
+
+
 @pytest.mark.promise("storing-16")
 def test_there_is_a_mirror_of_each_version() -> None:
-    from malsync.mirror.database import VERSION
+    from malsync.mirror.migrations import VERSION
 
     assert [path.stem for path in MIRRORS] == [f"version-{number}" for number in range(1, VERSION + 1)]

@@ -139,4 +139,4 @@ def _warn_of(app: App, result: "BackupResult", public: str | None) -> None:
     warn(f"Look: {look}. If intended: {accept}")
     if result.before is not None and any(info.changes.values()):
         with app.mirror() as mirror:
-            warn(undone_by(app, Alarms(mirror.ask), result.before, info))
+            warn(undone_by(app, Alarms(mirror.query), result.before, info))

@@ -11,10 +11,15 @@ ADVICE = {
     "back up without a name": "Your own lists: malsync backup",
     "choose a folder": "Choose a folder with --home or MALSYNC_HOME, or move that file away.",
     "choose another home": "Choose another with --home.",
+    "choose another home or move the file": (
+        "Choose another home folder with --home or MALSYNC_HOME, or move that file away."
+    ),
+    "choose another home or move the folder": "Choose another home folder with --home, or move that folder away.",
     "fetch titles or force": (
         "If these are the same titles in another language: malsync fetch details, then again. To write all "
         "the same: --force"
     ),
+    "free disk space": "Make room on that disk (see `df`) and run the same command again.",
     "give a month": ("A year is not a reference: give a month or a day, as in {year}-12. Snapshots: malsync snapshots"),
     "give an account of its own": "Give this user an account of their own: --account {name}",
     "import one by one": "Import them one by one; malsync's own files may go together: malsync mirror rebuild FILES",
@@ -28,6 +33,13 @@ ADVICE = {
     "look at the plan": "Look at the plan with --dry-run instead.",
     "look at the runs": "Look at it: malsync runs",
     "look at the snapshots": "Look at them: malsync snapshots",
+    "make the folder writable": (
+        "Give yourself the right to write to the folder, or put what `malsync mirror copy` makes there "
+        "instead; to look at this one as it is, copy it to a folder of your own and name that with --home."
+    ),
+    "make the mirror writable": (
+        "Give yourself the right to write to the file and its folder, or choose another folder with --home."
+    ),
     "migrate instead": (
         "To carry it into this account: malsync migrate {reference} --to {account}. To write to another "
         "account: --account NAME"
@@ -43,9 +55,20 @@ ADVICE = {
     ),
     "name the account": "Name the account it is for: --account NAME",
     "name the run": "Name one: malsync resume RUN",
+    "rebuild the mirror": (
+        "Make a new one from exported snapshots: malsync mirror rebuild FILES (the newest list of each user "
+        "is in the folder `latest` beside it). The damaged file is kept."
+    ),
+    "remove the foreign object": (
+        "If you added it, remove it (DROP) with the program that you added it with. Otherwise move the file "
+        "away, and make a new one from a copy or from exported snapshots: malsync mirror rebuild FILES"
+    ),
     "repeat later": "Wait until it has ended, and type this again.",
     "restore an older list": "Restore an older list instead: malsync snapshots",
     "resume the run": "To go on: malsync resume {run}",
+    "resume, undo or abandon": (
+        "Finish it: malsync resume {run}. Take it back: malsync undo {run}. Give it up: malsync runs --abandon {run}"
+    ),
     "say whose list": "Say WHO@REF, or --account: {names}",
     "sign in to that account": "Sign in to that account: malsync --account {quoted_account} login",
     "sign in to the account": "Sign in to it: malsync --account {quoted_account} login",
@@ -54,6 +77,8 @@ ADVICE = {
     "use cron without a user manager": (
         "Are you logged in directly, not by su or sudo? Or use a cron line: malsync schedule cron"
     ),
+    "verify": "`malsync verify` says what is whole.",
+    "wait for the other program": "Close it, or wait, and run the same command again.",
     "wait longer": "Wait until it has ended, or give --wait SECONDS.",
 }
 """By the name that an error gives: what to do, with the error's facts in braces; {quoted_NAME} is quoted for a shell."""
@@ -65,4 +90,6 @@ def hint_of(error: MalsyncError) -> str:
     facts = {**error.facts, **quoted}
     first = ADVICE[error.advice].format_map(facts) if error.advice else error.hint
     then = ADVICE[error.then].format_map(facts) if error.then else ""
+    if error.advice and error.hint:
+        first = f"{first.rstrip('.')}. {error.hint}"
     return f"{first.rstrip('.')}. {then}" if first and then else first or then

@@ -70,7 +70,7 @@ def _footnotes(app: App, mirror: "Mirror", infos: "list[SnapshotInfo]") -> "Iter
     from malsync.browse.alarms import Alarms
     from malsync.text import visible
 
-    alarms = Alarms(mirror.ask)
+    alarms = Alarms(mirror.query)
     last: dict[int, SnapshotInfo] = {}
     nights: dict[tuple[int, tuple[str, ...]], list[SnapshotInfo]] = {}
     changed: dict[int, SnapshotInfo] = {}

@@ -1,9 +1,8 @@
-"""stats: both lists in figures, those of the browser's charts, with bars that a terminal can draw."""
+"""stats: print the statistics of both lists, the same as in the browser's charts, with a bar for each number."""
 
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +18,6 @@ from malsync.text import pluralize
 if TYPE_CHECKING:
     from malsync.mirror import Mirror, SnapshotInfo
     from malsync.mirror.statistics import Row
-    from malsync.model.medium import Medium
 
 _WIDTH = 78
 _BAR = 30
@@ -33,10 +31,9 @@ _NAMES = {
     "by_year": "Years in which it began",
 }
 _MOST = 12
-"""So many rows of one kind are shown: a screen is short, and --json has them all."""
+"""The most rows of one kind that are printed; --json has them all."""
 _TONES = {"completed": "blue", "watching": "green", "reading": "green", "on_hold": "yellow", "dropped": "red"}
-_EIGHTHS, _STEPS = " ▏▎▍▌▋▊▉█", " ▁▂▃▄▅▆▇█"
-_PLAIN_STEPS = " .:-=+*#@"
+_BLOCK, _ASCII_BLOCK = "█", "#"
 
 
 @click.command(
@@ -52,8 +49,8 @@ def stats(app: App, ref: str | None, only: str | None) -> None:
     Without REF, the newest list of each kind. Genres, years and seasons are known of titles that `malsync fetch details`
     has read.
     """
+    from malsync.mirror.statistics import growth, list_statistics
     from malsync.model.medium import MEDIA
-    from malsync.model.timestamps import timestamp
 
     with ExitStack() as stack:
         mirror, infos, is_stored = _looked_at(app, stack, ref, only)
@@ -62,10 +59,13 @@ def stats(app: App, ref: str | None, only: str | None) -> None:
         document: dict[str, Any] = {"user": newest.user.name}
         for name, medium in MEDIA.items():
             info = chosen.get(name)
-            document[name] = None if info is None else _figures(mirror, medium, info, app.world.clock.now())
+            document[name] = None if info is None else list_statistics(mirror, medium, info, app.world.clock.now())
             if info is not None and not is_stored:
                 document[name]["snapshot"] = None
-        document["snapshots"] = _grown(mirror, newest, timestamp(newest.taken_at), is_stored=is_stored)
+        document["snapshots"] = growth(mirror, newest)
+        for row in document["snapshots"]:
+            if row["snapshot"] == newest.number and not is_stored:
+                row["snapshot"] = None
     app.output.document(document)
     _tell(app, document, chosen)
 
@@ -73,8 +73,8 @@ def stats(app: App, ref: str | None, only: str | None) -> None:
 def _looked_at(
     app: App, stack: ExitStack, ref: str | None, only: str | None
 ) -> "tuple[Mirror, dict[str, SnapshotInfo], bool]":
-    """The mirror, by medium the snapshot to look at, and whether it is one that is stored."""
-    from malsync.mirror.read_only import copied
+    """The mirror to read, the snapshot to count by medium, and whether that is stored."""
+    from malsync.mirror import Mirror
     from malsync.model.medium import MEDIA
 
     mirror, is_stored = stack.enter_context(app.mirror()), True
@@ -89,8 +89,8 @@ def _looked_at(
         if list_.number is not None:
             infos = [mirror.info(list_.number)]
         else:
-            # The queries read tables, so a list that is not stored becomes a snapshot of a mirror that is not kept.
-            mirror = stack.enter_context(copied(app.mirror_path))
+            # The queries read tables, so a list that is not stored is added to a copy of the mirror in memory.
+            mirror = stack.enter_context(Mirror.open_copy(app.mirror_path))
             infos = [mirror.add(list_.snapshot)]
     found = {}
     for name in MEDIA:
@@ -103,54 +103,13 @@ def _looked_at(
     return mirror, found, is_stored
 
 
-def _figures(mirror: "Mirror", medium: "Medium", info: "SnapshotInfo", now: datetime) -> dict[str, Any]:
-    """One list in figures as of `now`, under the names of the queries that counted them."""
-    from malsync.mirror.queries import sql
-    from malsync.mirror.statistics import every_month, mean_score, queries_of
-    from malsync.model.timestamps import timestamp
-
-    counted = {
-        what: mirror.ask(sql(query), snapshot=info.number, rows=-1) for what, query in queries_of(medium).items()
-    }
-    for rows in counted.values():
-        for row in rows:
-            row.pop("id", None)
-    mean = mean_score(counted["by_score"])
-    counted["by_month"] = every_month(counted["by_month"], now)
-    return {
-        "snapshot": info.number,
-        "taken_at": timestamp(info.taken_at),
-        "entries": info.counts[medium.name],
-        "mean_score": None if mean is None else round(mean, 2),
-        **counted,
-    }
-
-
-def _grown(mirror: "Mirror", newest: "SnapshotInfo", until: str, *, is_stored: bool) -> list[dict[str, Any]]:
-    """Every snapshot of the user up to the one that is looked at, oldest first, with its counts and changes."""
-    from malsync.mirror.queries import sql
-    from malsync.mirror.statistics import SNAPSHOTS
-
-    (series,) = mirror.ask("SELECT user FROM series WHERE id = :id", id=newest.series)
-    rows = mirror.ask(sql("snapshots"), user=series["user"], rows=-1, skip="")
-    members = ("taken_at", "source", "anime", "manga", "added", "updated", "removed")
-    kept = [row for row in rows if row["taken_at"] <= until][:SNAPSHOTS]
-    return [
-        {
-            "snapshot": row["id"] if is_stored or row["id"] != newest.number else None,
-            **{name: row[name] for name in members},
-        }
-        for row in reversed(kept)
-    ]
-
-
 # -- for people
 
 
 def _tell(app: App, document: dict[str, Any], chosen: "dict[str, SnapshotInfo]") -> None:
     from malsync.text import visible
 
-    ink = _Ink(_can_draw())
+    block = _block()
     for name, info in chosen.items():
         figures = document[name]
         mean = "" if figures["mean_score"] is None else f", mean score {figures['mean_score']:.2f}"
@@ -159,13 +118,13 @@ def _tell(app: App, document: dict[str, Any], chosen: "dict[str, SnapshotInfo]")
         app.output.say(f"{name} of {visible(document['user'])}: {counted}{mean}", colour="cyan")
         app.output.say(f"  {which}{local_time(info.taken_at)}")
         for what, title in _NAMES.items():
-            _section(app, ink, title, what, figures.get(what, ()))
+            _section(app, block, title, what, figures.get(what, ()))
         app.output.say()
-    _growth(app, ink, document["snapshots"], list(chosen))
+    _growth(app, block, document["snapshots"], list(chosen))
 
 
-def _section(app: App, ink: "_Ink", title: str, what: str, rows: "Sequence[Row]") -> None:
-    """One kind of figures: what matters most of it, a bar each."""
+def _section(app: App, block: str, title: str, what: str, rows: "Sequence[Row]") -> None:
+    """Print a bar for each of the most important rows of one kind."""
     if what == "by_score":
         given = {row["name"]: row["entries"] for row in rows}
         rows = [{"name": score, "entries": given.get(score, 0)} for score in range(10, 0, -1)] if given else []
@@ -178,70 +137,47 @@ def _section(app: App, ink: "_Ink", title: str, what: str, rows: "Sequence[Row]"
     most = max(row["entries"] for row in rows)
     for row in rows[:_MOST]:
         colour = _TONES.get(str(row["name"])) if what == "by_status" else None
-        app.output.say(ink.line(row["name"], row["entries"], most), colour=colour)
+        app.output.say(_line(row["name"], row["entries"], most, block), colour=colour)
     if left > 0:
         app.output.say(f"    and {left:,} more (--json)")
 
 
-def _growth(app: App, ink: "_Ink", snapshots: "list[dict[str, Any]]", names: Sequence[str]) -> None:
-    from malsync.mirror.statistics import kept
-
+def _growth(app: App, block: str, snapshots: list[dict[str, Any]], names: Sequence[str]) -> None:
     if len(snapshots) < 2:
         return
     days = f"{snapshots[0]['taken_at'][:10]} to {snapshots[-1]['taken_at'][:10]}"
     app.output.say(f"Growth over {len(snapshots):,} snapshots, {days}", colour="cyan")
     for name in names:
-        grown = kept(snapshots, name)
-        app.output.say(f"  {name}  {ink.curve(grown)}  {grown[0]:,} to {grown[-1]:,}")
+        counts = [row[name] for row in snapshots if row[name] is not None]
+        if counts:
+            app.output.say(f"  {name}  {counts[0]:,} to {counts[-1]:,}")
     changed = [row for row in snapshots if row["added"] or row["updated"] or row["removed"]][-_MOST:]
     if not changed:
         return
     app.output.say("\n  Changes (added, updated, removed)")
     most = max(row["added"] + row["updated"] + row["removed"] for row in changed)
     for row in changed:
-        told = f"+{row['added']:,} ~{row['updated']:,} -{row['removed']:,}"
         number = "" if row["snapshot"] is None else f"#{row['snapshot']}"
         total = row["added"] + row["updated"] + row["removed"]
-        app.output.say(ink.line(f"{row['taken_at'][:10]} {number}", total, most, told))
+        changes = f"+{row['added']:,} ~{row['updated']:,} -{row['removed']:,}"
+        app.output.say(_line(f"{row['taken_at'][:10]} {number}", total, most, block, changes))
 
 
-def _can_draw() -> bool:
-    """Whether standard output can print the blocks that bars are drawn with; else there are signs of ASCII."""
+def _block() -> str:
+    """The character that bars are made of: a block, or "#" if standard output cannot encode it."""
     try:
-        f"{_EIGHTHS}{_STEPS}".encode(sys.stdout.encoding or "ascii")
+        _BLOCK.encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+        return _ASCII_BLOCK
+    return _BLOCK
 
 
-class _Ink:
-    """Bars and curves, of blocks or of ASCII."""
+def _line(label: Any, value: int, most: int, block: str, text: str = "") -> str:
+    """A label, a bar that is `_BAR` long for the value `most`, and `text`, or else the value."""
+    from rich.cells import set_cell_size
 
-    def __init__(self, blocks: bool) -> None:
-        self._blocks = blocks
+    from malsync.text import visible
 
-    def line(self, label: Any, value: int, most: int, told: str = "") -> str:
-        """A label, a bar as long as `value` is beside `most`, and the number."""
-        from rich.cells import cell_len, set_cell_size
-
-        from malsync.text import visible
-
-        text = visible(str(label if label not in (None, "") else "-").replace("_", " "))
-        name = set_cell_size(text, _LABEL) if cell_len(text) > _LABEL else text + " " * (_LABEL - cell_len(text))
-        return f"    {name} {self._bar(value, most)} {told or f'{value:,}'}"[:_WIDTH]
-
-    def _bar(self, value: int, most: int) -> str:
-        eighths = round(_BAR * 8 * value / most) if most else 0
-        if not self._blocks:
-            return ("#" * max(1, round(eighths / 8)) if value else "").ljust(_BAR)
-        eighths = max(1, eighths) if value else 0
-        full, part = divmod(eighths, 8)
-        return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(_BAR)
-
-    def curve(self, values: Sequence[int]) -> str:
-        """Values from left to right, each a column from zero to the highest; of many, the last of each step."""
-        steps = _STEPS if self._blocks else _PLAIN_STEPS
-        count = min(len(values), _BAR)
-        taken = [values[(place + 1) * len(values) // count - 1] for place in range(count)]
-        most = max(taken) or 1
-        return "".join(steps[0] if value <= 0 else steps[max(1, round(value * 8 / most))] for value in taken)
+    name = visible(str(label if label not in (None, "") else "-").replace("_", " "))
+    bar = block * max(1, round(_BAR * value / most)) if value else ""
+    return f"    {set_cell_size(name, _LABEL)} {bar:{_BAR}} {text or f'{value:,}'}"[:_WIDTH]

@@ -59,10 +59,9 @@ def _files(incomplete: str, kind: str = "file") -> "list[CompletionItem[str]]":
 
 
 def _mirror(app: App) -> "Mirror":
-    from malsync.mirror import FILE_NAME
-    from malsync.mirror.read_only import looked_at
+    from malsync.mirror import FILE_NAME, Mirror
 
-    return looked_at(app.home / FILE_NAME, wait=_WAIT).mirror
+    return Mirror.open_unchanged(app.home / FILE_NAME, wait=_WAIT)
 
 
 # -- what is offered

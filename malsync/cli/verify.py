@@ -22,26 +22,28 @@ def verify(app: App) -> int:
     """Recompute every digest, check the database, and say what is whole. Exit code 6 when something is not."""
     app.mirror_to("verify")
     with app.mirror() as mirror:
-        checked, database = mirror.verify()
-    problems = [(number, problem) for number, problem in checked if problem is not None]
-    ok = database == "ok" and not problems
+        report = mirror.verify()
+    damaged = {number: problem for number, problem in report.snapshots.items() if problem is not None}
+    ok = not report.problems
     app.output.document(
         {
             "ok": ok,
             "snapshots": [
-                {"snapshot": number, "ok": problem is None, "problem": problem} for number, problem in checked
+                {"snapshot": number, "ok": problem is None, "problem": problem}
+                for number, problem in report.snapshots.items()
             ],
-            "database": database,
+            "database": report.database,
         }
     )
     app.output.say(
-        f"{len(checked) - len(problems)} of {len(checked)} snapshots are whole.", colour="green" if ok else "red"
+        f"{len(report.snapshots) - len(damaged)} of {len(report.snapshots)} snapshots are whole.",
+        colour="green" if ok else "red",
     )
-    for number, problem in problems:
+    for number, problem in damaged.items():
         app.output.warn(f"  snapshot {number}: {problem}")
-    app.output.say(f"The database is {'whole' if database == 'ok' else 'damaged'}.")
-    if database != "ok":
-        app.output.warn(f"  {database[:500]}")
+    app.output.say(f"The database is {'whole' if report.database == 'ok' else 'damaged'}.")
+    if report.database != "ok":
+        app.output.warn(f"  {report.database[:500]}")
     if not ok:
         app.output.warn("Make it whole from exported files: malsync mirror rebuild FILES (what is whole here is kept).")
     return Exit.OK if ok else Exit.MIRROR

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from malsync.errors import ApiError, Exit, MalsyncError
 from malsync.mal.oauth import Tokens, store_of
-from malsync.mirror import FILE_NAME, SnapshotInfo
-from malsync.mirror.read_only import Look, looked_at
+from malsync.mirror import FILE_NAME, Mirror, SnapshotInfo
 from malsync.model.snapshot import User
 from malsync.model.timestamps import corrected
 from malsync.operations import config
@@ -92,15 +91,15 @@ class DoctorContext:
         return config.Settings(self.home.home)
 
     @cached_property
-    def look(self) -> Look:
+    def mirror(self) -> Mirror:
         """The mirror, opened to read. Raises MirrorError and Busy."""
-        return looked_at(self.home.home / FILE_NAME, wait=1.0)
+        return Mirror.open_unchanged(self.home.home / FILE_NAME, wait=1.0)
 
     @cached_property
     def infos(self) -> list[SnapshotInfo] | None:
         """Every snapshot, oldest first; None if the mirror cannot be read."""
         try:
-            return self.look.mirror.infos()
+            return self.mirror.infos()
         except MalsyncError:
             return None
 

@@ -100,7 +100,7 @@ def network_disk(context: DoctorContext) -> None:
 
 
 def _has_write_ahead_log(context: DoctorContext) -> bool:
-    modes = context.look.mirror.ask("SELECT journal_mode FROM pragma_journal_mode") if context.infos else []
+    modes = context.mirror.query("SELECT journal_mode FROM pragma_journal_mode") if context.infos else []
     return any(row["journal_mode"] == "wal" for row in modes)
 
 

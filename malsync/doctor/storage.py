@@ -9,7 +9,7 @@ from malsync.doctor.context import DoctorContext
 from malsync.errors import Exit
 from malsync.formats import snapshot_file
 from malsync.mirror import SnapshotInfo
-from malsync.mirror.database import VERSION
+from malsync.mirror.migrations import VERSION
 from malsync.model.snapshot import BACKUPS
 from malsync.model.timestamps import local_time
 from malsync.operations.references import dated_ahead, listed
@@ -22,11 +22,11 @@ _TIMEOUT_SECONDS = 10
 
 def mirror(context: DoctorContext) -> None:
     """Check that the database is intact, and that each user's newest list matches its digest. Raises MirrorError and Busy."""
-    look = context.look
-    if not look.version:
+    mirror = context.mirror
+    if not mirror.file_version:
         context.ok("mirror", "There is none yet; the first backup creates it.")
         return
-    complaints = [str(row["quick_check"]) for row in look.mirror.ask("SELECT quick_check FROM pragma_quick_check")]
+    complaints = [str(row["quick_check"]) for row in mirror.query("SELECT quick_check FROM pragma_quick_check")]
     if complaints != ["ok"]:
         context.problem(
             "mirror", Exit.MIRROR,
@@ -34,12 +34,12 @@ def mirror(context: DoctorContext) -> None:
             "To rebuild it: malsync mirror rebuild FILES",
         )  # fmt: skip
         return
-    infos = look.mirror.infos()
+    infos = mirror.infos()
     for info in {info.user.key: info for info in infos}.values():
-        look.mirror.load(info.number)  # raises if the list does not match its digest
+        mirror.load(info.number)  # raises if the list does not match its digest
     text = f"Intact, {pluralize(len(infos), 'snapshot')}"
-    if look.version < VERSION:
-        text += f"; its version is {look.version}, the next command migrates it to {VERSION}"
+    if mirror.file_version < VERSION:
+        text += f"; its version is {mirror.file_version}, the next command migrates it to {VERSION}"
     context.ok("mirror", f"{text}. To check every snapshot: malsync verify")
 
 
@@ -78,7 +78,7 @@ def runs(context: DoctorContext) -> None:
     if context.infos is None:
         context.ok("runs", "Not checked: the mirror cannot be read.")
         return
-    unfinished = [run for run in context.look.mirror.journal.runs() if run.is_open]
+    unfinished = [run for run in context.mirror.journal.runs() if run.is_open]
     for run in unfinished:
         number = run.number
         context.problem(

@@ -1,8 +1,13 @@
-"""The mirror: the SQLite file that holds every snapshot, the journal of every run, and the catalogue. `Mirror` is the way in."""
+"""The mirror: the SQLite file with every snapshot, the journal of all runs, and MAL's catalogue. Begin with `Mirror`."""
 
 from malsync.mirror.database import FILE_NAME
 from malsync.mirror.history import Version
 from malsync.mirror.journal import Journal, JournalEntry, Run
-from malsync.mirror.snapshots import Mirror, SnapshotInfo
+from malsync.mirror.pruning import Vacuumed
+from malsync.mirror.snapshot_rows import SnapshotInfo
+from malsync.mirror.snapshots import Mirror
+from malsync.mirror.verify import VerifyReport
 
-__all__ = ["FILE_NAME", "Journal", "JournalEntry", "Mirror", "Run", "SnapshotInfo", "Version"]
+__all__ = [
+    "FILE_NAME", "Journal", "JournalEntry", "Mirror", "Run", "SnapshotInfo", "Vacuumed", "VerifyReport", "Version",
+]  # fmt: skip

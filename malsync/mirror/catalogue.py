@@ -153,7 +153,9 @@ class Catalogue:
 
     def has_list(self, user: User, medium: Medium) -> bool:
         """Whether there is a snapshot of this list of `user`."""
-        return bool(self._file.rows(f"SELECT * FROM ({_NEWEST.format(medium.name)})", users.find(self._file, user)))
+        return bool(
+            self._file.rows(f"SELECT * FROM ({_NEWEST.format(medium.name)})", users.number_of(self._file, user))
+        )
 
     def not_asked_for(self, user: User, medium: Medium, since: datetime | None = None) -> list[TitlesToFetch]:
         """The titles of the newest list of `user` whose details were never asked for, or not `since` then; oldest first.
@@ -162,27 +164,27 @@ class Catalogue:
         first: whether MAL itself removed them is known no other way.
         """
         bound = "0" if since is None else timestamp(since)  # "0" is later than never, and earlier than any time
-        number = users.find(self._file, user)
+        number = users.number_of(self._file, user)
         rows = self._file.rows(_LEFT_A_LIST.format(medium.name), number)
         rows += self._file.rows(_ON_A_LIST.format(medium.name), number, bound)
         return [TitlesToFetch(medium, id, title or "") for id, title, _ in rows]
 
     def begin_fetch(self, user: User, what: str, now: datetime) -> Fetch:
         """Begin to fetch everything anew, or go on where the same was begun and not ended within `GO_ON_WITHIN`."""
-        number, earliest = users.find(self._file, user), timestamp(now - GO_ON_WITHIN)
+        number, earliest = users.number_of(self._file, user), timestamp(now - GO_ON_WITHIN)
         for begun, started_at in self._file.rows(
             "SELECT id, started_at FROM fetch WHERE user = ? AND what = ? AND ended_at IS NULL AND started_at >= ?"
             " ORDER BY id DESC LIMIT 1",
             *(number, what, earliest),
         ):
-            with self._file.understood(f"fetch {begun}"):
+            with self._file.decoding(f"fetch {begun}"):
                 return Fetch(begun, parse_timestamp(started_at), is_new=False)
         sql = "INSERT INTO fetch (user, what, started_at) VALUES (?, ?, ?)"
         return Fetch(self._file.insert(sql, number, what, timestamp(now)), now, is_new=True)
 
     def end_fetch(self, fetch: Fetch, now: datetime) -> None:
         """Nothing of `fetch` is left to be fetched."""
-        self._file.change("UPDATE fetch SET ended_at = ? WHERE id = ?", timestamp(now), fetch.number)
+        self._file.execute("UPDATE fetch SET ended_at = ? WHERE id = ?", timestamp(now), fetch.number)
 
     # -- what is known
 
@@ -222,7 +224,7 @@ class Catalogue:
         if columns:
             sets = ", ".join(f"{name} = coalesce(nullif({name}, 0), ?)" for name in columns)
             with self._file.transaction():
-                self._file.change_many(
+                self._file.execute_many(
                     f"UPDATE {medium.name} SET {sets} WHERE id = ?",
                     [(*(told.get(name) for name in columns), id) for id, told in facts.items()],
                 )
@@ -235,7 +237,7 @@ class Catalogue:
 
     def keep_gone(self, medium: Medium, id: int, now: datetime) -> None:
         """MAL has no such title any more. What is known of it stays."""
-        self._file.change(f"UPDATE {medium.name} SET gone_at = ? WHERE id = ?", timestamp(now), id)
+        self._file.execute(f"UPDATE {medium.name} SET gone_at = ? WHERE id = ?", timestamp(now), id)
 
     def keep(
         self, what: str, document: Any, now: datetime, *, titles: Iterable[tuple[Medium, Title]] = (), **given: Any
@@ -249,7 +251,7 @@ class Catalogue:
     def keep_user(self, user: User) -> int:
         """The number of `user` in the mirror, who may be new here."""
         with self._file.transaction():
-            return users.keep(self._file, user, may_rename=True)
+            return users.ensure(self._file, user, rename=True)
 
     # -- inside
 
@@ -262,7 +264,7 @@ class Catalogue:
         row = {name: value(Spot(title), path, {}) for name, path in own.items()}
         row |= {"id": title["id"], "title": title.get("title") or "", "fetched_at": timestamp(now), **more}
         sets = [f"{name} = excluded.{name}" for name in row if name not in ("id", "title")]
-        self._file.change(
+        self._file.execute(
             f"INSERT INTO {medium.name} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
             f" ON CONFLICT (id) DO UPDATE SET {_BETTER.format('title')}, {', '.join(sets)}",
             *row.values(),
@@ -270,7 +272,7 @@ class Catalogue:
         if "extra" not in row and (extra := _extra(medium, title)):
             # A part of a title says nothing of the unknown members that it has not.
             sql = f"UPDATE {medium.name} SET extra = json_patch(coalesce(extra, '{{}}'), ?) WHERE id = ?"
-            self._file.change(sql, extra, title["id"])
+            self._file.execute(sql, extra, title["id"])
         self._fill([rows for rows in TITLES[medium.name] if root(rows.each) in told], title, {"id": title["id"]})
 
     def _fill(self, fills: Sequence[Rows], document: Any, given: Mapping[str, Any]) -> None:
@@ -278,14 +280,14 @@ class Catalogue:
             paths = columns(f"{rows.key} {rows.told}")
             if of := rows.of.split():
                 sql = f"DELETE FROM {rows.table} WHERE {' AND '.join(f'{name} = ?' for name in of)}"
-                self._file.change(sql, *(value(Spot(document), paths[name], given) for name in of))
+                self._file.execute(sql, *(value(Spot(document), paths[name], given) for name in of))
         for rows in fills:
             key, told = columns(rows.key), columns(rows.told)
             found = [
                 tuple(value(spot, path, given) for path in (*key.values(), *told.values()))
                 for spot in spots(document, rows.each)
             ]
-            self._file.change_many(
+            self._file.execute_many(
                 _upsert(rows, [*key], [*told]), [row for row in found if None not in row[: len(key)]]
             )
 

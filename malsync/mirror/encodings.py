@@ -1,9 +1,10 @@
-"""Which fields of the snapshots in an older mirror are HTML-encoded: that was not recorded before version 4."""
+"""Find out which fields of an older mirror's snapshots are HTML-encoded: that is recorded since version 4."""
 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from sqlite3 import Connection
+from typing import Any
 
 import orjson
 
@@ -15,38 +16,34 @@ _SNAPSHOTS = (
     "SELECT snapshot.id, series, source, CAST(covers AS BLOB), mal_id, CAST(name AS BLOB) FROM snapshot"
     " JOIN series ON series.id = snapshot.series JOIN mal_user ON mal_user.id = series.user ORDER BY snapshot.id"
 )
-_SPECIAL = "[&<>\"''\\\r\n]"  # in JSON, quotes and line breaks are behind a backslash
+_SPECIAL = "[&<>\"''\\\r\n]"  # in JSON, quotes and line breaks follow a backslash
 
 
-class Tables(Protocol):
-    """What a migration is given: a connection, or sqlite-utils' own."""
+def record_encodings(connection: Connection) -> None:
+    """Store in each snapshot's `encoded` which of its fields are encoded, by the rule of `model.snapshot.judged`.
 
-    def execute(self, sql: str, parameters: Any = (), /) -> Any: ...
-
-
-def judge_all(db: Tables) -> None:
-    """Record for each snapshot which of its fields are encoded, by the rule of `plain.is_encoded`. Rows that cannot be read
-    are left to `verify`: they count as not encoded."""
+    Rows that cannot be read count as not encoded; `verify` reports them.
+    """
     by_series: dict[int, list[int]] = defaultdict(list)
-    for number, series, source, covers, mal_id, name in db.execute(_SNAPSHOTS).fetchall():
-        covered = _json(covers)
-        known: Covers = covered if isinstance(covered, dict) else {}
-        if is_from_mal(source, User("", mal_id, name), known):
+    for number, series, source, covers, mal_id, name in connection.execute(_SNAPSHOTS).fetchall():
+        document = _json(covers)
+        covered: Covers = document if isinstance(document, dict) else {}
+        if is_from_mal(source, User("", mal_id, name), covered):
             by_series[series].append(number)
-    found: dict[int, dict[str, list[str]]] = defaultdict(dict)
+    encoded: dict[int, dict[str, list[str]]] = defaultdict(dict)
     for series, numbers in by_series.items():
         for medium in MEDIA.values():
             for field in text_fields(medium):
-                for number in _encoded_at(db, series, numbers, medium, field):
-                    found[number].setdefault(medium.name, []).append(field.name)
-    for number, encoded in found.items():
-        db.execute("UPDATE snapshot SET encoded = ? WHERE id = ?", (orjson.dumps(encoded).decode(), number))
+                for number in _encoded_at(connection, series, numbers, medium, field):
+                    encoded[number].setdefault(medium.name, []).append(field.name)
+    for number, fields in encoded.items():
+        connection.execute("UPDATE snapshot SET encoded = ? WHERE id = ?", (orjson.dumps(fields).decode(), number))
 
 
-def _encoded_at(db: Tables, series: int, numbers: list[int], medium: Medium, field: Field) -> Iterator[int]:
-    """Those of the snapshots `numbers`, which are in order, that have entities in `field` and no bare sign."""
+def _encoded_at(connection: Connection, series: int, numbers: list[int], medium: Medium, field: Field) -> Iterator[int]:
+    """Those of the snapshots `numbers` (sorted) with an entity but no bare special character in `field`."""
     counts = [[0] * (len(numbers) + 1) for _ in range(2)]
-    rows = db.execute(
+    rows = connection.execute(
         f"SELECT since, until, CAST({field.name} AS BLOB) FROM {medium.name}_version"
         f" WHERE series = ? AND {field.name} GLOB '*{_SPECIAL}*'",
         (series,),
@@ -66,7 +63,7 @@ def _encoded_at(db: Tables, series: int, numbers: list[int], medium: Medium, fie
 
 
 def _any_bare(texts: Iterable[str]) -> bool | None:
-    """Whether any of `texts` has a bare sign; None where they have neither that nor an entity."""
+    """Whether any of `texts` has a bare special character; None if they have neither that nor an entity."""
     special = [text for text in texts if is_bare(text) or plain_value(text) != text]
     return any(map(is_bare, special)) if special else None
 

@@ -1,19 +1,19 @@
-"""The journal: each run that writes to MAL, call by call, so that one that was cut short can be gone on with or taken back.
+"""The journal: every run that writes to MAL, write by write, so that an interrupted one can be resumed or undone.
 
-A call is planned, then sent, then it has an outcome. `sent` is on disk before the request leaves: after a crash nothing went
-out that the journal does not name. That a call was sent does not say that MAL did it.
+A write is planned, then sent, then it has an outcome. `sent` is on disk before the request leaves: after a crash, MAL has
+received nothing that the journal does not name. Whether MAL carried out a write that was sent is unknown until the outcome.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 import orjson
 
-from malsync.errors import Refused
+from malsync.errors import UnfinishedRun
 from malsync.mirror import users
-from malsync.mirror.database import File, is_number
+from malsync.mirror.database import File, is_row_number
 from malsync.mirror.rows import Row
 from malsync.model.diff import OPS, FieldChanges
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
@@ -27,7 +27,7 @@ from malsync.planning.restore_plan import Key, PlannedWrite
 KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 Ending = Literal["finished", "undone", "abandoned"]
 RunState = Literal["unfinished"] | Ending
-"""`undone` is what became of an unfinished run that was taken back; a finished one stays `finished`."""
+"""An unfinished run becomes `undone` by an undo; a finished one stays `finished`."""
 RUN_STATES: tuple[RunState, ...] = ("unfinished", *get_args(Ending))
 Outcome = Literal["done", "already", "skipped", "failed", "not_restorable"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -38,15 +38,14 @@ _RUNS = (
     "SELECT run.id, origin, mal_id, name, account, kind, CAST(plan AS BLOB), before, after, undoes, state, started_at, ended_at"
     " FROM run LEFT JOIN mal_user ON mal_user.id = run.user"
 )
-# JSON is read as the bytes that it is: as text, what is not UTF-8 would be mended, and sent to MAL as the user's own.
-_LINES = (
+# JSON is read as bytes: in a text, bytes that are not UTF-8 would be replaced, and then sent to MAL as the user's own.
+_ENTRIES = (
     "SELECT seq, op, medium, media_id, title, CAST(expect AS BLOB), CAST(fields AS BLOB),"
     " state, tries, sent_at, answered_at, http, CAST(answer AS BLOB), why"
     " FROM run_call WHERE run = ?"
 )
-
-# Only texts with a sign that MAL encodes say whether it does; in JSON, quotes and line breaks are behind a backslash.
-_TEXT_LINES = r"""
+# Only texts with a character that MAL encodes show whether it does. In JSON, quotes and line breaks follow a backslash.
+_TEXT_WRITES = r"""
     SELECT run, seq FROM run_call JOIN run ON run.id = run_call.run
     WHERE run.user = ? AND sent_at IS NOT NULL AND op <> 'remove' AND fields GLOB '*[&<>''\]*'
     ORDER BY sent_at, run, seq
@@ -55,53 +54,61 @@ _TEXT_LINES = r"""
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One application of a plan. `head` is what was wanted, and how, for whoever began it.
-
-    `before` and `after` are the snapshots around it: None where there is none yet, or where it has been pruned.
-    """
+    """One execution of a plan."""
 
     number: int
     user: User
     account: str
     kind: RequestKind
     head: dict[str, Any]
+    """The request that the plan was made for, as JSON (`planning.request`)."""
     before: int | None
+    """The snapshot of the lists before the run; None if it has been pruned."""
     after: int | None
+    """The snapshot of the lists after the run; None if there is none yet, or it has been pruned."""
     undoes: int | None
+    """The run that this one undoes."""
     state: RunState
     started_at: datetime
     ended_at: datetime | None
 
     @property
     def is_open(self) -> bool:
-        """Whether it was begun and neither finished, undone nor abandoned."""
+        """Whether it was neither finished, undone nor abandoned."""
         return self.state == "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One call of a run and what came of it. `sent_at` is when it last went out, `answered_at` when its outcome was known."""
+    """One write of a run and its outcome."""
 
     seq: int
+    """Its place in the run, from 1."""
     call: PlannedWrite
     state: CallState
     tries: int
+    """How many requests it has taken."""
     sent_at: datetime | None
+    """When it was last sent."""
     answered_at: datetime | None
+    """When its outcome became known."""
     http: int | None
+    """The HTTP status of MAL's last answer."""
     answer: ListStatus | None
+    """The entry in MAL's last answer."""
     why: str
+    """The reason for an outcome other than `done`."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it has no outcome yet: planned, or sent and nobody knows."""
+        """Whether it has no outcome yet: planned, or sent without a known outcome."""
         return self.state in ("planned", "sent")
 
 
 class Journal:
-    """The runs in the mirror's file. Each change is on disk when the method returns.
+    """The runs in the mirror's file. Each change is on disk when its method returns.
 
-    Every method raises MirrorError or Busy where the file fails it, and Damaged for a row that cannot be understood.
+    Every method raises MirrorError or Busy if the file cannot be used, and Damaged for a row that malsync did not write.
     """
 
     def __init__(self, file: File) -> None:
@@ -110,74 +117,76 @@ class Journal:
     # -- reading
 
     def runs(self, user: User | None = None) -> list[Run]:
-        """Every run, or those of one user, oldest first."""
+        """All runs, or those of one user, oldest first."""
         if user is None:
             return self._runs("")
-        return self._runs("WHERE run.user = ?", users.find(self._file, user))
+        return self._runs("WHERE run.user = ?", users.number_of(self._file, user))
 
     def run(self, number: int) -> Run:
-        """The run of that number. Raises KeyError when there is none."""
-        if is_number(number):
+        """The run of that number. Raises KeyError if there is none."""
+        if is_row_number(number):
             for run in self._runs("WHERE run.id = ?", number):
                 return run
         raise KeyError(number)
 
     def unfinished(self, user: User) -> Run | None:
-        """The run of `user` that was begun and neither finished, undone nor abandoned. There is one at most."""
-        found = self._runs("WHERE run.user = ? AND state = 'unfinished'", users.find(self._file, user))
-        return found[0] if found else None
+        """The unfinished run of `user`, of which there is at most one."""
+        runs = self._runs("WHERE run.user = ? AND state = 'unfinished'", users.number_of(self._file, user))
+        return runs[0] if runs else None
 
     def refuse_unfinished(self, user: User, undoes: int | None = None) -> Run | None:
-        """Raise Refused while `user` has an unfinished run, unless `undoes` names it; then that run is returned."""
+        """Raise UnfinishedRun if `user` has one, unless it is the run `undoes`: that is returned."""
         unfinished = self.unfinished(user)
         if unfinished is None or unfinished.number == undoes:
             return unfinished
-        number = unfinished.number
-        raise Refused(
-            f"Run {number} ({unfinished.kind}, begun {local_time(unfinished.started_at)}) is unfinished:"
-            f" {self.pending(number)} of its writes have no outcome yet. Nothing was sent.",
-            f"Finish it: malsync resume {number}. Take it back: malsync undo {number}."
-            f" Give it up: malsync runs --abandon {number}",
+        number, begun = unfinished.number, local_time(unfinished.started_at)
+        raise UnfinishedRun(
+            f"Run {number} ({unfinished.kind}, begun {begun}) is unfinished: {self.pending(number)} of its writes have no"
+            " outcome yet. Nothing was sent.",
+            run=number,
         )
 
     def lines(self, number: int) -> list[JournalEntry]:
-        """The calls of a run in their order, each with what came of it so far."""
-        return self._lines("ORDER BY seq", number)
+        """The writes of a run in their order."""
+        return self._entries("ORDER BY seq", number)
 
     def line(self, number: int, seq: int) -> JournalEntry:
-        """One call of a run. Raises KeyError when there is none."""
-        for line in self._lines("AND seq = ?", number, seq):
-            return line
+        """One write of a run. Raises KeyError if there is none."""
+        for entry in self._entries("AND seq = ?", number, seq):
+            return entry
         raise KeyError(seq)
 
     def outcomes(self, number: int) -> dict[str, int]:
-        """How many calls of a run came to what."""
-        counted = self._counted(number)
-        return {outcome: counted.get(outcome, 0) for outcome in OUTCOMES}
+        """The number of a run's writes by outcome."""
+        counts = self._counts(number)
+        return {outcome: counts.get(outcome, 0) for outcome in OUTCOMES}
 
     def pending(self, number: int) -> int:
-        """How many calls of a run have no outcome yet: planned, or sent and nobody knows."""
-        counted = self._counted(number)
-        return counted.get("planned", 0) + counted.get("sent", 0)
+        """The number of a run's writes without an outcome: planned, or sent without a known outcome."""
+        counts = self._counts(number)
+        return counts.get("planned", 0) + counts.get("sent", 0)
 
-    def informed(self, live: Snapshot) -> Snapshot:
-        """`live`, which was read from MAL, with the texts that were sent to its entries and what MAL answered (None: unknown)."""
+    def with_written_texts(self, live: Snapshot) -> Snapshot:
+        """`live`, a list just read from MAL, with the texts that runs sent to its entries and MAL's answers (None: unknown).
+
+        Together they show whether MAL HTML-encodes what it answers.
+        """
         written: dict[Key, dict[str, tuple[Json, Json]]] = {}
-        for number, seq in self._file.rows(_TEXT_LINES, users.find(self._file, live.user)):
-            line = self.line(number, seq)
-            call, answer = line.call, line.answer or {}
+        for number, seq in self._file.rows(_TEXT_WRITES, users.number_of(self._file, live.user)):
+            entry = self.line(number, seq)
+            call, answer = entry.call, entry.answer or {}
             names = [field.name for field in text_fields(call.medium) if field.name in call.fields]
             written.setdefault(call.key, {}).update({name: (call.fields[name][1], answer.get(name)) for name in names})
         return replace(live, written=written) if written else live
 
     def problems(self) -> list[str]:
-        """What of the journal cannot be read, in words; nothing when it is whole."""
-        found: list[str] = []
+        """What of the journal cannot be read, one sentence each; empty if it is whole."""
+        problems: list[str] = []
         for row in self._file.rows(f"{_RUNS} ORDER BY run.id"):
-            found += _problem(_run, row, f"run {row[0]}")
-            for line in self._file.rows(f"{_LINES} ORDER BY seq", row[0]):
-                found += _problem(_line, line, f"line {line[0]} of run {row[0]}")
-        return found
+            problems += _problem(_run, row, f"run {row[0]}")
+            for entry in self._file.rows(f"{_ENTRIES} ORDER BY seq", row[0]):
+                problems += _problem(_entry, entry, f"line {entry[0]} of run {row[0]}")
+        return problems
 
     # -- writing
 
@@ -193,20 +202,20 @@ class Journal:
         now: datetime,
         undoes: int | None = None,
     ) -> Run:
-        """Write down a run with all its calls, planned, in one transaction. `before`: the snapshot of the live lists.
+        """Store a run with all its writes, planned, in one transaction. `before` is the snapshot of the live lists.
 
-        Raises Refused while `user` has an unfinished run. With `undoes` naming that very run, it becomes `undone` instead.
+        Raises UnfinishedRun if `user` has one, unless `undoes` is its number: then that run becomes `undone`.
         """
         with self._file.transaction():
-            self._make_way(user, undoes, now)
-            row = users.find(self._file, user)
-            self._check_snapshot(before, row)
+            self._close_undone(user, undoes, now)
+            user_number = users.number_of(self._file, user)
+            self._check_snapshot(before, user_number)
             number = self._file.insert(
                 "INSERT INTO run (user, account, kind, plan, before, undoes, state, started_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, 'unfinished', ?)",
-                *(row, account, kind, _text(head), before, undoes, timestamp(now)),
+                *(user_number, account, kind, _text(head), before, undoes, timestamp(now)),
             )
-            self._file.change_many(
+            self._file.execute_many(
                 "INSERT INTO run_call (run, seq, op, medium, media_id, title, expect, fields, state, tries, why)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'planned', 0, '')",
                 (
@@ -217,22 +226,22 @@ class Journal:
         return self.run(number)
 
     def sent(self, number: int, seq: int, now: datetime) -> None:
-        """Say that a call is about to go out: do it first. What came of an earlier sending is forgotten.
+        """Record that a write is about to be sent; call this first. The outcome of an earlier attempt is cleared.
 
-        Raises ValueError, for that would be a bug, for a call that is done and for a run that is not unfinished.
+        Raises ValueError, a bug, if the write is done or its run is not unfinished.
         """
-        changed = self._file.change(
+        changed = self._file.execute(
             "UPDATE run_call SET state = 'sent', sent_at = ?, answered_at = NULL, http = NULL, answer = NULL, why = ''"
             " WHERE run = ? AND seq = ? AND state <> 'done'"
             " AND EXISTS (SELECT * FROM run WHERE id = run_call.run AND state = 'unfinished')",
             *(timestamp(now), number, seq),
         )
         if not changed:
-            raise ValueError(f"line {seq} of run {number} is none that can be sent")
+            raise ValueError(f"line {seq} of run {number} cannot be sent")
 
     def unsent(self, number: int, seq: int) -> None:
-        """Say that a call which was about to go out did not. One of which a request left stays as it is."""
-        self._file.change(
+        """Record that a write was not sent after all. Nothing changes if it has taken a request before."""
+        self._file.execute(
             "UPDATE run_call SET state = 'planned', sent_at = NULL WHERE run = ? AND seq = ? AND state = 'sent' AND tries = 0",
             *(number, seq),
         )
@@ -249,12 +258,12 @@ class Journal:
         answer: ListStatus | None = None,
         why: str = "",
     ) -> JournalEntry:
-        """Say what came of a call, sent or not, and return its line. `tries` is how many more requests it took.
+        """Record the outcome of a write, sent or not, and return its entry. `tries` is the number of further requests.
 
-        Without `http` or `answer`, what MAL said last stands. `sent` is for a call of which nobody knows whether it did
-        anything. Raises ValueError, for that would be a bug, if such a one was done or was never sent.
+        Without `http` or `answer`, MAL's last answer stays. The state `sent` means that the outcome is unknown. Raises
+        ValueError, a bug, if a write that is done, or was never sent, is to become `sent`.
         """
-        changed = self._file.change(
+        changed = self._file.execute(
             "UPDATE run_call SET state = :state, tries = tries + :tries, why = :why,"
             " http = coalesce(:http, http), answer = coalesce(:answer, answer),"
             " answered_at = CASE :state WHEN 'sent' THEN NULL ELSE :now END"
@@ -271,11 +280,11 @@ class Journal:
             },
         )
         if not changed:
-            raise ValueError(f"line {seq} of run {number} is none that can become {state}")
+            raise ValueError(f"line {seq} of run {number} cannot become {state}")
         return self.line(number, seq)
 
     def ended(self, number: int, state: Ending, now: datetime, after: int | None = None) -> Run:
-        """Close an unfinished run; `after` is the snapshot of what it left. Raises ValueError where it is closed already."""
+        """Close an unfinished run; `after` is the snapshot of the lists after it. Raises ValueError if it is closed already."""
         with self._file.transaction():
             if after is not None:
                 self.set_after(number, after)
@@ -283,36 +292,36 @@ class Journal:
         return self.run(number)
 
     def set_after(self, number: int, after: int) -> None:
-        """Say which snapshot holds the lists as a run left them, also where it was interrupted."""
-        for (row,) in self._file.rows("SELECT user FROM run WHERE id = ?", number):
-            self._check_snapshot(after, row)
-            self._file.change("UPDATE run SET after = ? WHERE id = ?", after, number)
+        """Record the snapshot of the lists as a run left them, even if it was interrupted. Raises KeyError without the run."""
+        for (user,) in self._file.rows("SELECT user FROM run WHERE id = ?", number):
+            self._check_snapshot(after, user)
+            self._file.execute("UPDATE run SET after = ? WHERE id = ?", after, number)
             return
         raise KeyError(number)
 
     # -- inside
 
-    def _runs(self, which: str, *values: int | None) -> list[Run]:
-        found = []
-        for row in self._file.rows(f"{_RUNS} {which} ORDER BY run.id", *values):
-            with self._file.understood(f"run {row[0]}"):
-                found.append(_run(row))
-        return found
+    def _runs(self, clause: str, *values: int | None) -> list[Run]:
+        runs = []
+        for row in self._file.rows(f"{_RUNS} {clause} ORDER BY run.id", *values):
+            with self._file.decoding(f"run {row[0]}"):
+                runs.append(_run(row))
+        return runs
 
-    def _lines(self, which: str, number: int, *values: int) -> list[JournalEntry]:
-        found = []
-        for row in self._file.rows(f"{_LINES} {which}", number, *values):
-            with self._file.understood(f"line {row[0]} of run {number}"):
-                found.append(_line(row))
-        return found
+    def _entries(self, clause: str, number: int, *values: int) -> list[JournalEntry]:
+        entries = []
+        for row in self._file.rows(f"{_ENTRIES} {clause}", number, *values):
+            with self._file.decoding(f"line {row[0]} of run {number}"):
+                entries.append(_entry(row))
+        return entries
 
-    def _counted(self, number: int) -> dict[CallState, int]:
+    def _counts(self, number: int) -> dict[CallState, int]:
         rows = self._file.rows("SELECT state, count(*) FROM run_call WHERE run = ? GROUP BY state", number)
-        with self._file.understood(f"run {number}"):
+        with self._file.decoding(f"run {number}"):
             return {one_of(CALL_STATES, state): total for state, total in rows}
 
-    def _make_way(self, user: User, undoes: int | None, now: datetime) -> None:
-        """Close the unfinished run that is to be undone. Raises Refused for any other."""
+    def _close_undone(self, user: User, undoes: int | None, now: datetime) -> None:
+        """Close the unfinished run that is to be undone. Raises UnfinishedRun for any other."""
         if undoes is not None and self.run(undoes).user.key != user.key:
             raise ValueError(f"run {undoes} is another user's")
         unfinished = self.refuse_unfinished(user, undoes)
@@ -320,7 +329,7 @@ class Journal:
             self._end(unfinished.number, "undone", now)
 
     def _end(self, number: int, state: RunState, now: datetime) -> None:
-        changed = self._file.change(
+        changed = self._file.execute(
             "UPDATE run SET state = ?, ended_at = ? WHERE id = ? AND state = 'unfinished'",
             state,
             timestamp(now),
@@ -330,23 +339,23 @@ class Journal:
             raise ValueError(f"run {number} is {self.run(number).state} already")
 
     def _check_snapshot(self, number: int, user: int | None) -> None:
-        """Raise ValueError, for that would be a bug, where that snapshot is not one of the user's lists."""
-        theirs = self._file.rows(
+        """Raise ValueError, a bug, unless that snapshot is one of the user's."""
+        matching = self._file.rows(
             "SELECT 1 FROM snapshot JOIN series ON series.id = snapshot.series WHERE snapshot.id = ? AND user = ?",
             *(number, user),
         )
-        if not theirs:
+        if not matching:
             raise ValueError(f"snapshot {number} is not one of this user's")
 
 
-# -- rows, and back: whatever we did not write raises TypeError or ValueError
+# -- decoding: rows that malsync did not write raise TypeError or ValueError
 
 
 def _run(row: Row) -> Run:
     number, origin, mal_id, name, account, kind, head, before, after, undoes, state, started_at, ended_at = row
     return Run(
         number=number,
-        user=users.read(origin, mal_id, name),
+        user=users.user_of(origin, mal_id, name),
         account=typed(str, account),
         kind=one_of(KINDS, kind),
         head=_object(head),
@@ -359,17 +368,17 @@ def _run(row: Row) -> Run:
     )
 
 
-def _line(row: Row) -> JournalEntry:
+def _entry(row: Row) -> JournalEntry:
     seq, op, medium, media_id, title, expect, fields, state, tries, sent_at, answered_at, http, answer, why = row
-    of = MEDIA[one_of(tuple(MEDIA), medium)]
+    its_medium = MEDIA[one_of(tuple(MEDIA), medium)]
     return JournalEntry(
         seq=seq,
         call=PlannedWrite(
             op=one_of(OPS, op),
-            medium=of,
+            medium=its_medium,
             id=typed(int, media_id),
             title=typed(str, title),
-            fields=_fields(of, fields),
+            fields=_fields(its_medium, fields),
             expect=None if expect is None else _object(expect),
         ),
         state=one_of(CALL_STATES, state),
@@ -382,20 +391,20 @@ def _line(row: Row) -> JournalEntry:
     )
 
 
-def _problem(read: Any, row: Row, what: str) -> Iterator[str]:
+def _problem(decode: Callable[[Row], object], row: Row, what: str) -> Iterator[str]:
     try:
-        read(row)
+        decode(row)
     except (TypeError, ValueError) as error:
         yield f"{what} cannot be read ({error})"
 
 
 def _fields(medium: Medium, text: object) -> FieldChanges:
-    found: FieldChanges = {}
+    changes: FieldChanges = {}
     for name, pair in _object(text).items():
         if not isinstance(pair, list) or len(pair) != 2:
             raise ValueError(f"{one_of(medium.names, name)} has no two values")
-        found[one_of(medium.names, name)] = pair[0], pair[1]
-    return found
+        changes[one_of(medium.names, name)] = pair[0], pair[1]
+    return changes
 
 
 def _object(text: object) -> dict[str, Json]:

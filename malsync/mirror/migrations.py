@@ -1,13 +1,13 @@
-"""The mirror's tables, as migrations. A migration that has left the house is never edited: a new one follows it."""
+"""The mirror's tables, as migrations that sqlite-utils applies. Never edit a released migration: add a new one after it.
 
-import re
-from contextlib import closing
-from datetime import UTC, datetime
-from sqlite3 import SQLITE_CORRUPT, Connection, DatabaseError, connect
-from typing import Any
+The record of what was applied to a file is sqlite-utils' own table `_sqlite_migrations`. `user_version` is the number of its
+rows, for programs that only look: an older malsync refuses a file with a higher number than its own `VERSION`.
+"""
 
-from malsync.mirror.database import objects_of
-from malsync.mirror.encodings import Tables, judge_all
+from collections.abc import Callable
+from sqlite3 import SQLITE_CORRUPT, Connection, DatabaseError
+
+from malsync.mirror.encodings import record_encodings
 from malsync.mirror.titles import COLUMNS, columns_of
 from malsync.model.medium import MEDIA, Kind, Medium
 from malsync.model.plain_text import plain_sql
@@ -22,81 +22,29 @@ COLUMN_TYPES = {
     Kind.TIME: "TEXT",
 }
 
-_SET = "malsync"
 
+def migrate(connection: Connection, version: int | None = None) -> None:
+    """Apply the migrations that are pending, the first `version` of them alone if given. Call it within a transaction.
 
-def make(connection: Connection, version: int | None = None) -> None:
-    """The tables in a file that has none yet; with `version`, as that one had them.
-
-    They are those of `upgrade`, its record included, without sqlite-utils: that takes as long to be imported, and to look for
-    its plugins in everything that is installed, as a list of thousands takes to be stored.
+    Raises DatabaseError, also if sqlite-utils cannot read its record of the applied migrations.
     """
-    migrations = _MIGRATIONS[:version]
-    for migration in migrations:
-        migration(connection)
-    for statement in _RECORD:
-        connection.execute(statement)
-    connection.executemany(
-        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES (?, ?, ?)",
-        ((_SET, migration.__name__, str(datetime.now(UTC))) for migration in migrations),
-    )
+    from sqlite_utils import Database, Migrations  # takes longer to import than a small backup takes to store
 
-
-def upgrade(connection: Connection) -> None:
-    """Bring the tables of an older version up to date. Raises DatabaseError, also where their record is not readable."""
-    from sqlite_utils import Database, Migrations
-
-    migrations = Migrations(_SET)
-    for migration in _MIGRATIONS:
-        migrations()(migration)
+    migrations = Migrations("malsync")
+    for migration in MIGRATIONS[:version]:
+        migrations(name=migration.__name__)(lambda db, migration=migration: migration(db.conn))
+    db = Database(connection, execute_plugins=False)
     try:
-        migrations.apply(Database(connection, execute_plugins=False))
+        migrations.apply(db)
+        applied = len(migrations.applied(db))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        # The library's own table, which says what was applied, is not as it left it.
-        wrong = DatabaseError(f"what it was brought up to date with cannot be read ({error!r})")
-        wrong.sqlite_errorcode = SQLITE_CORRUPT
-        raise wrong from error
+        unreadable = DatabaseError(f"its record of migrations cannot be read ({error!r})")
+        unreadable.sqlite_errorcode = SQLITE_CORRUPT
+        raise unreadable from error
+    connection.execute(f"PRAGMA user_version = {applied}")
 
 
-def foreign(connection: Connection, version: int) -> str | None:
-    """Something in a file of `version` that malsync did not create, in words; None where all is its own.
-
-    It is compared with the schema that this program makes for that version. Where only the text of a table differs, as
-    between versions of SQLite, its columns decide.
-    """
-    with closing(connect(":memory:", isolation_level=None)) as ours:
-        make(ours, version)
-        own = {(kind, name): (table, _plain(sql)) for kind, name, table, sql in objects_of(ours)}
-        for kind, name, table, sql in objects_of(connection):
-            if (kind, name) not in own:
-                return f"the {kind} {name}"
-            if own[kind, name] == (table, _plain(sql)):
-                continue
-            if kind != "table" or _is_virtual(sql) or _is_virtual(own[kind, name][1]):
-                return f"another {kind} {name} than its own"
-            if columns := _columns(connection, name) - _columns(ours, name):
-                return f"the column {min(columns)[0]} of the table {name}"
-    return None
-
-
-def _plain(sql: str | None) -> str:
-    """A statement without what versions of SQLite write in different ways."""
-    return re.sub(r'[\s"]+', " ", sql or "").replace("( ", "(").replace(" )", ")").strip()
-
-
-def _is_virtual(sql: str | None) -> bool:
-    return _plain(sql).upper().startswith("CREATE VIRTUAL")
-
-
-def _columns(connection: Connection, table: str) -> set[tuple[Any, ...]]:
-    """A table's columns, each with its type, constraints and whether it is generated, as texts."""
-    rows = connection.execute(
-        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', [table]
-    )
-    return {tuple(map(str, row)) for row in rows}
-
-
-def snapshots(db: Tables) -> None:
+def snapshots(db: Connection) -> None:
     """MAL users, series, snapshots, and a row for each version of each entry."""
     for statement in _USERS_AND_SNAPSHOTS:
         db.execute(statement)
@@ -106,13 +54,13 @@ def snapshots(db: Tables) -> None:
         db.execute(_list_view(medium, _readable(medium)))
 
 
-def journal(db: Tables) -> None:
+def journal(db: Connection) -> None:
     """Runs, and each write of a run with what came of it."""
     for statement in _RUNS_AND_CALLS:
         db.execute(statement)
 
 
-def catalogue(db: Tables) -> None:
+def catalogue(db: Connection) -> None:
     """What `fetch` reads: titles with all that belongs to them, rankings, seasons, the forum, and what finds words in them."""
     for medium in MEDIA.values():
         _widen(db, medium)
@@ -132,7 +80,7 @@ def catalogue(db: Tables) -> None:
     _search(db, "forum_post", ("text",))
 
 
-def plain_text(db: Tables) -> None:
+def plain_text(db: Connection) -> None:
     """Which fields of a snapshot are HTML-encoded; which fields an entry of a file does not know, and its title there."""
     db.execute("ALTER TABLE snapshot ADD COLUMN encoded TEXT NOT NULL DEFAULT '{}'")
     for medium in MEDIA.values():
@@ -140,21 +88,12 @@ def plain_text(db: Tables) -> None:
             db.execute(f"ALTER TABLE {medium.name}_version ADD COLUMN {column} TEXT")
         db.execute(f"DROP VIEW {medium.name}_list")
         db.execute(_list_view(medium, _readable_plain(medium)))
-    judge_all(db)
+    record_encodings(db)
 
 
-_MIGRATIONS = (snapshots, journal, catalogue, plain_text)
-# How sqlite-utils 4 keeps which migrations a file has, to the blank.
-_RECORD = (
-    """CREATE TABLE "_sqlite_migrations" (
-   "id" INTEGER PRIMARY KEY,
-   "migration_set" TEXT,
-   "name" TEXT,
-   "applied_at" TEXT
-)""",
-    """CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
-    ON "_sqlite_migrations" ("migration_set", "name")""",
-)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (snapshots, journal, catalogue, plain_text)
+VERSION = len(MIGRATIONS)
+"""The `user_version` of a mirror that is up to date."""
 _USERS_AND_SNAPSHOTS = (
     """
     CREATE TABLE mal_user (
@@ -329,7 +268,7 @@ _REVERSE = (
 )  # fmt: skip
 
 
-def _widen(db: Tables, medium: Medium) -> None:
+def _widen(db: Connection, medium: Medium) -> None:
     """Give a title's row its columns: a new table in the place of the old one, as ALTER TABLE takes one column at a time."""
     columns = [f"{name} {COLUMNS[name][0]}" for name in columns_of(medium) if name != "title"]
     columns += [f"{name} TEXT" for name in ("extra", "fetched_at", "details_at", "gone_at")]
@@ -345,7 +284,7 @@ def _widen(db: Tables, medium: Medium) -> None:
         db.execute(statement)
 
 
-def _search(db: Tables, table: str, columns: tuple[str, ...], when: str = "TRUE") -> None:
+def _search(db: Connection, table: str, columns: tuple[str, ...], when: str = "TRUE") -> None:
     """A full-text index over columns of `table`, kept up by triggers, of the rows that are `when`.
 
     The way of SQLite's manual (FTS5, external content tables), but for the update: one trigger does both halves of it, because

@@ -1,23 +1,20 @@
-"""Taking snapshots out of the mirror: their rows, then every version that no other one sees. No interval is ever edited."""
+"""Delete snapshots: their headers, then every version that no other snapshot sees. Intervals are never edited."""
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from malsync.mirror.database import File
-from malsync.mirror.rows import RowCodec
+from malsync.mirror.snapshot_rows import CODECS, SnapshotInfo
 from malsync.model.diff import OPS, Op, count, diff
 from malsync.model.entry import TitleList
 from malsync.model.medium import MEDIA, Medium
 from malsync.model.snapshot import Snapshot
 
-if TYPE_CHECKING:
-    from malsync.mirror.snapshots import SnapshotInfo
-
-# A snapshot sees a version of its series that is valid at its number, if it knows that list at all. The plus keeps SQLite
-# from looking through all of the series for each version: by their numbers, it begins with the first that may see it.
-_UNSEEN = """
+# A snapshot sees the versions of its series that are valid at its number, if it covers that list. The plus keeps SQLite
+# from scanning the whole series for each version: by number, it starts at the first snapshot that may see the version.
+_DELETE_UNSEEN = """
     DELETE FROM {0}_version WHERE NOT EXISTS (
         SELECT * FROM snapshot WHERE +snapshot.series = {0}_version.series AND snapshot.{0} IS NOT NULL
             AND snapshot.id >= since AND (until IS NULL OR snapshot.id < until)
@@ -28,84 +25,94 @@ _CHECKPOINT_WAIT = 1000  # milliseconds
 Lists = Mapping[str, TitleList]
 
 
-def remove(file: File, infos: "Iterable[SnapshotInfo]", numbers: Collection[int]) -> None:
-    """Delete the snapshots of those numbers, of `infos`, which are all that there are. For within a transaction.
+@dataclass(frozen=True)
+class Vacuumed:
+    """What `vacuum` gave back to the disk."""
 
-    What changed since the one before is counted anew where that one went. A run that has lost a list around it says so by NULL.
+    bytes_freed: int
+    """How much smaller the database is."""
+    file_truncated: bool
+    """False if another process was reading: the file shrinks when that ends."""
+
+
+def remove(file: File, infos: Iterable[SnapshotInfo], numbers: Collection[int]) -> None:
+    """Delete the snapshots `numbers`, given `infos` of all there are. Call it within a transaction.
+
+    Recounts the changes of a snapshot whose predecessor goes. A run's `before` and `after` become NULL if they go.
     """
-    file.change_many("DELETE FROM snapshot WHERE id = ?", ((number,) for number in sorted(numbers)))
+    file.execute_many("DELETE FROM snapshot WHERE id = ?", ((number,) for number in sorted(numbers)))
     for name in MEDIA:
-        file.change(_UNSEEN.format(name))
-    file.change("DELETE FROM series WHERE id NOT IN (SELECT series FROM snapshot)")
+        file.execute(_DELETE_UNSEEN.format(name))
+    file.execute("DELETE FROM series WHERE id NOT IN (SELECT series FROM snapshot)")
     by_series: dict[int, list[SnapshotInfo]] = {}
     for info in sorted(infos, key=lambda info: info.number):
         by_series.setdefault(info.series, []).append(info)
-    for theirs in by_series.values():
-        _count_anew(file, theirs, [info for info in theirs if info.number not in numbers])
+    for series in by_series.values():
+        _recount_changes(file, series, [info for info in series if info.number not in numbers])
 
 
-def compact(file: File, removed: int) -> tuple[int, bool]:
-    """Give the disk back what no row needs. Returns how many bytes smaller the database is, and whether its file is already:
-    while somebody reads, the file shrinks when they have done. Where nothing was `removed` and no page is free, there is
-    nothing to do.
+def vacuum(file: File, *, if_needed: bool) -> Vacuumed:
+    """Run VACUUM and truncate the write-ahead log. With `if_needed`, do nothing unless the file has free pages.
 
-    Raises MirrorError where there is no room for it, Busy where somebody holds the file; all that is stored is whole then.
+    Raises MirrorError if the disk has no room for it, Busy if another process has locked the file. Nothing is lost then.
     """
-    if not removed and not file.rows("PRAGMA freelist_count")[0][0]:
-        return 0, True
+    if if_needed and not file.rows("PRAGMA freelist_count")[0][0]:
+        return Vacuumed(0, file_truncated=True)
     size = _size(file)
-    file.change("VACUUM")
-    saved = size - _size(file)
+    file.execute("VACUUM")
+    bytes_freed = size - _size(file)
     file.rows(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT}")
-    is_held = bool(file.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0])
-    return saved, not is_held
+    is_busy = bool(file.rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0])
+    return Vacuumed(bytes_freed, file_truncated=not is_busy)
 
 
 def _size(file: File) -> int:
+    """The size of the database in bytes."""
     return int(file.rows("PRAGMA page_count")[0][0]) * int(file.rows("PRAGMA page_size")[0][0])
 
 
-def counted(one: "SnapshotInfo", was: Lists, other: "SnapshotInfo | Snapshot", now: Lists) -> dict[Op, int]:
-    """What changed from `one` to `other`, of which only the entries that may differ are given, by medium.
+def count_changes(info: SnapshotInfo, before: Lists, later: "SnapshotInfo | Snapshot", after: Lists) -> dict[Op, int]:
+    """Count the changes from `info` to `later`. `before` and `after` hold only the entries that may differ, by medium.
 
-    A list that the first did not cover was kept from an earlier one: it can neither come nor go.
+    If `info` does not cover a list, the versions of an earlier snapshot stay valid: its entries do not count as changed.
     """
-    known = {name: titles for name, titles in was.items() if one.covers[name] is not None}
+    known = {name: entries for name, entries in before.items() if info.covers[name] is not None}
     return count(
         diff(
-            Snapshot(one.user, one.taken_at, one.source, one.covers, known, encoded_as=one.encoded),
-            Snapshot(other.user, other.taken_at, other.source, other.covers, now, encoded_as=other.encoded),
+            Snapshot(info.user, info.taken_at, info.source, info.covers, known, encoded_as=info.encoded),
+            Snapshot(later.user, later.taken_at, later.source, later.covers, after, encoded_as=later.encoded),
         )
     )
 
 
-def _count_anew(file: File, before: "list[SnapshotInfo]", after: "list[SnapshotInfo]") -> None:
-    """Say of each snapshot of a series what changed since the one before, where that is another one than it was."""
-    had = {info.number: one.number for one, info in pairwise(before)}
+def _recount_changes(file: File, all_infos: list[SnapshotInfo], remaining: list[SnapshotInfo]) -> None:
+    """Recompute added, updated and removed of the snapshots of a series whose predecessor was deleted."""
+    predecessors = {info.number: previous.number for previous, info in pairwise(all_infos)}
     changes: dict[int, dict[Op, int]] = {}
-    if after and after[0].number in had:
-        changes[after[0].number] = dict.fromkeys(OPS, 0)
-    orphans = [(one, info) for one, info in pairwise(after) if had[info.number] != one.number]
-    numbers = [info.number for info in after]
-    moves = {name: _moves(file, medium, after[0].series, numbers) for name, medium in MEDIA.items() if orphans}
-    for one, info in orphans:
-        known = [name for name in MEDIA if info.covers[name] is not None]
-        was, now = ({name: moves[name][side].get(info.number, {}) for name in known} for side in (0, 1))
-        changes[info.number] = counted(one, was, info, now)
-    file.change_many(
+    if remaining and remaining[0].number in predecessors:
+        changes[remaining[0].number] = dict.fromkeys(OPS, 0)
+    orphans = [
+        (previous, info) for previous, info in pairwise(remaining) if predecessors[info.number] != previous.number
+    ]
+    numbers = [info.number for info in remaining]
+    moves = {name: _moves(file, medium, remaining[0].series, numbers) for name, medium in MEDIA.items() if orphans}
+    for previous, info in orphans:
+        covered = [name for name in MEDIA if info.covers[name] is not None]
+        before, after = ({name: moves[name][side].get(info.number, {}) for name in covered} for side in (0, 1))
+        changes[info.number] = count_changes(previous, before, info, after)
+    file.execute_many(
         "UPDATE snapshot SET added = ?, updated = ?, removed = ? WHERE id = ?",
-        ((*(found[op] for op in OPS), number) for number, found in changes.items()),
+        ((*(counts[op] for op in OPS), number) for number, counts in changes.items()),
     )
 
 
 def _moves(
     file: File, medium: Medium, series: int, numbers: list[int]
 ) -> tuple[dict[int, TitleList], dict[int, TitleList]]:
-    """By snapshot of `numbers`, which are in order: the entries that changed or went since the one before, as they had been;
-    and those that changed or came, as they were then."""
-    codec = RowCodec(medium)
-    was: dict[int, TitleList] = {}
-    now: dict[int, TitleList] = {}
+    """The entries that differ from the snapshot before, by number in `numbers` (sorted) and id: as they were, as they became."""
+    before: dict[int, TitleList] = {}
+    after: dict[int, TitleList] = {}
+    codec = CODECS[medium.name]
     for id, since, until, *row in file.rows(
         f"SELECT media_id, since, until, {', '.join(codec.columns)} FROM {medium.name}_version"
         " WHERE series = ? AND (until IS NOT NULL OR since > ?)",
@@ -113,10 +120,10 @@ def _moves(
     ):
         first = bisect_left(numbers, since)
         past = len(numbers) if until is None else bisect_left(numbers, until)
-        with file.understood(f"{medium.name} {id}"):
+        with file.decoding(f"{medium.name} {id}"):
             entry = codec.entry(id, "", tuple(row))
         if first:
-            now.setdefault(numbers[first], {})[id] = entry
+            after.setdefault(numbers[first], {})[id] = entry
         if past < len(numbers):
-            was.setdefault(numbers[past], {})[id] = entry
-    return was, now
+            before.setdefault(numbers[past], {})[id] = entry
+    return before, after

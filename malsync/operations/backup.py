@@ -148,7 +148,7 @@ def stored_all_the_same(info: "SnapshotInfo", error: UsageError) -> UsageError:
 
 def judged(mirror: "Mirror", live: Snapshot) -> Snapshot:
     """`live`, which was read from MAL, with its texts judged by what malsync wrote into it and like the newest stored list."""
-    live = mirror.journal.informed(live)
+    live = mirror.journal.with_written_texts(live)
     if any(live.encoded.values()):
         stored = [info for info in mirror.infos(live.user) if info.source != "import"]
         newest = max(stored, key=lambda info: info.number, default=None)

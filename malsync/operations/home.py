@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from malsync.formats.latest_copy import Latest
     from malsync.formats.mal_xml.reader import Reading
-    from malsync.mirror import Mirror, SnapshotInfo, Version
+    from malsync.mirror import Mirror, SnapshotInfo, VerifyReport, Version
     from malsync.model.diff import Change
     from malsync.model.medium import Medium
     from malsync.model.snapshot import Snapshot, User
@@ -230,7 +230,7 @@ class Home:
         with self.mirror() as mirror:
             return mirror.histories(self.whose(who, mirror), medium, [id])[id]
 
-    def verify(self) -> "tuple[list[tuple[int, str | None]], str]":
+    def verify(self) -> "VerifyReport":
         """Rebuild every snapshot, compare it with its digest, and check the database. Raises UsageError for no mirror."""
         self.mirror_to("verify")
         with self.mirror() as mirror:

@@ -235,11 +235,10 @@ def _is_whole(home: "Home", wait: float) -> bool:
         return True
     try:
         with home.mirror(wait=wait) as mirror:
-            checked, database = mirror.verify()
+            return not mirror.verify().problems
     except Damaged as error:
         home.listener.warn(error.message)
         return False
-    return database == "ok" and all(problem is None for _, problem in checked)
 
 
 def _add(path: Path, sources: list[Source], wait: float) -> int:

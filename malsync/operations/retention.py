@@ -84,10 +84,10 @@ def prune(home: "Home", policy: Policy, *, dry_run: bool = False, wait: float = 
         if result.removed:
             mirror.prune(result.removed)
         try:
-            freed, is_done = mirror.compact(len(result.removed))
+            vacuumed = mirror.vacuum(if_needed=not result.removed)
         except (MirrorError, Busy) as error:
             return replace(result, problem=error.message)
-        return replace(result, freed=max(0, freed), is_shrinking=not is_done)
+        return replace(result, freed=max(0, vacuumed.bytes_freed), is_shrinking=not vacuumed.file_truncated)
 
 
 def _decided(home: "Home", mirror: "Mirror", policy: Policy) -> PruneResult:

@@ -1,7 +1,8 @@
-"""The SQL of `queries/`: what the pages ask, and what Datasette offers under the same names, with a form for each.
+"""The SQL files of this folder: queries of the browser's pages and of `stats`, which Datasette also offers by name, with a form.
 
-A file begins with its `title`, what it is `about`, and for a parameter whose values are known a query to `choose` them from.
-Where `{medium}` stands in it, there are two of it. Every value is bound.
+A file begins with comment lines: `-- title:`, `-- about:`, and for each parameter with known values `-- choose PARAMETER:` and
+a query that selects them. A file with `{medium}` in it is two queries, `anime_NAME` and `manga_NAME`. `_filled` has the other
+placeholders, all of them SQL made from the field table. Values are always bound.
 """
 
 import json
@@ -30,7 +31,7 @@ _GROUPS = {
     "Runs": ("runs", "calls"),
     "What was fetched": ("ranking", "season", "suggestions", "topics", "posts", "found_topics", "found_posts"),
 }
-# Parameters that mean the same in every query, and where their values are known from.
+# Parameters that mean the same in every query, and the query that selects their values.
 _KNOWN = {
     "user": "SELECT id, name FROM mal_user ORDER BY name COLLATE NOCASE, id",
     "snapshot": "SELECT id, '#' || id || ', ' || substr(taken_at, 1, 10) || ', ' || {medium} || ' entries' FROM snapshot"
@@ -39,28 +40,27 @@ _KNOWN = {
     " FROM (VALUES ('done'), ('already'), ('skipped'), ('failed'), ('not_restorable'), ('planned'), ('sent'))",
     "topic": "SELECT id, title FROM forum_topic WHERE posts_at IS NOT NULL ORDER BY last_post_created_at DESC LIMIT 1000",
 }
-# What is equal to nothing at all, as everywhere in malsync: `Kind.blank`, as a column holds it.
+# The SQL literal of each kind's blank value (`Kind.blank`), which equals an absent one.
 _BLANKS = {Kind.NUMBER: "0", Kind.FLAG: "0", Kind.TAGS: "'[]'", Kind.TEXT: "''", Kind.DATE: "''"}
 
 
 @dataclass(frozen=True)
 class Query:
-    """One query: its text, and what its page says. `choices` are queries for the values of a parameter, and their names.
-
-    `medium` is whose titles its rows are, by their `id`; empty where they are of none or of both.
-    """
+    """One query, with the texts of its page."""
 
     name: str
     title: str
     about: str
     sql: str
     choices: dict[str, str] = field(default_factory=dict)
+    """By parameter, a query for its possible values and their names."""
     group: str = ""
     medium: str = ""
+    """The medium of the titles whose `id` is in its rows; empty for none, or both."""
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
-    """Give `connection` what the queries need beside SQLite's own: texts, and JSON lists of texts, decoded."""
+    """Add the SQL functions `plain_text` and `plain_tags`, which decode HTML entities in a text and in a JSON list of texts."""
     connection.create_function("plain_text", 1, _plain_text, deterministic=True)
     connection.create_function("plain_tags", 1, _plain_tags, deterministic=True)
 
@@ -78,35 +78,35 @@ def _plain_tags(text: Any) -> Any:
 
 @cache
 def all_queries() -> dict[str, Query]:
-    """Every query by its name."""
-    found: dict[str, Query] = {}
+    """All queries by name."""
+    queries: dict[str, Query] = {}
     for path in sorted(_FOLDER.glob("*.sql")):
         text = path.read_text(encoding="utf-8")
         media: Iterable[Medium | None] = MEDIA.values() if "{medium}" in text else (None,)
         for medium in media:
             query = _read(path.stem, medium, _filled(text, medium or ANIME))
-            found[query.name] = query
-    return found
+            queries[query.name] = query
+    return queries
 
 
 def groups() -> dict[str, list[Query]]:
-    """The queries for people, by what they are about."""
-    found: dict[str, list[Query]] = {name: [] for name in _GROUPS}
-    for name, stems in _GROUPS.items():
-        found[name] = sorted(
+    """The queries that people may run, by group, in the order of `_GROUPS`."""
+    return {
+        name: sorted(
             (query for query in all_queries().values() if query.group == name),
             key=lambda query: (stems.index(query.name.removeprefix(f"{query.medium}_")), query.name),
         )
-    return found
+        for name, stems in _GROUPS.items()
+    }
 
 
 def sql(name: str) -> str:
-    """The text of a query."""
+    """The SQL of a query."""
     return all_queries()[name].sql
 
 
 def metadata(database: str) -> dict[str, Any]:
-    """What Datasette is told of the queries and of the tables."""
+    """Datasette's metadata for the queries of `database`."""
     offered = {
         query.name: {"sql": query.sql, "title": query.title, "description": query.about, "hide_sql": True}
         for query in all_queries().values()
@@ -115,47 +115,47 @@ def metadata(database: str) -> dict[str, Any]:
 
 
 def _read(stem: str, medium: Medium | None, text: str) -> Query:
-    told: dict[str, str] = {}
-    asked = _HEADER.sub("", text).strip()
+    header: dict[str, str] = {}
+    statement = _HEADER.sub("", text).strip()
     choices = {
         name: known.replace("{medium}", (medium or ANIME).name)
         for name, known in _KNOWN.items()
-        if re.search(rf":{name}\b", asked)
+        if re.search(rf":{name}\b", statement)
     }
     for what, parameter, value in _HEADER.findall(text):
         if parameter:
             choices[parameter] = value
         else:
-            told[what] = value
-    title = told["title"][0].upper() + told["title"][1:]
+            header[what] = value
+    title = header["title"][0].upper() + header["title"][1:]
     group = next((name for name, stems in _GROUPS.items() if stem in stems), "")
     own = medium.name if medium else "anime" if stem in ("season", "suggestions") else ""
     name = f"{medium.name}_{stem}" if medium else stem
-    return Query(name, title, told["about"], asked, choices, group, own)
+    return Query(name, title, header["about"], statement, choices, group, own)
 
 
 def _filled(text: str, medium: Medium) -> str:
-    own = [one.name for one in medium.writable]
+    own = [field.name for field in medium.writable]
     parts = {
         "joins": joins(medium),
         "here": HERE,
-        "readable": ", ".join(f"{_readable(medium, one)} AS {one.name}" for one in medium.fields),
-        "version": ", ".join(f"{plain(medium, one.name)} AS {one.name}" for one in medium.fields),
+        "readable": ", ".join(f"{_readable(medium, field)} AS {field.name}" for field in medium.fields),
+        "version": ", ".join(f"{plain(medium, field.name)} AS {field.name}" for field in medium.fields),
         "was": ", ".join(f"{name}_was" for name in own),
         "now": ", ".join(f"{name}_now" for name in own),
-        "old": ", ".join(f"iif(both_{one.name}, {_of_pair(one, 'old')}, NULL)" for one in medium.writable),
-        "new": ", ".join(f"iif(both_{one.name}, {_of_pair(one, 'new')}, NULL)" for one in medium.writable),
+        "old": ", ".join(f"iif(both_{field.name}, {_of_pair(field, 'old')}, NULL)" for field in medium.writable),
+        "new": ", ".join(f"iif(both_{field.name}, {_of_pair(field, 'new')}, NULL)" for field in medium.writable),
         "both": ", ".join(
             [
-                *(f"({_both_cover(medium, one)}) AS both_{one.name}" for one in medium.writable),
+                *(f"({_both_cover(medium, field)}) AS both_{field.name}" for field in medium.writable),
                 *(
-                    f"{_is_encoded(medium, one, row)} AS {row}_{one.name}"
-                    for one in text_fields(medium)
+                    f"{_is_encoded(medium, field, row)} AS {row}_{field.name}"
+                    for field in text_fields(medium)
                     for row in "ab"
                 ),
             ]
         ),
-        "differs": " OR ".join(_differ(one) for one in medium.writable),
+        "differs": " OR ".join(_differ(field) for field in medium.writable),
         "previous": PREVIOUS,
         "alarming": ALARMING,
         "ranked": pairs(f"{medium.name}_ranking", "day", "type"),
@@ -187,7 +187,7 @@ HERE = """snapshot.id = coalesce(nullif(:snapshot, ''),
 
 
 def joins(medium: Medium) -> str:
-    """What follows FROM to have the entries of a snapshot, each with its title."""
+    """The tables after FROM that give the entries of a snapshot, each with its title."""
     return f"""snapshot
 JOIN {medium.name}_version AS version ON version.series = snapshot.series
     AND version.since <= snapshot.id AND (version.until IS NULL OR version.until > snapshot.id)
@@ -196,9 +196,9 @@ LEFT JOIN {medium.name} AS title ON title.id = version.media_id"""
 
 
 def pairs(table: str, first: str, second: str) -> str:
-    """WITH what follows: each pair of two columns with which the key of `table` begins, as `found`.
+    """A WITH clause whose table `found` has each distinct pair of the first two columns of the key of `table`.
 
-    One step along the key for each of them; SELECT DISTINCT would go through every row, and there are many of each pair.
+    It takes one step along the index for each pair. SELECT DISTINCT would read every row, and each pair has many.
     """
     return (
         f"WITH RECURSIVE firsts (value) AS (SELECT max({first}) FROM {table} UNION ALL"
@@ -211,7 +211,7 @@ def pairs(table: str, first: str, second: str) -> str:
 
 
 def plain(medium: Medium, name: str) -> str:
-    """The field of an entry as `joins` has it, texts as their user wrote them."""
+    """SQL for a field of an entry of `joins`, texts decoded."""
     field = medium.by_name[name]
     if field.kind not in TEXTS:
         return f"version.{name}"
@@ -223,38 +223,39 @@ def _decoded(field: Field, column: str, is_encoded: str) -> str:
 
 
 def _is_encoded(medium: Medium, field: Field, snapshot: str) -> str:
-    """Whether the text in this field is HTML-encoded in a snapshot."""
+    """SQL for whether the text of this field is HTML-encoded in a snapshot."""
     names = f"iif(json_valid({snapshot}.encoded), json_extract({snapshot}.encoded, '$.{medium.name}'), '')"
     return f"coalesce(instr({names}, '\"{field.name}\"') > 0, 0)"
 
 
-def _readable(medium: Medium, one: Field) -> str:
-    return _READABLE.get(one.kind, "{0}").format(plain(medium, one.name))
+def _readable(medium: Medium, field: Field) -> str:
+    return _READABLE.get(field.kind, "{0}").format(plain(medium, field.name))
 
 
-def _of_pair(one: Field, row: str) -> str:
-    """A field of an entry of the older or the newer snapshot of a pair."""
-    column = f"{row}.{one.name}"
-    return _decoded(one, column, f"{'a' if row == 'old' else 'b'}_{one.name}") if one.kind in TEXTS else column
+def _of_pair(field: Field, row: str) -> str:
+    """SQL for a field of an entry in one of a pair of snapshots, texts decoded. `row` is `old` or `new`."""
+    column = f"{row}.{field.name}"
+    return _decoded(field, column, f"{'a' if row == 'old' else 'b'}_{field.name}") if field.kind in TEXTS else column
 
 
-def _differ(one: Field) -> str:
-    """Whether a field that both snapshots and both entries know has another value in each."""
-    known = " AND ".join(f"coalesce(instr({row}.unknown, '\"{one.name}\"'), 0) = 0" for row in ("old", "new"))
-    pair = [_comparable(one, _of_pair(one, row)) for row in ("old", "new")]
-    if one.kind in TEXTS:
-        known += f" AND old.{one.name} IS NOT new.{one.name}"
+def _differ(field: Field) -> str:
+    """SQL for whether a field that both snapshots and both entries know differs."""
+    known = " AND ".join(f"coalesce(instr({row}.unknown, '\"{field.name}\"'), 0) = 0" for row in ("old", "new"))
+    pair = [_comparable(field, _of_pair(field, row)) for row in ("old", "new")]
+    if field.kind in TEXTS:
+        known += f" AND old.{field.name} IS NOT new.{field.name}"
         pair = [f"replace(replace({text}, char(13, 10), char(10)), char(13), char(10))" for text in pair]
-    return f"(both_{one.name} AND {pair[0]} IS NOT {pair[1]} AND {known})"
+    return f"(both_{field.name} AND {pair[0]} IS NOT {pair[1]} AND {known})"
 
 
-def _both_cover(medium: Medium, one: Field) -> str:
-    """Whether the snapshots `a` and `b` both know this field."""
+def _both_cover(medium: Medium, field: Field) -> str:
+    """SQL for whether the snapshots `a` and `b` both cover this field."""
     return " AND ".join(
-        f"EXISTS (SELECT 1 FROM json_each({row}.covers, '$.{medium.name}') WHERE value = '{one.name}')" for row in "ab"
+        f"EXISTS (SELECT 1 FROM json_each({row}.covers, '$.{medium.name}') WHERE value = '{field.name}')"
+        for row in "ab"
     )
 
 
-def _comparable(one: Field, column: str) -> str:
-    blank = _BLANKS.get(one.kind)
+def _comparable(field: Field, column: str) -> str:
+    blank = _BLANKS.get(field.kind)
     return column if blank is None else f"coalesce({column}, {blank})"

@@ -1,0 +1,97 @@
+"""Snapshots as the mirror stores them: a header each, and the versions of entries that are valid at its number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from malsync.mirror import users
+from malsync.mirror.database import File, damaged
+from malsync.mirror.rows import Row, RowCodec
+from malsync.model.diff import Op
+from malsync.model.medium import MEDIA, Medium
+from malsync.model.row_values import maybe, typed
+from malsync.model.snapshot import Covers, Encoded, Source, User
+from malsync.model.timestamps import parse_timestamp
+
+CODECS = {name: RowCodec(medium) for name, medium in MEDIA.items()}
+HEADERS = (
+    "SELECT snapshot.id, series, origin, mal_id, name, taken_at, source, digest, covers, anime, manga,"
+    " added, updated, removed, suspicious, note, encoded"
+    " FROM snapshot JOIN series ON series.id = snapshot.series JOIN mal_user ON mal_user.id = series.user"
+)
+"""The query for headers; `info_of` reads its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """A snapshot's header: what is known of it without rebuilding its lists."""
+
+    number: int
+    series: int
+    """The snapshots of a series share versions of entries: one user's backups, imports or public lists in order of time."""
+    user: User
+    taken_at: datetime
+    source: Source
+    digest: str
+    covers: Covers
+    counts: dict[str, int | None]
+    """The number of entries by medium; None for a list that it does not cover."""
+    changes: dict[Op, int]
+    """How many entries changed since the snapshot before it in its series."""
+    suspicious: tuple[str, ...]
+    note: str
+    encoded: Encoded
+    """The fields whose text is HTML-encoded, by medium."""
+
+
+def infos(file: File, clause: str = "", *values: Any) -> list[SnapshotInfo]:
+    """The headers that `clause` selects (WHERE, ORDER BY, LIMIT). Raises Damaged if one cannot be read."""
+    return [info_of(file, row) for row in file.rows(f"{HEADERS} {clause}", *values)]
+
+
+def info_of(file: File, row: Sequence[Any]) -> SnapshotInfo:
+    """Read a row of `HEADERS`. Raises Damaged if malsync did not write it."""
+    number, series, origin, mal_id, name, taken_at, source, digest, covers, *rest = row
+    try:
+        anime, manga, added, updated, removed, suspicious, note, encoded = rest
+        covered = orjson.loads(covers)
+        return SnapshotInfo(
+            number=number,
+            series=series,
+            user=users.user_of(origin, mal_id, name),
+            taken_at=parse_timestamp(taken_at),
+            source=source,
+            digest=typed(str, digest),
+            covers={name: None if covered[name] is None else tuple(covered[name]) for name in MEDIA},
+            counts={"anime": maybe(int, anime), "manga": maybe(int, manga)},
+            changes={"add": typed(int, added), "update": typed(int, updated), "remove": typed(int, removed)},
+            suspicious=tuple(typed(str, reason) for reason in orjson.loads(suspicious)),
+            note=typed(str, note),
+            encoded={name: tuple(fields) for name, fields in orjson.loads(encoded).items()},
+        )
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise damaged(file.path, f"snapshot {number} has a header that cannot be read ({error})") from error
+
+
+def rows_at(file: File, info: SnapshotInfo) -> dict[str, dict[int, Row] | None]:
+    """The rows of each list at a snapshot, by medium and id, as `CODECS` encode them; None for a list not covered."""
+    return {name: None if info.covers[name] is None else _rows(file, name, info) for name in MEDIA}
+
+
+def _rows(file: File, medium: str, info: SnapshotInfo) -> dict[int, Row]:
+    rows = file.rows(
+        f"SELECT media_id, {', '.join(CODECS[medium].columns)} FROM {medium}_version"
+        " WHERE series = :series AND since <= :number AND (until IS NULL OR until > :number)",
+        {"series": info.series, "number": info.number},
+    )
+    return {row[0]: row[1:] for row in rows}
+
+
+def titles(file: File, medium: Medium) -> dict[int, str]:
+    """The title of every id that was ever on a list in the mirror."""
+    # The catalogue has many more.
+    on_a_list = f"SELECT media_id FROM {medium.name}_version"
+    return dict(file.rows(f"SELECT id, title FROM {medium.name} WHERE id IN ({on_a_list})"))
