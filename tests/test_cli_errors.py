@@ -2,10 +2,13 @@
 
 import ast
 import re
+from pathlib import Path
 
+import click
 import pytest
 
 from malsync.cli.errors import ADVICE, hint_of
+from malsync.cli.main import cli
 from malsync.errors import UsageError
 from tests.harness import ROOT
 
@@ -62,3 +65,30 @@ def test_without_advice_the_hint_is_the_errors_own() -> None:
 
 def test_the_words_of_an_advice_are_one_line() -> None:
     assert not [name for name, words in ADVICE.items() if re.search(r"\n|^$|^\s|\s$", words)]
+
+
+QUIET = ("model", "planning", "mal", "anilist", "mirror", "formats", "operations")
+COMMANDS = "|".join(sorted(cli.list_commands(click.Context(cli))))
+NAMES_A_COMMAND = re.compile(rf"(?<!a )\bmalsync (?:{COMMANDS})\b|`(?:{COMMANDS})`|(?<![\w-])--[a-z]")
+SPEAKS_FOR_BOTH = "text.py"  # the terminal and the pages have their command lines from it
+QUIET_FILES = [
+    path
+    for path in LIBRARY
+    if path.relative_to(ROOT / "malsync").parts[0] in (*QUIET, path.name) and path.name != SPEAKS_FOR_BOTH
+]
+
+
+def texts(path: Path) -> list[tuple[int, str]]:
+    """The string constants of a module, with their lines; not its docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        (node.lineno, node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
+    ]
+
+
+@pytest.mark.parametrize("path", QUIET_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_text_of_the_library_names_a_command_or_a_flag(path: Path) -> None:
+    assert [(line, text) for line, text in texts(path) if NAMES_A_COMMAND.search(text)] == []
