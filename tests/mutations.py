@@ -26,14 +26,14 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from queue import SimpleQueue
 
-from tests.harness import ROOT
 from tests.mutants import MUTANTS, Edit, Mutant
+from tests.support.harness import ROOT
 
 PARTS = ("malsync", "schemas", "fixtures", "tests", "docs", ".ci")
 FILES = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "run")
 LONGEST = 300.0
 """Seconds after which a run of the tests has noticed too: it does not come to an end."""
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (?:tests/test_)?(.+?)(?: - .*)?$", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (?:tests/(?:\w+/)?test_)?(.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

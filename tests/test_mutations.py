@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT
 from tests.mutants import MUTANTS, Edit, Mutant
 from tests.mutations import broken, occurrences
+from tests.support.harness import ROOT
 
 
 @cache
 def names_in(module: str) -> set[str]:
     """Return the names of the tests in a file; empty if there is no such file."""
-    path = ROOT / "tests" / f"test_{module}.py"
+    path = ROOT / module
     if not path.exists():
         return set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def test_a_defect_still_applies_and_is_a_program(mutant: Mutant) -> None:
     for test in mutant.tests:
         file, _, name = test.partition("::")
         assert (ROOT / file).exists(), test
-        assert not name or name in names_in(file.removeprefix("tests/test_").removesuffix(".py")), test
+        assert not name or name in names_in(file), test
 
 
 def test_every_defect_has_a_name_of_its_own_and_there_are_enough() -> None:
