@@ -42,7 +42,5 @@ def test_unit_tests_use_no_process_socket_or_thread(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
 
     assert not imported & UNWANTED_IN_UNIT
-    assert not any(
-        name.endswith((".Sandbox", ".FarSide", ".on_terminal")) for name in imported
-    )
+    assert not any(name.endswith((".Sandbox", ".FarSide", ".on_terminal")) for name in imported)
     assert not [name for name in ("box: Sandbox", "malsync: Malsync", "client: Client") if name in source]

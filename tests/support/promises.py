@@ -43,9 +43,7 @@ def read_all_markers(folder: Path) -> Markers:
     twice = [stem for stem, count in Counter(path.stem for path in paths).items() if count > 1]
     if twice:
         raise ValueError(f"Two test files are named {twice[0]}.py")
-    return sorted(
-        marker for path in paths for marker in read_markers(path.stem, path.read_text(encoding="utf-8"))
-    )
+    return sorted(marker for path in paths for marker in read_markers(path.stem, path.read_text(encoding="utf-8")))
 
 
 def read_markers(stem: str, source: str) -> Markers:
