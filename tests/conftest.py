@@ -1,28 +1,35 @@
 """Fixtures: a sandbox on a free port, and malsync with a home folder of its own."""
 
+from __future__ import annotations
+
 import gc
 import os
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 from hypothesis import HealthCheck, settings
 
-from malsync import Client
-from malsync.sandbox import World
-from tests import farside
-from tests.archive import Archive, archive
-from tests.asking import Get
-from tests.farside import Sandbox
-from tests.harness import Malsync, TestTime
+if TYPE_CHECKING:  # the fixtures import what they need: collecting tests of pure functions takes no sandbox
+    from malsync import Client
+    from malsync.sandbox import World
+    from tests.support.archive import Archive
+    from tests.support.asking import Get
+    from tests.support.farside import Sandbox
+    from tests.support.harness import Malsync, TestTime
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what runs in its background so, and every process that a test starts would be deaf to Ctrl-C too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts what runs in its background, and nohup all that it runs, with signals ignored. Every process that a test
+# starts would ignore them too.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGTERM, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -59,6 +66,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture
 def world() -> World:
     """The sandbox's two invented accounts; the first is `sandbox_mika`."""
+    from malsync.sandbox import World
+
     return World.demo()
 
 
@@ -70,15 +79,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def comments_shown(request: pytest.FixtureRequest) -> Iterator[None]:
-    """How the sandboxes of a test show comments."""
-    farside.SETTINGS["comment_entities"] = getattr(request, "param", "encoded")
+    """How the sandboxes of a test show comments: encoded, unless the test has the marker `writes`."""
+    if not hasattr(request, "param"):
+        yield
+        return
+    from tests.support import farside
+
+    farside.SETTINGS["comment_entities"] = request.param
     yield
-    farside.SETTINGS.clear()
+    farside.SETTINGS["comment_entities"] = "encoded"
 
 
 @pytest.fixture
 def box(world: World) -> Iterator[Sandbox]:
     """A sandbox that serves `world`."""
+    from tests.support.farside import Sandbox
+
     with Sandbox(world) as running:
         yield running
 
@@ -86,6 +102,9 @@ def box(world: World) -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def reading() -> Iterator[Sandbox]:
     """A sandbox that nobody writes to."""
+    from malsync.sandbox import World
+    from tests.support.farside import Sandbox
+
     with Sandbox(World.demo()) as box:
         yield box
 
@@ -93,6 +112,8 @@ def reading() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def get(reading: Sandbox) -> Iterator[Get]:
     """The JSON of a path, with a token of the first account."""
+    import requests
+
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {reading.access_token}"
 
@@ -107,12 +128,16 @@ def get(reading: Sandbox) -> Iterator[Get]:
 @pytest.fixture
 def time() -> TestTime:
     """The time of `client`: waiting for it takes none."""
+    from tests.support.harness import TestTime
+
     return TestTime()
 
 
 @pytest.fixture
 def client(box: Sandbox, time: TestTime) -> Iterator[Client]:
     """A client that is signed in as the sandbox's first user."""
+    from malsync import Client
+
     with Client.signed_in(box.access_token, api_url=box.api_url, clock=time.clock(), jitter=lambda: 1.0) as signed_in:
         yield signed_in
 
@@ -126,16 +151,22 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def malsync(home: Path, box: Sandbox) -> Malsync:
     """malsync beside a sandbox, with a token of its first user."""
+    from tests.support.harness import Malsync
+
     return Malsync(home, box)
 
 
 @pytest.fixture
 def offline(home: Path) -> Malsync:
     """malsync without any API to talk to."""
+    from tests.support.harness import Malsync
+
     return Malsync(home)
 
 
 @pytest.fixture(scope="session")
 def archived(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     """A mirror as it stands after years, but a short one. All tests look at the same file: copy it to change it."""
+    from tests.support.archive import archive
+
     return archive(tmp_path_factory.mktemp("archive") / "mirror.db")

@@ -1,0 +1,73 @@
+"""Every fault of the sandbox on every command that talks to the API: what docs/faults.md says is what happens.
+
+`./run matrix` measures all of the tables; here each kind of fault is measured on some commands (in CI on
+each), and each row on two of them.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from malsync.sandbox.faults import KINDS
+from tests.support.command_tree import COMMANDS as COMMAND_LINES
+from tests.support.matrix import Bench, bench, told
+from tests.support.matrix_rows import COMMANDS, FAULTS, FROM_THEN_ON, LASTING, ROWS, SUSPENDED, WAITS, Command
+
+EVERY_ROW = {"backup", "restore"}
+OFFLINE = {
+    "accounts",
+    "logout",
+    "history",
+    "snapshots",
+    "import",
+    "verify",
+    "mirror",
+    "prune",
+    "schedule",
+    "completion",
+    "runs",
+    "browse",
+    "sandbox",
+    "demo",
+}
+ITS_ANSWER_IS_WHAT_IT_FINDS = {"doctor"}  # tests/test_cli_doctor.py
+FIRST_OF_ITS_KIND = [
+    spec
+    for number, spec in enumerate(FAULTS)
+    if spec.partition(":")[0] not in {other.partition(":")[0] for other in FAULTS[:number]}
+]
+SHARE = 1 if settings.get_current_profile_name() == "ci" else 3
+"""Beside those that have every row, a command has a third of the kinds of fault, the next one another; in CI all."""
+
+
+@pytest.fixture(scope="module")
+def measuring() -> Iterator[Bench]:
+    with bench() as made:
+        yield made
+
+
+@pytest.mark.promise("storing-1", "pace-4")
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_fault_ends_as_the_document_says(measuring: Bench, command: Command) -> None:
+    said = told()[command.name]
+    turn = COMMANDS.index(command)
+    once = FAULTS if command.name in EVERY_ROW else FIRST_OF_ITS_KIND[turn % SHARE :: SHARE]
+    measured = {spec: measuring.row(command, spec) for spec in once}
+    for spec in LASTING if command.name in EVERY_ROW else (LASTING[turn % len(LASTING)],):
+        measured[f"{spec}{FROM_THEN_ON}"] = measuring.row(command, spec, lasting=True)
+    for spec in WAITS if command.name in EVERY_ROW else (WAITS[turn % len(WAITS)],):
+        measured[f"{spec}{SUSPENDED}"] = measuring.row(command, spec, suspended=True)
+
+    assert measured == {row: said[row] for row in measured}
+
+
+def test_the_document_has_every_kind_of_fault_and_every_command() -> None:
+    cells = told()
+
+    assert {spec.partition(":")[0] for spec in FAULTS} == set(KINDS)
+    assert set(cells) == {command.name for command in COMMANDS}
+    assert all(set(rows) == set(ROWS) for rows in cells.values())
+    asked = {command.words[0] for command in COMMANDS}
+    assert asked | OFFLINE | ITS_ANSWER_IS_WHAT_IT_FINDS == {path.split()[0] for path in COMMAND_LINES if path}
