@@ -136,7 +136,7 @@ def found_vfs() -> Any:
 
 _LATE = (
     *(f"malsync.operations.{name}" for name in ("accounts", "config", "retention", "references", "run")),
-    *(f"malsync.mal.{name}" for name in ("client", "list_reader", "oauth")),
+    *(f"malsync.mal.{name}" for name in ("client", "list_reader", "oauth", "token_store")),
     *(f"malsync.cli.{name}" for name in ("again", "hook", "job", "running", "telling")),
     *(f"malsync.formats.{name}" for name in ("list_file", "latest_copy")),
     "malsync.mirror",

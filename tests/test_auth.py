@@ -175,7 +175,7 @@ def test_a_refused_refresh_ends_with_3_and_keeps_what_is_stored(malsync: Malsync
 
     error = malsync.error("backup", exit_code=3)
 
-    assert error["message"].startswith("MAL does not take this sign-in. ")
+    assert error["message"].startswith("MAL does not accept this sign-in. ")
     assert "The refresh token is invalid. " in error["message"]
     assert error["hint"].startswith("Log in again: malsync login.")
     assert (malsync.home / "tokens.json").read_bytes() == before
@@ -413,7 +413,8 @@ def test_nobody_is_signed_in_at_first(malsync: Malsync, box: Sandbox) -> None:
 
 
 def _keep(malsync: Malsync, far: FarSide, lives: float = 3600, client_id: str = "far-side-client") -> None:
-    from malsync.mal.oauth import FileStore, Tokens
+    from malsync.mal.oauth import Tokens
+    from malsync.mal.token_store import FileStore
 
     now = malsync.time.moment.timestamp()
     FileStore(malsync.home).save(

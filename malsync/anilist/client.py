@@ -18,7 +18,7 @@ from malsync.model.anilist import Listed, Lists
 from malsync.model.medium import MEDIA, Medium
 from malsync.schemas import find_problem
 from malsync.throttle import Throttle
-from malsync.transport import Credentials, Transport, content_type, json_of, refuse_half_characters, retry_after
+from malsync.transport import Credentials, Transport, content_type, json_of, refuse_lone_surrogates, retry_after
 
 PER_MINUTE = 30
 PER_CHUNK = 500
@@ -151,7 +151,7 @@ class AniList(Transport):
         collection: dict[str, Any] = data["MediaListCollection"]
         return collection
 
-    def understood(self, call: str, response: requests.Response, body: bytes) -> Any:
+    def parse(self, call: str, response: requests.Response, body: bytes) -> Any:
         """The `data` of an answer. Raises the error that it is: what it says goes before HTTP's status, which may be 200."""
         document = json_of(body)
         told = document if isinstance(document, dict) else {}
@@ -163,7 +163,7 @@ class AniList(Transport):
         if status == 200:
             if isinstance(told.get("data"), dict):
                 return told["data"]
-            refuse_half_characters(call, body)
+            refuse_lone_surrogates(call, body)
             what = (
                 "has no data" if told else f"is not JSON but {content_type(response)}" if body.strip() else "is empty"
             )

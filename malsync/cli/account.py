@@ -15,7 +15,7 @@ from malsync.operations.references import dated_ahead
 from malsync.text import ago, command_line
 
 if TYPE_CHECKING:
-    from malsync.mal.oauth import Request
+    from malsync.mal.oauth import AuthorizationRequest
 
 
 @click.command(
@@ -32,13 +32,14 @@ def login(app: App, no_browser: bool) -> None:
     try:
         _sign_in(app, no_browser=no_browser)
     except MalsyncError as error:
-        error.hint = error.hint.replace("malsync login", command_line("login", app.account))
+        error.facts.setdefault("account", app.account)
         raise
 
 
 def _sign_in(app: App, *, no_browser: bool) -> None:
     from malsync.mal.credentials import FixedToken
-    from malsync.mal.oauth import authorization_request, store_of
+    from malsync.mal.oauth import authorization_request
+    from malsync.mal.token_store import store_of
     from malsync.operations.accounts import check_name
     from malsync.urls import check_url, origin_of
 
@@ -65,7 +66,7 @@ def _sign_in(app: App, *, no_browser: bool) -> None:
     app.output.note(f"Next: {command_line('backup', app.account)}")
 
 
-def _listen(app: App, request: "Request") -> str:
+def _listen(app: App, request: "AuthorizationRequest") -> str:
     import threading
 
     from malsync.mal.oauth import code_from
@@ -92,7 +93,7 @@ def _open(url: str) -> None:
         webbrowser.open(url)
 
 
-def _paste(app: App, request: "Request") -> str:
+def _paste(app: App, request: "AuthorizationRequest") -> str:
     from malsync.mal.oauth import code_from
 
     app.output.warn(f"Open this address in any browser and sign in to MyAnimeList:\n\n  {request.url}\n")
@@ -123,7 +124,7 @@ def _line(stdin: TextIO) -> str:
 @pass_app
 def logout(app: App) -> None:
     """Forget this account's tokens. Its snapshots stay, and so does the MAL user that it is bound to."""
-    from malsync.mal.oauth import store_of
+    from malsync.mal.token_store import store_of
 
     store = store_of(app.home, app.settings.token_store)
     with store.locked():
@@ -146,7 +147,8 @@ def accounts(app: App) -> None:
     """List the accounts: MAL user, when the refresh token dies, last backup."""
     from datetime import UTC, datetime
 
-    from malsync.mal.oauth import REFRESH_TOKEN_SECONDS, store_of
+    from malsync.mal.oauth import REFRESH_TOKEN_SECONDS
+    from malsync.mal.token_store import store_of
     from malsync.model.timestamps import maybe_timestamp
 
     store = store_of(app.home, app.settings.token_store)

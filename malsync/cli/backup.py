@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App
+from malsync.cli.errors import hint_of
 from malsync.cli.options import WAIT, Command, pass_app
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
@@ -55,7 +56,7 @@ def backup(app: App, user: str | None, file: str | None, note: str, accept: bool
     try:
         document, code = _backup(app, user, file, note, accept=accept, wait=wait)
     except MalsyncError as error:
-        failed = {"error": {"exit": int(error.exit), "message": error.message, "hint": error.hint}}
+        failed = {"error": {"exit": int(error.exit), "message": error.message, "hint": hint_of(error)}}
         run_hook(app, app.settings.on_failure, failed)
         raise
     app.output.document(document)

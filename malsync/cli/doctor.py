@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from malsync.cli.app import App
+from malsync.cli.errors import hint_of
 from malsync.cli.options import Command, pass_app
 from malsync.errors import Exit, MalsyncError, UsageError
 
@@ -72,7 +73,7 @@ def _guarded(name: str, step: "CheckOf", patient: "DoctorContext") -> "Iterator[
     try:
         yield from step(patient)
     except MalsyncError as error:
-        yield ill(name, Exit(error.exit), f"{error.message} {error.hint}".strip())
+        yield ill(name, Exit(error.exit), f"{error.message} {hint_of(error)}".strip())
     except OSError as error:
         yield ill(
             name, Exit.USAGE, f"This cannot be looked at: {error.strerror or type(error).__name__}. Check its rights."

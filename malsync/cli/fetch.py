@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App
+from malsync.cli.errors import hint_of
 from malsync.cli.options import MEDIA_CHOICE, WAIT, Amount, Command, Group, Word, pass_app
 from malsync.errors import AuthError, Exit, UsageError
 from malsync.model.medium import ANIME, MEDIA, SEASONS, Medium
@@ -342,7 +343,9 @@ def _anyone(app: App) -> "Credentials":
     except AuthError as error:
         if app.settings.client_id:
             return app.public_credentials()
-        raise AuthError(error.message, f"{error.hint}, or set MALSYNC_CLIENT_ID (README: Your client id).") from error
+        raise AuthError(
+            error.message, f"{hint_of(error)}, or set MALSYNC_CLIENT_ID (README: Your client id)."
+        ) from error
 
 
 @contextmanager

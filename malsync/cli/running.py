@@ -18,6 +18,7 @@ from malsync.cli.again import (
     unanswered,
     what_remains,
 )
+from malsync.cli.errors import hint_of
 from malsync.cli.job import Job, Task
 from malsync.cli.telling import progress, report, show, tell_unwritten, warn_of_titles
 from malsync.errors import Cancelled, Refused, UsageError
@@ -226,7 +227,7 @@ def _guarded(job: Job, task: Task, guard: Callable[[], object]) -> None:
             raise
         # The last line says that nothing was sent.
         job.app.output.warn(f"This would be refused: {refusal.message.removesuffix(' Nothing was sent.')}")
-        job.app.output.warn(refusal.hint)
+        job.app.output.warn(hint_of(refusal))
 
 
 def _guard_wanted(job: Job, intent: "WriteRequest", live: Snapshot) -> None:

@@ -97,7 +97,7 @@ class DoctorContext:
 
     def tokens(self, account: str) -> "Tokens | None":
         """The account's tokens."""
-        from malsync.mal.oauth import store_of
+        from malsync.mal.token_store import store_of
 
         return store_of(self.app.home, self.settings.token_store).load(account)
 

@@ -58,7 +58,7 @@ def home(patient: DoctorContext) -> Iterator[Check]:
 
 def _open_to_others(folder: Path) -> Iterator[Path]:
     """The folder, where others may enter it; and of what is in it, what they could read if they might."""
-    from malsync.mal.oauth import FILE_NAME as TOKENS_NAME
+    from malsync.mal.token_store import FILE_NAME as TOKENS_NAME
     from malsync.mirror import FILE_NAME as MIRROR_NAME
 
     if _mode(folder) & 0o077:

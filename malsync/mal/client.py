@@ -24,7 +24,7 @@ from malsync.model.snapshot import User
 from malsync.schemas import find_problem
 from malsync.text import pluralize
 from malsync.throttle import Throttle
-from malsync.transport import REACH, Credentials
+from malsync.transport import REACH, Credentials, do_nothing
 from malsync.urls import check_url, origin_of
 
 MOST_PAGES = 1000
@@ -141,7 +141,7 @@ class Client:
         return Pages(lambda: self._read(walk, _entry), lambda entry: entry.id)
 
     def update(
-        self, medium: Medium, id: int, values: Mapping[str, Json], before: Callable[[], object] = bool
+        self, medium: Medium, id: int, values: Mapping[str, Json], before: Callable[[], object] = do_nothing
     ) -> ListStatus:
         """PATCH /{medium}/{id}/my_list_status: set these fields, under GET's names. Returns the whole entry as it is then.
 
@@ -154,7 +154,7 @@ class Client:
         self._check("PATCH", endpoint, _schema(medium, "ListStatus"), answer)
         return answer
 
-    def remove(self, medium: Medium, id: int, before: Callable[[], object] = bool) -> None:
+    def remove(self, medium: Medium, id: int, before: Callable[[], object] = do_nothing) -> None:
         """DELETE /{medium}/{id}/my_list_status. Needs a user's token. `before` is as in `update`.
 
         That it is not there (404) is what was wanted: taiga and Mal4J take it so too.

@@ -90,7 +90,7 @@ def read_snapshot(
             raise outcome
         lists[medium.name] = None if isinstance(outcome, PrivateList) else outcome
     if all(titles is None for titles in lists.values()):
-        raise PrivateList(f"Both lists of {user.name} are private.", "Their owner can back them up: malsync login")
+        raise PrivateList(f"Both lists of {user.name} are private.", advice="back up their lists")
     taken_at = corrected(clock.now(), max((date for date in dates if date is not None), default=None))
     # Not when the reading ended: the machine may have been suspended since the last answer.
     read_at = min(trace.began for trace in traces.values() if trace.began is not None)

@@ -273,7 +273,7 @@ class Home:
     def credentials(self, account: str | None = None) -> "Credentials":
         """The token of `account`, of the one that is meant when that is None. Raises AuthError when not logged in."""
         from malsync.mal.credentials import FixedToken
-        from malsync.mal.oauth import StoredToken, store_of
+        from malsync.mal.token_store import StoredToken, store_of
         from malsync.urls import origin_of
 
         settings = self.settings
@@ -322,7 +322,7 @@ class Home:
 
         `uncounted` is by how many anime the list may be shorter than MAL counts from now on; None leaves that as it is.
         """
-        from malsync.mal.oauth import store_of
+        from malsync.mal.token_store import store_of
 
         with store_of(self.home, self.settings.token_store).locked():
             self.accounts.bind(account, user, uncounted)

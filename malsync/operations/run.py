@@ -186,6 +186,7 @@ def carry_out(around: RunContext, run: "Run", live: Snapshot, planner: Planner) 
         first = f"{error.hint.rstrip('.')}. " if isinstance(error, AuthError | MirrorError | Refused) else ""
         error.message, on = _broken_off(error.message, journal, run)
         error.hint = first + on
+        error.advice = error.advice if isinstance(error, AuthError | MirrorError | Refused) else ""
         raise
     remarks = [*writer.remarks, *(_DOUBTED.format(after.number, reason) for reason in after.suspicious)]
     outcomes = around.mirror.journal.outcomes(run.number)
