@@ -128,7 +128,11 @@ class Transient(ApiError):
 
 
 class RetryAfterTooLong(ApiError):
-    """The server's Retry-After is longer than malsync waits by itself."""
+    """The server asks to wait for longer than malsync waits by itself. `retry_after` is in seconds, where the server named it."""
+
+    def __init__(self, message: str, hint: str = "", retry_after: float | None = None, **facts: Any) -> None:
+        super().__init__(message, hint, **facts)
+        self.retry_after = retry_after
 
 
 class NotFound(ApiError):

@@ -165,6 +165,7 @@ class Transport:
             raise RetryAfterTooLong(
                 f"{error.message} {self.service} asks to wait {error.retry_after / 60:.0f} minutes.",
                 "Run the same command again after that time.",
+                error.retry_after,
             )
         return error.retry_after
 

@@ -136,9 +136,9 @@ class Client:
         """
         if not _USER_NAME.fullmatch(user):
             raise UsageError(f"{user!r} is no MAL user's name.", "Names consist of letters, digits, - and _.")
-        wanted = {"fields": f"list_status{{{_text_of(medium.names if fields is None else fields)}}}", "nsfw": "true"}
+        query = {"fields": f"list_status{{{_text_of(medium.names if fields is None else fields)}}}", "nsfw": "true"}
         walk = _PagedRead(
-            f"/users/{user}/{medium.list_endpoint}", _schema(medium, "ListPage"), _paged(wanted, None, 1000)
+            f"/users/{user}/{medium.list_endpoint}", _schema(medium, "ListPage"), _paged(query, None, 1000)
         )
         return Pages(lambda: self._read(walk, _entry), lambda entry: entry.id)
 
@@ -190,7 +190,7 @@ class Client:
         limit: int | None = None,
         nsfw: bool = True,
     ) -> Pages[Ranked]:
-        """GET /anime/ranking or /manga/ranking, of `medium.ranking_types` or a newer one; Rejected where MAL has none such."""
+        """GET /anime/ranking or /manga/ranking, of `medium.ranking_types` or a newer one. Raises Rejected for an unknown one."""
         query = {"ranking_type": ranking_type, **_fields_query(fields, nsfw=nsfw)}
         walk = _PagedRead(f"/{medium.name}/ranking", _schema(medium, "RankingPage"), _paged(query, limit, 500))
         return Pages(lambda: self._read(walk, _whole), lambda ranked: ranked["node"]["id"], limit)
@@ -237,7 +237,7 @@ class Client:
         user_name: str | None = None,
         limit: int | None = None,
     ) -> Pages[Topic]:
-        """GET /forum/topics: threads that meet every choice that is given, the last written in first.
+        """GET /forum/topics: threads that match all filters, the one with the newest post first.
 
         `q` is searched for in titles; `topic_user_name` is who began a thread, `user_name` who wrote in it.
         """
@@ -265,7 +265,7 @@ class Client:
         return Pages(lambda: self._read(walk, _node), lambda title: title["id"], limit)
 
     def _read(self, walk: _PagedRead, item_of: Callable[[Any], Item], document: Any = None) -> Iterator[list[Item]]:
-        """Page after page, from `document` on if the first one is there already."""
+        """Yield the items of page after page. `document` is the first page where it has been read already."""
         address = self._address(walk.endpoint, walk.query)
         seen: set[str] = set()
         while True:
@@ -302,14 +302,14 @@ class Client:
         return document
 
     def _check_next(self, walk: _PagedRead, address: str) -> None:
-        # A token sent to wherever an answer points would be a token given away.
+        # The token would be sent along, so a next page is followed only at the API's own address.
         if origin_of(address) != self.origin or not address.startswith(self.api_url + "/"):
             raise ApiError(
                 f"GET {walk.endpoint}: the next page is said to be at {origin_of(address)}, which is not the API's address "
                 f"{self.api_url}. Nothing was sent there.",
                 "Check MALSYNC_API_URL and the network you are in; nothing was stored.",
             )
-        # Another list, or less of this one, would be taken for the rest of it.
+        # Otherwise another list, or less of this one, would pass for the rest of it.
         parts = urlsplit(address)
         if not self._is_path(walk.endpoint, parts.path) or _selection(parts.query) != _selection(urlencode(walk.query)):
             raise ApiError(
@@ -362,7 +362,7 @@ def form_of(medium: Medium, values: Mapping[str, Json]) -> dict[str, str]:
 
 def _text(kind: Kind, to: Json) -> str:
     if isinstance(to, list):
-        return ",".join(map(str, to))  # one text, cut at its commas on the other side
+        return ",".join(map(str, to))  # one text, which MAL splits at the commas
     if kind is Kind.NUMBER and isinstance(to, float):
         return str(int(to))
     if isinstance(to, bool):
