@@ -1,4 +1,4 @@
-"""Time, passed in: so that tests own it and never sleep."""
+"""The clock that is passed to everything that needs time, so that tests control it and never sleep."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The time of day, in UTC; seconds that only ever grow; and waiting, in seconds."""
+    """The time of day in UTC, monotonic seconds, and sleeping for seconds."""
 
     now: Callable[[], datetime] = _now
     monotonic: Callable[[], float] = time.monotonic
@@ -21,15 +21,15 @@ class Clock:
 
 
 def http_date(text: str) -> datetime | None:
-    """The moment in a `Date` header (RFC 9110, 5.6.7); None for anything else."""
+    """Parse a `Date` header (RFC 9110, 5.6.7). Returns None for anything else."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
-        return None  # no date, or one that no calendar has
+        return None  # not a date, or one beyond the calendar
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC) if has_local_time(moment) else None
 
 
 def has_local_time(moment: datetime) -> bool:
-    """Whether a local time can be made of it wherever malsync runs: not of what lies before 1970 or near the last year."""
+    """Return whether every platform can convert it to local time: not before 1970 or near the year 9999."""
     return 1970 <= moment.year < 9000

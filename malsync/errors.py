@@ -3,6 +3,10 @@
     MalsyncError
     ├── UsageError            2   wrong usage, a bad reference, an unreadable input file
     ├── AuthError             3   not logged in, token refused, another MAL user
+    │   ├── NotSignedIn           the account has no token
+    │   ├── TokenRefused          the API refused the access token
+    │   ├── TokenOfAnotherOrigin  the account's token was issued for another API
+    │   ├── SignInRefused         the authorization server refused the code or the refresh token
     │   ├── PrivateList           the owner shows this list to nobody else
     │   └── WrongState            an answer to another sign-in than ours
     ├── ApiError              4   the API could not be read or written, after retries
@@ -72,8 +76,37 @@ class AuthError(MalsyncError):
     exit = Exit.AUTH
 
 
+class NotSignedIn(AuthError):
+    """There is no token for `account`."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(
+            f"Not logged in: there is no token for the account {account!r}.", advice="sign in", account=account
+        )
+        self.account = account
+
+
+class TokenRefused(AuthError):
+    """HTTP 401: the access token has expired or was revoked."""
+
+
+class TokenOfAnotherOrigin(AuthError):
+    """The token of `account` is for the API at `issued_for`, and the configured one is at `api`. It is not sent there."""
+
+    def __init__(self, account: str, *, issued_for: str, api: str) -> None:
+        super().__init__(
+            f"The token of the account {account!r} is for {issued_for}, and the API's address is at {api}.",
+            advice="set the address back",
+        )
+        self.account, self.issued_for, self.api = account, issued_for, api
+
+
+class SignInRefused(AuthError):
+    """HTTP 401 of the authorization server: it refused a code, a refresh token or the client id."""
+
+
 class PrivateList(AuthError):
-    """MAL does not show this list to whoever asks for it."""
+    """The list is not visible to this account or client id."""
 
 
 class WrongState(AuthError):
@@ -99,7 +132,11 @@ class Transient(ApiError):
 
 
 class RetryAfterTooLong(ApiError):
-    """The server's Retry-After is longer than malsync waits by itself."""
+    """The server asks to wait for longer than malsync waits by itself. `retry_after` is in seconds, where the server named it."""
+
+    def __init__(self, message: str, hint: str = "", retry_after: float | None = None, **facts: Any) -> None:
+        super().__init__(message, hint, **facts)
+        self.retry_after = retry_after
 
 
 class NotFound(ApiError):

@@ -1,4 +1,4 @@
-"""Whole files: written by rename after fsync so that no half one is ever seen, read with a limit so that no bomb goes off."""
+"""Write files atomically (fsync, then rename), and read them with a size limit that stops decompression bombs."""
 
 import gzip
 import io
@@ -14,18 +14,18 @@ from pathlib import Path
 from malsync.errors import UsageError
 
 MAX_UNPACKED_BYTES = 256 * 2**20
-"""The most bytes that a file may unpack to."""
+"""The largest size that an input file may unpack to."""
 PIPE_SECONDS = 5.0
-"""How long nothing may come through a pipe at first."""
+"""How long to wait for the first bytes of a pipe."""
 
-_FROM_THE_SHELL = ("/dev/fd/", "/dev/stdin", "/proc/")
-"""Where a shell has its pipes, each of which has a writer."""
+_SHELL_PIPES = ("/dev/fd/", "/dev/stdin", "/proc/")
+"""Paths of a shell's own pipes, which always have a writer."""
 _GZIP_MAGIC = b"\x1f\x8b"
-_PIECE = 2**20
+_CHUNK_BYTES = 2**20
 
 
 def expand_home(text: str) -> Path:
-    """The path that `text` names, its `~` filled in. Raises UsageError where that is nobody's home."""
+    """Return the path that `text` names, with `~` expanded. Raises UsageError where there is no such home folder."""
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
@@ -33,17 +33,17 @@ def expand_home(text: str) -> Path:
 
 
 def gzipped(pieces: Iterable[bytes]) -> bytes:
-    """`pieces` gzipped, with no name and no time inside: the same list gives the same bytes."""
+    """Compress `pieces` without a name and a time inside, so that the same content gives the same bytes."""
     return gzip.compress(b"".join(pieces), compresslevel=4, mtime=0)
 
 
 def compress_if_gz(path: Path, pieces: Iterable[bytes]) -> Iterable[bytes]:
-    """`pieces` as a file of that name holds them: packed where it ends in .gz."""
+    """Return `pieces`, compressed where the name of `path` ends in .gz."""
     return [gzipped(pieces)] if path.suffix == ".gz" else pieces
 
 
 def make_folder(path: Path) -> None:
-    """Make a private folder where there is none, and its missing parents, private too. Raises UsageError."""
+    """Create the folder and its missing parents, all private (0700). Raises UsageError."""
     try:
         for parent in reversed(path.parents):
             if not parent.exists():
@@ -56,10 +56,11 @@ def make_folder(path: Path) -> None:
 
 
 def write(path: Path, pieces: Iterable[bytes]) -> None:
-    """Put `pieces` at `path`, readable by its owner alone (comments are private). Raises UsageError, with `path` as it was.
+    """Replace the file at `path` atomically, readable by its owner alone (0600; comments are private).
 
-    Its folder must be there: one that is not may be a disk that is not mounted, or a slip. A link stays one, and a pipe or
-    a device is written to: renamed over, /dev/null would be a file for every program on this machine.
+    Raises UsageError, and leaves `path` unchanged. Its folder must exist: a missing one may be a disk that is not mounted, or
+    a typing error. A link stays a link. A pipe or a device is written to instead of replaced, or /dev/null would become a
+    regular file for every program on this machine.
     """
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
@@ -87,16 +88,16 @@ def write(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def refuse_irregular(path: Path) -> None:
-    """Raise UsageError where something other than a file is in the place of one of malsync's own.
+    """Raise UsageError where `path`, which should be a file of malsync's own, is a pipe, a socket or a device.
 
-    Opening a pipe waits for whoever writes to it, and opening a device may do anything.
+    Opening a pipe blocks until there is a writer, and opening a device may have side effects.
     """
     try:
         mode = path.stat().st_mode
     except OSError:
         return  # opening it says why
-    for is_so, name in _IRREGULAR:
-        if is_so(mode):
+    for is_type, name in _IRREGULAR:
+        if is_type(mode):
             raise UsageError(f"{path} is {name}, not a file.", "Move it away: malsync keeps a file of its own there.")
 
 
@@ -109,7 +110,7 @@ _IRREGULAR = (
 
 
 def read_own(path: Path) -> bytes:
-    """What one of malsync's own files holds. Raises FileNotFoundError, and UsageError for what cannot be read."""
+    """Read one of malsync's own files. Raises FileNotFoundError, and UsageError where it cannot be read."""
     refuse_irregular(path)
     try:
         return path.read_bytes()
@@ -120,8 +121,8 @@ def read_own(path: Path) -> bytes:
 
 
 def _opened(path: Path) -> io.BufferedReader:
-    """The file, for reading. Raises UsageError for a pipe that nothing is written to, instead of waiting for ever."""
-    if not path.is_fifo() or str(path).startswith(_FROM_THE_SHELL):
+    """Open a file for reading. Raises UsageError for a pipe without a writer, instead of blocking forever."""
+    if not path.is_fifo() or str(path).startswith(_SHELL_PIPES):
         return path.open("rb")
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if not select.select([handle], [], [], PIPE_SECONDS)[0]:
@@ -132,25 +133,26 @@ def _opened(path: Path) -> io.BufferedReader:
 
 
 def read_input(path: Path) -> bytes:
-    """What the file holds, unpacked when it is gzipped. Raises UsageError: missing, no file, empty, cut short, too large.
+    """Read an input file, decompressed when it is gzipped.
 
-    It is opened once and looked into without moving on, since what a pipe has given it does not give again.
+    Raises UsageError for one that is missing, not a file, empty, cut short or too large. The file is opened once and its
+    first bytes are peeked at, since a pipe cannot be read twice.
     """
     try:
         with _opened(path) as file:
             is_gzip = file.peek(2).startswith(_GZIP_MAGIC)
             content = gzip.GzipFile(fileobj=file) if is_gzip else file
-            found = bytearray()
-            while piece := content.read(_PIECE):
-                found += piece
-                if len(found) > MAX_UNPACKED_BYTES:
+            content_bytes = bytearray()
+            while chunk := content.read(_CHUNK_BYTES):
+                content_bytes += chunk
+                if len(content_bytes) > MAX_UNPACKED_BYTES:
                     raise UsageError(
                         f"{path} unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB; no list is that long, so it is not read.",
                         "Check where the file came from.",
                     )
-            if not found:
+            if not content_bytes:
                 raise UsageError(f"{path} is empty.", "Use another copy of the file.")
-            return bytes(found)
+            return bytes(content_bytes)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UsageError(f"{path} is cut short or damaged ({error}).", "Use another copy of the file.") from error
     except OSError as error:
@@ -158,14 +160,14 @@ def read_input(path: Path) -> bytes:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Take away what a `write` to `path` left behind when it was killed. Nobody else may be writing there."""
+    """Delete temporary files of a `write` to `path` that was killed. No other process may be writing there."""
     for stray in path.parent.glob(f".{path.name}.*"):
         with suppress(OSError):
             stray.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
-    # The rename itself is on disk only once the folder is; not every system lets a folder be opened.
+    # A rename is durable only after the fsync of its folder; not every system can open a folder.
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

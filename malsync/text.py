@@ -1,4 +1,4 @@
-"""Text for people: counts, ages, values on one line, and nothing that a terminal would obey."""
+"""Format text for people: counts, ages, values on one line, without characters that control a terminal."""
 
 import re
 import shlex
@@ -9,17 +9,17 @@ from typing import Any
 import orjson
 
 DEFAULT_ACCOUNT = "default"
-"""The account that needs no name."""
+"""The account that commands use where none is named."""
 
 
-def pluralize(number: float, one: str, several: str = "") -> str:
-    """So many of a thing: `1 entry`, `2,000 entries`. `several` is its plural, where that is not `one` with an s."""
+def pluralize(number: float, singular: str, plural: str = "") -> str:
+    """Return a count with its noun: `1 entry`, `2,000 entries`. `plural` defaults to `singular` with an s."""
     text = f"{number:,}" if isinstance(number, int) else f"{number:,g}"
-    return f"{text} {one if number == 1 else several or f'{one}s'}"
+    return f"{text} {singular if number == 1 else plural or f'{singular}s'}"
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """How long ago `moment` was, in one unit, of which there are two at least."""
+    """Say how long ago `moment` was, in the largest unit of which at least two have passed."""
     seconds = max(0, int((now - moment).total_seconds()))
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= 2 * size:
@@ -28,12 +28,12 @@ def ago(moment: datetime, now: datetime) -> str:
 
 
 def command_line(words: str, account: str) -> str:
-    """The command line that does `words` for `account`."""
+    """Return the command line that runs `words` for `account`."""
     return f"malsync {words}" if account == DEFAULT_ACCOUNT else f"malsync --account {shlex.quote(account)} {words}"
 
 
 def duration(seconds: float) -> str:
-    """So long a time, in words."""
+    """Say a duration in the largest unit of which it has at least two."""
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -41,15 +41,15 @@ def duration(seconds: float) -> str:
 
 
 PAST_TENSE = {"add": "added", "update": "updated", "remove": "removed"}
-"""What became of an entry, in a word."""
+"""The past tense of each operation on an entry."""
 _LONGEST_VALUE = 100
 _SHORTEST_KEPT = 14
-# Harmless to a parser, able to rearrange what a person reads (Trojan Source, CVE-2021-42574).
+# Bidirectional and line controls, which rearrange what a person reads (Trojan Source, CVE-2021-42574).
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u2028\u2029\u061c")
 
 
 def visible(text: str) -> str:
-    """`text` with every control character written out, so that no list can move a terminal's cursor or colours."""
+    """Return `text` with control characters escaped, so that no list can move a terminal's cursor or change its colours."""
     if text.isprintable():
         return text
     return "".join(_escaped(character) for character in text)
@@ -62,12 +62,12 @@ def _escaped(character: str) -> str:
 
 
 def short_value(item: Any) -> str:
-    """A field's value on one line, shortened where it is long."""
+    """Return a field's value on one line, shortened where it is long."""
     return shorten(full_value(item))
 
 
 def full_value(item: Any) -> str:
-    """A field's value on one line."""
+    """Return a field's value on one line."""
     if item is None:
         return "none"
     if isinstance(item, bool):
@@ -76,13 +76,13 @@ def full_value(item: Any) -> str:
         return visible(item) or "empty"
     if isinstance(item, list):
         if any(isinstance(part, str) and "," in part for part in item):
-            return visible(_json(item))  # joined by commas, one tag would look like two
+            return visible(_json(item))  # joined by commas, such a tag would look like two
         return visible(", ".join(part if isinstance(part, str) else _json(part) for part in item)) or "none"
     return visible(_json(item))
 
 
 def shorten(text: str, longest: int = _LONGEST_VALUE) -> str:
-    """`text`, with an ellipsis where it is too long for its place, and how much is missing where there is room to say so."""
+    """Return `text` in at most `longest` characters: with an ellipsis, and the number of those left out where it fits."""
     if len(text) <= longest:
         return text
     kept = longest - 8
@@ -90,7 +90,7 @@ def shorten(text: str, longest: int = _LONGEST_VALUE) -> str:
 
 
 def short_repr(item: Any) -> str:
-    """A value that stands in a file as an error shows it."""
+    """Return a value of a file as error messages show it: its repr, shortened."""
     return shorten(repr(item))
 
 
@@ -99,12 +99,16 @@ def _json(item: Any) -> str:
 
 
 def display_width(text: str) -> int:
-    """How many places of a terminal `text` takes; Chinese letters take two. What takes none is counted all the same."""
-    return len(text) if text.isascii() else sum(1 + (unicodedata.east_asian_width(one) in "WF") for one in text)
+    """Return the columns of a terminal that `text` takes. Wide characters take two; those of no width count as one."""
+    return (
+        len(text)
+        if text.isascii()
+        else sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
+    )
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` places, broken between words where that can be."""
+    """Break `text` into lines of at most `width` columns, between words where possible."""
     lines = [""]
     for word in re.findall(r"\S+\s*|\s+", text):
         if display_width(lines[-1]) + display_width(word.rstrip()) <= width:
@@ -112,8 +116,8 @@ def wrap(text: str, width: int) -> list[str]:
             continue
         if lines[-1]:
             lines.append("")
-        for one in word:
-            if display_width(lines[-1]) + display_width(one) > width:
+        for character in word:
+            if display_width(lines[-1]) + display_width(character) > width:
                 lines.append("")
-            lines[-1] += one
+            lines[-1] += character
     return [line.rstrip() for line in lines]

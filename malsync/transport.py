@@ -1,4 +1,4 @@
-"""HTTP to a paced API: retries, time limits, size limits. What an answer means is each service's own: see `understood`."""
+"""HTTP with a throttle, retries, time limits and size limits. Each service parses its own answers: see `Transport.parse`."""
 
 import json
 import random
@@ -16,63 +16,70 @@ import urllib3
 
 from malsync import __version__
 from malsync.clock import Clock, http_date
-from malsync.errors import ApiError, AuthError, RetryAfterTooLong, Transient, UsageError
+from malsync.errors import ApiError, RetryAfterTooLong, TokenRefused, Transient, UsageError
 from malsync.throttle import Throttle
 from malsync.urls import is_loopback
 
 TRIES = 5
 BUDGET_SECONDS = 300.0
-LONGEST_WAIT = 60.0
-LONGEST_RETRY_AFTER = 300.0
+"""How long the tries of one call may take together, and how long one answer may."""
+LONGEST_WAIT_SECONDS = 60.0
+"""The longest back-off between two tries where the server names no Retry-After."""
+LONGEST_RETRY_AFTER_SECONDS = 300.0
 _TIMEOUT = (10.0, 60.0)
-_MAX_ANSWER = 64 * 2**20
-_PIECE = 2**20
+_MAX_ANSWER_BYTES = 64 * 2**20
+_CHUNK_BYTES = 2**20
 REACH = "Check the network, and whether MyAnimeList is up; then run the same command again."
 
 
 def session_for(url: str, user_agent: str) -> requests.Session:
-    """A session that sends what it is told and nothing else: it looks for no password in ~/.netrc, to send that instead.
+    """Return a session that adds no credentials of its own: it does not read ~/.netrc.
 
     For this machine's own addresses it takes no proxy from the environment, which could only carry a token elsewhere.
     """
     session = requests.Session()
     session.headers["User-Agent"] = user_agent
-    session.auth = _as_it_is
+    session.auth = _no_auth
     session.trust_env = not is_loopback(url)
     return session
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Authentication hook that changes nothing; with None in its place, requests would read ~/.netrc."""
     return request
 
 
+def _ignore(message: str) -> None:
+    """Default for `log` and `waiting`: do nothing."""
+
+
+def do_nothing() -> None:
+    """Default for `before`: do nothing."""
+
+
 class Credentials(Protocol):
-    """Who asks. `headers` may be called at any time; `renew` after MAL refused what it gave."""
+    """What authenticates requests. `headers` may be called at any time, `renew` after the server refused them."""
 
     def headers(self) -> dict[str, str]:
-        """The headers that prove it, fresh ones where the old are about to expire."""
+        """Return the headers to send, renewed where they are about to expire."""
 
     def renew(self, refused: dict[str, str]) -> bool:
-        """Replace the refused headers. False when there is nothing to replace them with."""
-
-
-class TokenRefused(AuthError):
-    """401: the token expired or was revoked."""
+        """Replace the refused headers. Returns False when there is nothing to replace them with."""
 
 
 class Transport:
-    """Requests to the API at `api_url`, retried. Safe for two threads at once. `requests` counts what was sent, by method.
+    """Sends requests to the API at `api_url` and retries them. Thread-safe. `requests` counts what was sent, by method.
 
-    Without a `throttle` it is one request a second, and no limit on this machine's own addresses. `jitter` gives the share of a
-    back-off that is waited for; `log` is told of each request, `waiting` of each wait, neither of any secret.
+    Without a `throttle` the limit is one request a second, and none on this machine's own addresses. `jitter` returns the
+    share (0 to 1) of a back-off to wait. `log` gets a line for each request, `waiting` one for each wait; neither holds a secret.
     """
 
     service: ClassVar[str]
-    """The service's name, as messages call it."""
+    """The name of the service in messages."""
     setting: ClassVar[str]
-    """The environment variable that holds its address."""
+    """The environment variable with its address."""
     headers: ClassVar[dict[str, str]] = {}
-    """What every request carries besides."""
+    """Further headers of every request."""
 
     def __init__(
         self,
@@ -83,8 +90,8 @@ class Transport:
         throttle: Throttle | None = None,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
-        log: Callable[[str], object] = str,
-        waiting: Callable[[str], object] = str,
+        log: Callable[[str], object] = _ignore,
+        waiting: Callable[[str], object] = _ignore,
     ) -> None:
         self.api_url = api_url
         self.requests: Counter[str] = Counter()
@@ -102,12 +109,12 @@ class Transport:
 
     @property
     def date(self) -> datetime | None:
-        """The server's time in the last answer that this thread was given; None where that did not say."""
+        """The server's time in the last answer to this thread; None where it had no Date header."""
         date: datetime | None = getattr(self._local, "date", None)
         return date
 
     def close(self) -> None:
-        """Send nothing more, from any thread, and keep no connection open."""
+        """Close all connections. A request from any thread raises ApiError from now on."""
         self._closed = True
         for session in self._sessions:
             session.close()
@@ -120,26 +127,27 @@ class Transport:
         address: str | None = None,
         form: Mapping[str, str] | None = None,
         document: Any = None,
-        before: Callable[[], object] = bool,
+        before: Callable[[], object] = do_nothing,
     ) -> Any:
-        """The answer's JSON; of a DELETE, None. `address` is the endpoint's own unless a page has another. What is sent is a
-        `form`, or a `document` as JSON. `before` is called just before each try leaves, after every wait; if it raises,
-        nothing is sent.
+        """Send a request and return the answer's JSON; for a DELETE, None.
 
-        GET, PATCH and DELETE are all repeated: a PATCH that came twice changes nothing but `updated_at`, and a DELETE that
-        finds nothing is NotFound, which says what was wanted. Raises Transient after the last try, and RetryAfterTooLong,
+        `address` is needed where it differs from `api_url` + `endpoint`, as that of a next page does. The body is `form`, or
+        `document` as JSON. `before` is called just before each try is sent, after every wait; if it raises, nothing is sent.
+
+        GET, PATCH and DELETE are all retried: a PATCH that arrives twice changes nothing but `updated_at`, and a DELETE that
+        finds nothing is NotFound, which is what the caller wanted. Raises Transient after the last try, and RetryAfterTooLong,
         NotFound, Rejected, AuthError, ApiError and UsageError at once.
         """
         address = address or self.api_url + endpoint
         started = self._clock.monotonic()
-        tries = enough = 0
+        tries = throttled = 0
         try:
             while True:
                 tries += 1
                 try:
                     return self._authorized(method, endpoint, address, {"data": form, "json": document}, before)
                 except Transient as error:
-                    enough += error.status is not None
+                    throttled += error.status is not None
                     wait = self._wait_before(tries, error)
                     if tries == TRIES or self._clock.monotonic() - started + wait > BUDGET_SECONDS:
                         error.message += f" Tried {tries} times." if tries > 1 else ""
@@ -147,16 +155,17 @@ class Transport:
                     self._waiting(f"{error.message} Trying again in {wait:.1f} s.")
                     self._clock.sleep(wait)
         finally:
-            # The back-off has spaced these tries; this is for the calls that follow.
-            self.throttle.record(enough)
+            # The back-off has spaced these tries; this slows the calls that follow.
+            self.throttle.record(throttled)
 
     def _wait_before(self, tries: int, error: Transient) -> float:
         if error.retry_after is None:
-            return self._jitter() * min(LONGEST_WAIT, 2.0 ** (tries - 1))
-        if error.retry_after > LONGEST_RETRY_AFTER:
+            return self._jitter() * min(LONGEST_WAIT_SECONDS, 2.0 ** (tries - 1))
+        if error.retry_after > LONGEST_RETRY_AFTER_SECONDS:
             raise RetryAfterTooLong(
                 f"{error.message} {self.service} asks to wait {error.retry_after / 60:.0f} minutes.",
                 "Run the same command again after that time.",
+                error.retry_after,
             )
         return error.retry_after
 
@@ -201,7 +210,7 @@ class Transport:
             body = self._read(response, call, started + BUDGET_SECONDS)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ContentDecodingError) as error:
             self._log(f"{call} -> {type(error).__name__}")
-            raise Transient(f"{call}: no whole answer ({cause(error)}).", REACH) from error
+            raise Transient(f"{call}: no complete answer ({cause(error)}).", REACH) from error
         except urllib3.exceptions.HTTPError as error:
             self._log(f"{call} -> {type(error).__name__}")
             raise Transient(f"{call}: the answer was cut off.", REACH) from error
@@ -209,25 +218,27 @@ class Transport:
             raise UsageError(f"{call}: {type(error).__name__} for {self.api_url}.", f"Check {self.setting}.") from error
         spent = self._clock.monotonic() - started
         self._log(f"{call}{_query(address)} -> {response.status_code}, {len(body)} bytes, {spent:.2f} s")
-        document = self.understood(call, response, body)
+        document = self.parse(call, response, body)
         self._local.date = http_date(response.headers.get("Date", ""))
         return document
 
-    def understood(self, call: str, response: requests.Response, body: bytes) -> Any:
-        """The JSON of an answer to `call` (method and endpoint). Raises the error that the answer is."""
+    def parse(self, call: str, response: requests.Response, body: bytes) -> Any:
+        """Return the JSON of an answer to `call` (method and endpoint). Raises the error that the answer reports."""
         raise NotImplementedError
 
-    def _read(self, response: requests.Response, call: str, until: float) -> bytes:
-        """The whole body. Piece by piece as it comes: an answer that drips would otherwise never run out of time."""
+    def _read(self, response: requests.Response, call: str, deadline: float) -> bytes:
+        """Read the whole body, chunk by chunk: requests' own timeout never ends an answer that arrives byte by byte."""
         body = bytearray()
-        while piece := response.raw.read1(_PIECE, decode_content=True):
-            body += piece
-            if len(body) > _MAX_ANSWER:
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            body += chunk
+            if len(body) > _MAX_ANSWER_BYTES:
                 response.close()
-                raise ApiError(f"{call}: the answer is larger than {_MAX_ANSWER >> 20} MB.", f"Check {self.setting}.")
-            if self._clock.monotonic() > until:
+                raise ApiError(
+                    f"{call}: the answer is larger than {_MAX_ANSWER_BYTES >> 20} MB.", f"Check {self.setting}."
+                )
+            if self._clock.monotonic() > deadline:
                 response.close()
-                raise Transient(f"{call}: no whole answer within {BUDGET_SECONDS:.0f} s.", REACH)
+                raise Transient(f"{call}: no complete answer within {BUDGET_SECONDS:.0f} s.", REACH)
         return bytes(body)
 
     def _session(self) -> requests.Session:
@@ -237,36 +248,36 @@ class Transport:
             session.headers.update(self.headers)
             self._sessions.append(session)
             if is_loopback(self.api_url):
-                session.headers["Accept-Encoding"] = "identity"  # packing costs more there than it saves
+                session.headers["Accept-Encoding"] = "identity"  # compression costs more there than it saves
         return session
 
 
 def json_of(body: bytes) -> Any:
-    """What an answer's body says in JSON; None where it is none."""
+    """Parse the body of an answer. Returns None where it is not JSON."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
 
 
-def refuse_half_characters(call: str, body: bytes) -> None:
-    """Raise ApiError where an answer is JSON but for half of a character (a lone surrogate), and name the entry that it is in.
+def refuse_lone_surrogates(call: str, body: bytes) -> None:
+    """Raise ApiError, with the entry's name, for JSON whose only fault is a lone surrogate (half of a character).
 
-    JSON can say one, and no text can hold it: what was read could be neither stored nor sent.
+    JSON can escape one, but UTF-8 cannot encode it: such text could be neither stored nor sent.
     """
     try:
-        found = next(_half_characters(json.loads(body)), None)
+        place = next(_lone_surrogates(json.loads(body)), None)
     except (ValueError, RecursionError):
         return
-    if found is not None:
+    if place is not None:
         raise ApiError(
-            f"{call}: {found} holds half of a character (a lone surrogate), which no text can hold. Nothing was stored.",
+            f"{call}: {place} holds half of a character (a lone surrogate), which no text can hold. Nothing was stored.",
             "Correct it on the site, then run the same command again.",
         )
 
 
-def _half_characters(item: Any, place: str = "") -> Iterator[str]:
-    """Where they are: the entry's id and title, where there is one, and the names of the members on the way."""
+def _lone_surrogates(item: Any, place: str = "") -> Iterator[str]:
+    """Yield where they are: the entry's id and title, where there is one, and the names of the members on the way."""
     if isinstance(item, str):
         if any("\ud800" <= character <= "\udfff" for character in item):
             yield place or "it"
@@ -277,30 +288,30 @@ def _half_characters(item: Any, place: str = "") -> Iterator[str]:
     elif isinstance(item, dict) and "mediaId" in item:
         place = f"entry {item['mediaId']}"
     inner = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, list) else ()
-    for name, one in inner:
+    for name, value in inner:
         if isinstance(name, str) and any("\ud800" <= character <= "\udfff" for character in name):
             yield place or "the name of a member"
-        yield from _half_characters(one, f"{place} {name}".strip())
+        yield from _lone_surrogates(value, f"{place} {name}".strip())
 
 
 def content_type(response: requests.Response) -> str:
-    """What an answer says that it is."""
+    """Return the media type that an answer declares, for messages."""
     return response.headers.get("Content-Type", "something else").partition(";")[0][:40]
 
 
 def retry_after(response: requests.Response) -> float | None:
-    """Seconds, from either form of the header (RFC 9110, 10.2.3)."""
+    """Return the seconds of a Retry-After header in either form (RFC 9110, 10.2.3), or None."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError, OverflowError):
-        return None  # no date, or one that no calendar has
+        return None  # not a date, or one beyond the calendar
 
 
 def cause(error: Exception) -> str:
-    """Why there was no answer, as a person says it."""
+    """Say in plain words why there was no answer."""
     if isinstance(error, requests.Timeout):
         return "timed out"
     inner = str(error).lower()

@@ -1,7 +1,4 @@
-"""Addresses: where they are, and whether a token may be sent there.
-
-This stands apart from the network, so that whoever reads a file need not bring it in.
-"""
+"""Check URLs: their origin, and whether a token may be sent there. Imports no HTTP library, so that file formats can use it."""
 
 from urllib.parse import urlsplit
 
@@ -11,9 +8,9 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port: what a token is bound to and what makes a MAL user's id unique.
+    """Return scheme, host and port: what a token is bound to and what makes a MAL user's id unique.
 
-    Of a text that is no address, its beginning: it equals no origin.
+    For a text that is not a URL it returns the beginning, which equals no origin.
     """
     try:
         parts = urlsplit(url)
@@ -23,12 +20,15 @@ def origin_of(url: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address is this machine's own."""
+    """Return whether the address is one of this machine's own."""
     return (urlsplit(url).hostname or "") in _LOOPBACK
 
 
 def check_url(url: str, name: str) -> str:
-    """`url` without its last slash. Raises UsageError unless it is https, or http on this machine."""
+    """Return `url` without a trailing slash. Raises UsageError unless it is https, or http on this machine.
+
+    `name` is the setting or parameter that holds it, for the message.
+    """
     if "@" in url:
         raise UsageError(
             f"{name} holds a user name or a password.", "Take it out; malsync signs in with its own tokens."
@@ -44,7 +44,7 @@ def check_url(url: str, name: str) -> str:
 def _is_safe(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        # A port that is none is found only when it is asked for.
+        # urlsplit checks the port only when it is read.
         is_address = bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False

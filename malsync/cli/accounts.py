@@ -15,7 +15,8 @@ def accounts(app: App) -> None:
     """List the accounts: MAL user, when the refresh token dies, last backup."""
     from datetime import UTC, datetime
 
-    from malsync.mal.oauth import REFRESH_TOKEN_SECONDS, store_of
+    from malsync.mal.oauth import REFRESH_TOKEN_SECONDS
+    from malsync.mal.token_store import store_of
     from malsync.model.timestamps import maybe_timestamp
 
     store = store_of(app.home, app.settings.token_store)

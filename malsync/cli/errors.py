@@ -3,12 +3,16 @@
 import shlex
 
 from malsync.errors import MalsyncError
+from malsync.text import DEFAULT_ACCOUNT, command_line
 
 ADVICE = {
     "abandon the run": "Give it up (malsync runs --abandon {run}) and restore again.",
     "back up": "Make one: malsync backup",
     "back up or name a number": "Make one (malsync backup), or name a snapshot by its number (malsync snapshots).",
+    "back up their lists": "Their owner can back them up: {login}",
     "back up without a name": "Your own lists: malsync backup",
+    "check the authorization server": "Check MALSYNC_AUTH_URL.",
+    "check the client id": "Check MALSYNC_CLIENT_ID against the one shown in MAL's API settings.",
     "choose a folder": "Choose a folder with --home or MALSYNC_HOME, or move that file away.",
     "choose another home": "Choose another with --home.",
     "choose another home or move the file": (
@@ -24,11 +28,19 @@ ADVICE = {
     "give an account of its own": "Give this user an account of their own: --account {name}",
     "import one by one": "Import them one by one; malsync's own files may go together: malsync mirror rebuild FILES",
     "import the XML": "Import it: malsync import {quoted_path}",
+    "install keyring": (
+        "Install keyring beside malsync: `pipx inject malsync keyring`, or in the clone pip install '.[keyring]'"
+    ),
     "leave out the field": "Name another list, or leave out --field {field}.",
     "leave out the medium": "Name another list, or leave out --only.",
+    "let its owner back it up": "Its owner can: malsync login, malsync backup",
     "list runs": "List them: malsync runs",
     "list snapshots": "List them: malsync snapshots",
-    "log in": "Log in again: malsync login",
+    "log in": "Log in again: {login}",
+    "log in or give a client id": "Log in ({login}), or set MALSYNC_CLIENT_ID.",
+    "log in with another client": (
+        "Log in again: {login}. Check MALSYNC_CLIENT_ID (and MALSYNC_CLIENT_SECRET for a web app)."
+    ),
     "look at the ended run": "It had come to its end. To look at it: malsync runs",
     "look at the plan": "Look at the plan with --dry-run instead.",
     "look at the runs": "Look at it: malsync runs",
@@ -64,15 +76,26 @@ ADVICE = {
         "away, and make a new one from a copy or from exported snapshots: malsync mirror rebuild FILES"
     ),
     "repeat later": "Wait until it has ended, and type this again.",
+    "replace the token": "Put a fresh one there, or unset it. Log in again: {login}",
+    "replace the tokens": "Move it away. Log in again: {login}",
     "restore an older list": "Restore an older list instead: malsync snapshots",
     "resume the run": "To go on: malsync resume {run}",
     "resume, undo or abandon": (
         "Finish it: malsync resume {run}. Take it back: malsync undo {run}. Give it up: malsync runs --abandon {run}"
     ),
     "say whose list": "Say WHO@REF, or --account: {names}",
+    "set the address back": (
+        "Set MALSYNC_API_URL back, or give the other one an account of its own: malsync --account NAME login"
+    ),
+    "set the authorization server back": "Set MALSYNC_AUTH_URL back. Log in again: {login}",
+    "sign in": "Sign in: {login}",
     "sign in to that account": "Sign in to that account: malsync --account {quoted_account} login",
     "sign in to the account": "Sign in to it: malsync --account {quoted_account} login",
+    "start again": "Start again: {login}",
     "undo again": "Again: malsync undo {run}",
+    "unlock the keyring": 'Unlock it, or set token_store = "file" in config.toml.',
+    "use another port": "End the program that uses it, or use {login} --no-browser",
+    "use another redirect address": "Use {login} --no-browser, or register http://localhost:8765/callback at MAL.",
     "use cron": "Use a cron line instead: malsync schedule cron",
     "use cron without a user manager": (
         "Are you logged in directly, not by su or sudo? Or use a cron line: malsync schedule cron"
@@ -87,7 +110,7 @@ ADVICE = {
 def hint_of(error: MalsyncError) -> str:
     """What to do about `error`, in one line; empty where there is nothing to say."""
     quoted = {f"quoted_{name}": shlex.quote(fact) for name, fact in error.facts.items() if isinstance(fact, str)}
-    facts = {**error.facts, **quoted}
+    facts = {**error.facts, **quoted, "login": command_line("login", error.facts.get("account", DEFAULT_ACCOUNT))}
     first = ADVICE[error.advice].format_map(facts) if error.advice else error.hint
     then = ADVICE[error.then].format_map(facts) if error.then else ""
     if error.advice and error.hint:

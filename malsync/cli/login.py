@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from malsync.cli.app import App
-from malsync.cli.errors import hint_of
 from malsync.cli.opening import private_page
 from malsync.cli.options import Command, pass_app
 from malsync.errors import MalsyncError, UsageError
 from malsync.text import command_line
 
 if TYPE_CHECKING:
-    from malsync.mal.oauth import Request
+    from malsync.mal.oauth import AuthorizationRequest
 
 
 @click.command(
@@ -31,14 +30,14 @@ def login(app: App, no_browser: bool) -> None:
     try:
         _sign_in(app, no_browser=no_browser)
     except MalsyncError as error:
-        error.hint = hint_of(error).replace("malsync login", command_line("login", app.account_name))
-        error.advice = ""
+        error.facts.setdefault("account", app.account_name)
         raise
 
 
 def _sign_in(app: App, *, no_browser: bool) -> None:
     from malsync.mal.credentials import FixedToken
-    from malsync.mal.oauth import authorization_request, store_of
+    from malsync.mal.oauth import authorization_request
+    from malsync.mal.token_store import store_of
     from malsync.operations.accounts import check_name
     from malsync.urls import check_url, origin_of
 
@@ -65,7 +64,7 @@ def _sign_in(app: App, *, no_browser: bool) -> None:
     app.output.note(f"Next: {command_line('backup', app.account_name)}")
 
 
-def _listen(app: App, request: "Request") -> str:
+def _listen(app: App, request: "AuthorizationRequest") -> str:
     import threading
 
     from malsync.mal.oauth import code_from
@@ -92,7 +91,7 @@ def _open(url: str) -> None:
         webbrowser.open(url)
 
 
-def _paste(app: App, request: "Request") -> str:
+def _paste(app: App, request: "AuthorizationRequest") -> str:
     from malsync.mal.oauth import code_from
 
     app.output.warn(f"Open this address in any browser and sign in to MyAnimeList:\n\n  {request.url}\n")

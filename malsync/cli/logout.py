@@ -13,7 +13,7 @@ from malsync.cli.options import Command, pass_app
 @pass_app
 def logout(app: App) -> None:
     """Forget this account's tokens. Its snapshots stay, and so does the MAL user that it is bound to."""
-    from malsync.mal.oauth import store_of
+    from malsync.mal.token_store import store_of
 
     store = store_of(app.home, app.settings.token_store)
     with store.locked():

@@ -160,10 +160,10 @@ class Output:
     @contextmanager
     def reading(self) -> "Iterator[Progress]":
         """Progress of reading lists: a bar for each on a terminal, silence elsewhere."""
-        from malsync.mal.list_reader import untold
+        from malsync.mal.list_reader import ignore_progress
 
         if self.quiet or not sys.stderr.isatty():
-            yield untold
+            yield ignore_progress
             return
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

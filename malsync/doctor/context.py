@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from malsync.errors import ApiError, Exit, MalsyncError
-from malsync.mal.oauth import Tokens, store_of
+from malsync.mal.oauth import Tokens
+from malsync.mal.token_store import store_of
 from malsync.mirror import FILE_NAME, Mirror, SnapshotInfo
 from malsync.model.snapshot import User
 from malsync.model.timestamps import corrected

@@ -13,7 +13,7 @@ from pathlib import Path
 from malsync import __version__
 from malsync.doctor.context import DoctorContext
 from malsync.errors import Exit
-from malsync.mal.oauth import FILE_NAME as TOKENS_NAME
+from malsync.mal.token_store import FILE_NAME as TOKENS_NAME
 from malsync.mirror import FILE_NAME as MIRROR_NAME
 from malsync.operations.config import FILE_NAME as SETTINGS_NAME
 from malsync.urls import check_url

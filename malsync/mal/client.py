@@ -1,7 +1,7 @@
 """The client of the MAL API v2: one method per endpoint, typed answers, typed errors.
 
-It is given a source of tokens (`Credentials`) and a clock, and knows neither files nor the terminal. Which parameters there
-are and how many items a page can have is MAL's reference; how answers differ from it is said where it matters.
+It takes `Credentials` and a clock, and touches neither files nor the terminal. Parameters and page sizes are those of MAL's
+reference; where answers differ from it, a comment says so with the source.
 """
 
 import re
@@ -24,19 +24,19 @@ from malsync.model.snapshot import User
 from malsync.schemas import find_problem
 from malsync.text import pluralize
 from malsync.throttle import Throttle
-from malsync.transport import REACH, Credentials
+from malsync.transport import REACH, Credentials, do_nothing
 from malsync.urls import check_url, origin_of
 
-MOST_PAGES = 1000
-"""A list of a million entries is nobody's: by then the API names next pages without end."""
+MAX_PAGES = 1000
+"""Endless pagination is assumed beyond it: no list has a million entries."""
 _USER_NAME = re.compile(r"@me|[A-Za-z0-9_-]{1,64}")
 _Q_LENGTHS = range(1, 65)  # beyond that it is a 400 (Yamtrack and mihon cut there)
-_ANSWERS = "openapi#/components/schemas/"
+_SCHEMAS = "openapi#/components/schemas/"
 Item = TypeVar("Item")
 
 
-class _Walk(NamedTuple):
-    """What stays the same from page to page."""
+class _PagedRead(NamedTuple):
+    """What all requests of one paginated read have in common."""
 
     endpoint: str
     schema: str
@@ -44,7 +44,7 @@ class _Walk(NamedTuple):
 
 
 class Options(TypedDict, total=False):
-    """What a Client can be told beside the address and the credentials; each has a default (see Transport)."""
+    """The options of a Client, each with a default (see Transport)."""
 
     user_agent: str
     throttle: Throttle | None
@@ -55,12 +55,12 @@ class Options(TypedDict, total=False):
 
 
 class Client:
-    """The API at `api_url`. Safe for two threads at once. As a context manager it is closed at the end.
+    """A client of the API at `api_url`. Thread-safe. As a context manager it closes its connections at the end.
 
-    A method needs a user's token where it says so; for all else a client id will do. `fields` are names of members, in MAL's
-    own form: `authors{first_name,last_name}`. `limit` is how many items are wanted in all, None all there are. Every method
-    raises what Transport.send does, and ApiError for an answer of a form that the API is not known to have: the error names
-    the endpoint, the entry and the member.
+    A method needs a user's token where it says so; everything else works with a client id. `fields` are names of members as
+    MAL writes them: `authors{first_name,last_name}`. `limit` is the number of items in all; None is all there are. Every
+    method raises what Transport.send does, and ApiError for an answer that does not fit its schema: the error names the
+    endpoint, the entry and the member.
     """
 
     def __init__(self, api_url: str, credentials: Credentials, **options: Unpack[Options]) -> None:
@@ -70,12 +70,12 @@ class Client:
 
     @classmethod
     def public(cls, client_id: str, *, api_url: str = API_URL, **options: Unpack[Options]) -> Self:
-        """Reads what everybody may see, with the client id alone (README: Your client id)."""
+        """Return a client that reads public data with the client id alone (README: Your client id)."""
         return cls(api_url, ClientId(client_id), **options)
 
     @classmethod
     def signed_in(cls, access_token: str, *, api_url: str = API_URL, **options: Unpack[Options]) -> Self:
-        """Reads and writes as the token's user. The token is used as it is; when it has expired, AuthError is raised."""
+        """Return a client that reads and writes as the token's user. Raises AuthError once the token has expired."""
         return cls(api_url, FixedToken(access_token), **options)
 
     @property
@@ -89,7 +89,7 @@ class Client:
         return self.transport.requests
 
     def close(self) -> None:
-        """Send nothing more, from any thread."""
+        """Close all connections. A request from any thread raises ApiError from now on."""
         self.transport.close()
 
     def __enter__(self) -> Self:
@@ -101,29 +101,29 @@ class Client:
     # -- users and their lists
 
     def me(self) -> User:
-        """GET /users/@me: whose token this is. Needs a user's token."""
+        """GET /users/@me: the user that the token belongs to. Needs a user's token."""
         document = self.profile()
         return User(self.origin, document["id"], document["name"])
 
     def me_counted(self) -> tuple[User, int | None]:
-        """GET /users/@me: whose token this is, and how many anime MAL counts on their list. Needs a user's token.
+        """GET /users/@me: the token's user, and how many anime MAL counts on their list. Needs a user's token.
 
-        None where MAL does not say: in 2021 it did not (go-myanimelist). What it says of other figures is not looked at.
+        The count is None where MAL sends none, as in 2021 (go-myanimelist). Its other statistics are ignored.
         """
         endpoint = "/users/@me"
-        address = self._address(endpoint, _asking(["anime_statistics"]))
+        address = self._address(endpoint, _fields_query(["anime_statistics"]))
         document = self.transport.send("GET", endpoint, address=address)
         statistics = document.pop("anime_statistics", None) if isinstance(document, dict) else None
         self._check("GET", endpoint, "Profile", document)
         self._name = document["name"]
         count = statistics.get("num_items") if isinstance(statistics, dict) else None
-        # A title's statistics come as texts at times.
+        # MAL sends the statistics of a title as texts at times; these may be texts too.
         known = str(count).isdecimal() and not isinstance(count, bool)
         return User(self.origin, document["id"], document["name"]), int(str(count)) if known else None
 
     def profile(self, fields: Iterable[str] = ()) -> Profile:
         """GET /users/@me. Needs a user's token. `fields`: anime_statistics, time_zone, is_supporter, birthday."""
-        document: Profile = self._get("/users/@me", "Profile", _asking(fields))
+        document: Profile = self._get("/users/@me", "Profile", _fields_query(fields))
         self._name = document["name"]
         return document
 
@@ -135,29 +135,31 @@ class Client:
         that its owner does not show.
         """
         if not _USER_NAME.fullmatch(user):
-            raise UsageError(f"{user!r} is no MAL user's name.", "Names are of letters, digits, - and _.")
-        wanted = {"fields": f"list_status{{{_text_of(medium.names if fields is None else fields)}}}", "nsfw": "true"}
-        walk = _Walk(f"/users/{user}/{medium.list_endpoint}", _schema(medium, "ListPage"), _paged(wanted, None, 1000))
+            raise UsageError(f"{user!r} is no MAL user's name.", "Names consist of letters, digits, - and _.")
+        query = {"fields": f"list_status{{{_text_of(medium.names if fields is None else fields)}}}", "nsfw": "true"}
+        walk = _PagedRead(
+            f"/users/{user}/{medium.list_endpoint}", _schema(medium, "ListPage"), _paged(query, None, 1000)
+        )
         return Pages(lambda: self._read(walk, _entry), lambda entry: entry.id)
 
     def update(
-        self, medium: Medium, id: int, values: Mapping[str, Json], before: Callable[[], object] = bool
+        self, medium: Medium, id: int, values: Mapping[str, Json], before: Callable[[], object] = do_nothing
     ) -> ListStatus:
         """PATCH /{medium}/{id}/my_list_status: set these fields, under GET's names. Returns the whole entry as it is then.
 
-        Needs a user's token. The title is added where it is not on the list. What is not named stays as it is
+        Needs a user's token. Adds the title if it is not on the list. Other fields keep their values
         (reference). Raises NotFound or Rejected (`invalid_content`) where MAL has no such title now. `before` is called just
-        before each try leaves, and nothing is sent if it raises.
+        before each try is sent, and nothing is sent if it raises.
         """
         endpoint = f"/{medium.name}/{_number(id)}/my_list_status"
         answer: ListStatus = self.transport.send("PATCH", endpoint, form=form_of(medium, values), before=before)
         self._check("PATCH", endpoint, _schema(medium, "ListStatus"), answer)
         return answer
 
-    def remove(self, medium: Medium, id: int, before: Callable[[], object] = bool) -> None:
+    def remove(self, medium: Medium, id: int, before: Callable[[], object] = do_nothing) -> None:
         """DELETE /{medium}/{id}/my_list_status. Needs a user's token. `before` is as in `update`.
 
-        That it is not there (404) is what was wanted: taiga and Mal4J take it so too.
+        An entry that is not there (404) is no error: taiga and Mal4J treat it so too.
         """
         with suppress(NotFound):
             self.transport.send("DELETE", f"/{medium.name}/{_number(id)}/my_list_status", before=before)
@@ -171,12 +173,12 @@ class Client:
 
         Raises UsageError where MAL refuses `q`: it may want 3 characters at least, which no record establishes.
         """
-        query = {"q": _searchable(q), **_asking(fields, nsfw=nsfw)}
-        return self._titles(_Walk(f"/{medium.name}", _schema(medium, "Page"), _paged(query, limit, 100)), limit)
+        query = {"q": _searchable(q), **_fields_query(fields, nsfw=nsfw)}
+        return self._titles(_PagedRead(f"/{medium.name}", _schema(medium, "Page"), _paged(query, limit, 100)), limit)
 
     def details(self, medium: Medium, id: int, *, fields: Iterable[str] = ()) -> Title:
         """GET /anime/{id} or /manga/{id}: one title. `medium.detailed` is every member there is. Raises NotFound."""
-        document: Title = self._get(f"/{medium.name}/{_number(id)}", _schema(medium, "Title"), _asking(fields))
+        document: Title = self._get(f"/{medium.name}/{_number(id)}", _schema(medium, "Title"), _fields_query(fields))
         return document
 
     def ranking(
@@ -188,9 +190,9 @@ class Client:
         limit: int | None = None,
         nsfw: bool = True,
     ) -> Pages[Ranked]:
-        """GET /anime/ranking or /manga/ranking, of `medium.ranking_types` or a newer one; Rejected where MAL has none such."""
-        query = {"ranking_type": ranking_type, **_asking(fields, nsfw=nsfw)}
-        walk = _Walk(f"/{medium.name}/ranking", _schema(medium, "RankingPage"), _paged(query, limit, 500))
+        """GET /anime/ranking or /manga/ranking, of `medium.ranking_types` or a newer one. Raises Rejected for an unknown one."""
+        query = {"ranking_type": ranking_type, **_fields_query(fields, nsfw=nsfw)}
+        walk = _PagedRead(f"/{medium.name}/ranking", _schema(medium, "RankingPage"), _paged(query, limit, 500))
         return Pages(lambda: self._read(walk, _whole), lambda ranked: ranked["node"]["id"], limit)
 
     def season(
@@ -208,22 +210,22 @@ class Client:
         `sort` is anime_score or anime_num_list_users, both descending.
         """
         if season not in SEASONS:
-            raise UsageError(f"{season!r} is no season.", f"Seasons are {', '.join(SEASONS)}.")
-        query = {**({"sort": sort} if sort else {}), **_asking(fields, nsfw=nsfw)}
-        walk = _Walk(f"/anime/season/{_number(year)}/{season}", "AnimeSeasonPage", _paged(query, limit, 500))
+            raise UsageError(f"{season!r} is not a season.", f"Seasons are {', '.join(SEASONS)}.")
+        query = {**({"sort": sort} if sort else {}), **_fields_query(fields, nsfw=nsfw)}
+        walk = _PagedRead(f"/anime/season/{_number(year)}/{season}", "AnimeSeasonPage", _paged(query, limit, 500))
         return self._titles(walk, limit)
 
     def suggestions(self, *, fields: Iterable[str] = (), limit: int | None = None, nsfw: bool = True) -> Pages[Title]:
         """GET /anime/suggestions: anime for the token's user, none for a newcomer. Needs a user's token."""
-        query = _paged(_asking(fields, nsfw=nsfw), limit, 100)
-        return self._titles(_Walk("/anime/suggestions", "AnimePage", query), limit)
+        query = _paged(_fields_query(fields, nsfw=nsfw), limit, 100)
+        return self._titles(_PagedRead("/anime/suggestions", "AnimePage", query), limit)
 
     # -- the forum
 
     def boards(self) -> list[Category]:
         """GET /forum/boards: all boards, in their categories."""
-        found: list[Category] = self._get("/forum/boards", "ForumBoards", {})["categories"]
-        return found
+        categories: list[Category] = self._get("/forum/boards", "ForumBoards", {})["categories"]
+        return categories
 
     def topics(
         self,
@@ -235,7 +237,7 @@ class Client:
         user_name: str | None = None,
         limit: int | None = None,
     ) -> Pages[Topic]:
-        """GET /forum/topics: threads that meet every choice that is given, the last written in first.
+        """GET /forum/topics: threads that match all filters, the one with the newest post first.
 
         `q` is searched for in titles; `topic_user_name` is who began a thread, `user_name` who wrote in it.
         """
@@ -247,23 +249,23 @@ class Client:
             "user_name": user_name,
         }
         query = {name: str(choice) for name, choice in choices.items() if choice is not None}
-        walk = _Walk("/forum/topics", "ForumTopicsPage", _paged(query, limit, 100))
+        walk = _PagedRead("/forum/topics", "ForumTopicsPage", _paged(query, limit, 100))
         return Pages(lambda: self._read(walk, _whole), lambda topic: topic["id"], limit)
 
     def topic(self, id: int, *, limit: int | None = None) -> Thread:
         """GET /forum/topic/{id}: a thread with its posts, the first page of which is read at once. Raises NotFound."""
-        walk = _Walk(f"/forum/topic/{_number(id)}", "ForumTopicPage", _paged({}, limit, 100))
+        walk = _PagedRead(f"/forum/topic/{_number(id)}", "ForumTopicPage", _paged({}, limit, 100))
         first = self._get(walk.endpoint, walk.schema, walk.query)
         data = first["data"]
         return Thread(data.get("title") or "", data.get("poll"), lambda: self._read(walk, _whole, first), limit)
 
     # -- inside
 
-    def _titles(self, walk: _Walk, limit: int | None) -> Pages[Title]:
+    def _titles(self, walk: _PagedRead, limit: int | None) -> Pages[Title]:
         return Pages(lambda: self._read(walk, _node), lambda title: title["id"], limit)
 
-    def _read(self, walk: _Walk, item_of: Callable[[Any], Item], document: Any = None) -> Iterator[list[Item]]:
-        """Page after page, from `document` on if the first one is there already."""
+    def _read(self, walk: _PagedRead, item_of: Callable[[Any], Item], document: Any = None) -> Iterator[list[Item]]:
+        """Yield the items of page after page. `document` is the first page where it has been read already."""
         address = self._address(walk.endpoint, walk.query)
         seen: set[str] = set()
         while True:
@@ -274,7 +276,7 @@ class Client:
             if following is None:
                 return
             self._check_next(walk, following)
-            if following in seen or len(seen) == MOST_PAGES:
+            if following in seen or len(seen) == MAX_PAGES:
                 raise ApiError(
                     f"GET {walk.endpoint}: the pages have no end; MAL names one again that was read already, or ever new "
                     "ones.",
@@ -282,7 +284,7 @@ class Client:
                 )
             address, document = following, None
 
-    def _page(self, walk: _Walk, address: str, number: int) -> Any:
+    def _page(self, walk: _PagedRead, address: str, number: int) -> Any:
         try:
             document = self.transport.send("GET", walk.endpoint, address=address)
         except PrivateList as error:
@@ -299,17 +301,17 @@ class Client:
         self._check("GET", walk.endpoint, walk.schema, document)
         return document
 
-    def _check_next(self, walk: _Walk, address: str) -> None:
-        # A token sent to wherever an answer points would be a token given away.
+    def _check_next(self, walk: _PagedRead, address: str) -> None:
+        # The token would be sent along, so a next page is followed only at the API's own address.
         if origin_of(address) != self.origin or not address.startswith(self.api_url + "/"):
             raise ApiError(
                 f"GET {walk.endpoint}: the next page is said to be at {origin_of(address)}, which is not the API's address "
                 f"{self.api_url}. Nothing was sent there.",
                 "Check MALSYNC_API_URL and the network you are in; nothing was stored.",
             )
-        # Another list, or less of this one, would be taken for the rest of it.
+        # Otherwise another list, or less of this one, would pass for the rest of it.
         parts = urlsplit(address)
-        if not self._is_path(walk.endpoint, parts.path) or _chosen(parts.query) != _chosen(urlencode(walk.query)):
+        if not self._is_path(walk.endpoint, parts.path) or _selection(parts.query) != _selection(urlencode(walk.query)):
             raise ApiError(
                 f"GET {walk.endpoint}: the next page is said to be at {parts.path}?{parts.query}, which is not the same list.",
                 "MAL answered in a form that malsync does not know; nothing was stored. A newer malsync may know it.",
@@ -334,11 +336,11 @@ class Client:
         return document
 
     def _check(self, method: str, endpoint: str, schema: str, document: Any) -> None:
-        found = find_problem(_ANSWERS + schema, document)
-        if found is not None:
+        problem = find_problem(_SCHEMAS + schema, document)
+        if problem is not None:
             stored = "nothing was stored. " if method == "GET" else ""
             raise ApiError(
-                f"{method} {endpoint}: {_place(document, found.path)}: {found.message}.",
+                f"{method} {endpoint}: {_place(document, problem.path)}: {problem.message}.",
                 f"MAL answered in a form that malsync does not know; {stored}A newer malsync may know it.",
             )
 
@@ -360,7 +362,7 @@ def form_of(medium: Medium, values: Mapping[str, Json]) -> dict[str, str]:
 
 def _text(kind: Kind, to: Json) -> str:
     if isinstance(to, list):
-        return ",".join(map(str, to))  # one text, cut at its commas on the other side
+        return ",".join(map(str, to))  # one text, which MAL splits at the commas
     if kind is Kind.NUMBER and isinstance(to, float):
         return str(int(to))
     if isinstance(to, bool):
@@ -369,7 +371,7 @@ def _text(kind: Kind, to: Json) -> str:
 
 
 def _number(id: float) -> int:
-    """A number that stands in a path; any text there could make another address of it."""
+    """Check a number for a path, where any other text could change the address. Raises UsageError."""
     if type(id) is float and id.is_integer():
         return int(id)  # as JSON may write it, in an answer or in a snapshot
     if type(id) is not int:
@@ -382,18 +384,18 @@ def _schema(medium: Medium, of: str) -> str:
 
 
 def _text_of(fields: Iterable[str]) -> str:
-    """Names as MAL wants them. One text is in that form already."""
+    """Join names as MAL expects them. A text is in that form already."""
     return fields if isinstance(fields, str) else ",".join(fields)
 
 
-def _asking(fields: Iterable[str], *, nsfw: bool = False) -> dict[str, str]:
-    """The query of what is wanted of each item."""
+def _fields_query(fields: Iterable[str], *, nsfw: bool = False) -> dict[str, str]:
+    """Return the query parameters for the members of each item."""
     text = _text_of(fields)
     return {**({"fields": text} if text else {}), **({"nsfw": "true"} if nsfw else {})}
 
 
 def _paged(query: Mapping[str, str], limit: int | None, most: int) -> dict[str, str]:
-    """The query of a first page. It always says how many: without that MAL sends 10 of a list, not the 100 of its reference
+    """Return the query of a first page. It always has a limit: without one MAL sends 10 entries, not the 100 of its reference
     (PolyMeilex/node-myanimelist, animelistDef.ts)."""
     if limit is not None and limit < 1:
         raise UsageError(f"A limit of {limit} asks for nothing.", "Give a number from 1 on, or none for all there are.")
@@ -409,8 +411,8 @@ def _searchable(q: str) -> str:
     return q
 
 
-def _chosen(query: str) -> dict[str, list[str]]:
-    """What a query asks for, apart from which part of it."""
+def _selection(query: str) -> dict[str, list[str]]:
+    """Return the parameters of a query except those that select the page."""
     return {
         name: values
         for name, values in parse_qs(query, keep_blank_values=True).items()
@@ -419,14 +421,14 @@ def _chosen(query: str) -> dict[str, list[str]]:
 
 
 def _items(document: Any) -> list[Any]:
-    """What a page holds. A thread's is an object, with the posts inside (go-myanimelist, forumTopicDetails.json)."""
+    """Return the items of a page. That of a thread is an object with posts (go-myanimelist, forumTopicDetails.json)."""
     data = document["data"]
     items: list[Any] = data.get("posts", []) if isinstance(data, dict) else data
     return items
 
 
 def _place(document: Any, path: tuple[str | int, ...]) -> str:
-    """Where in an answer something is wrong; in a page the entry by id and title, then the member."""
+    """Name the place of a fault in an answer; in a page, the entry by id and title, then the member."""
     at = 2 if path[:2] == ("data", "posts") else 1
     if len(path) <= at or path[0] != "data" or not isinstance(path[at], int):
         return ".".join(map(str, path)) or "the answer"

@@ -1,4 +1,4 @@
-"""What comes in pages, as something to loop over: each page is one request, sent when the loop gets there."""
+"""Iterate over paginated answers: each page is one request, sent when the loop reaches it."""
 
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
@@ -9,10 +9,10 @@ Item = TypeVar("Item")
 
 
 class Pages(Generic[Item]):
-    """Items in MAL's order, over as many pages as it takes. Every loop begins anew, with requests of its own.
+    """Items in MAL's order, over as many pages as it takes. Every loop starts over, with requests of its own.
 
-    A loop that is left early sends no more. Pages overlap at times (taiga#836): an item whose id has come is not given again.
-    `read` yields the pages, `id_of` is an item's id, `limit` how many items are wanted in all; None is all there are.
+    A loop that ends early sends no more requests. Pages overlap at times (taiga#836): an item with a repeated id is skipped.
+    `read` yields the pages, `id_of` returns an item's id, `limit` is the number of items in all; None is all there are.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Pages(Generic[Item]):
                     yield item
 
     def pages(self) -> Iterator[list[Item]]:
-        """The pages as MAL sent them: what overlaps is in both, and the last one may hold more than was wanted."""
+        """Yield the pages as MAL sent them: overlaps are in both, and the last page may go beyond the limit."""
         seen: set[Hashable] = set()
         for page in self._read():
             yield page
@@ -43,9 +43,9 @@ class Pages(Generic[Item]):
 
 
 class Thread(Pages[Post]):
-    """A forum's thread: its posts, oldest first, and what stands above them. `poll` is None where there is none.
+    """A thread of the forum: its title, its poll (None where there is none), and its posts, oldest first.
 
-    Its first page was read when it was made; every loop begins with that one.
+    Its first page was read when it was created; every loop begins with that page.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The loopback listener that a browser is sent back to at the end of signing in (RFC 8252, 7.3)."""
+"""The loopback server that the browser is redirected to at the end of a sign-in (RFC 8252, 7.3)."""
 
 import errno
 import selectors
@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from malsync.errors import AuthError, UsageError, WrongState
 
-MOST_CONNECTIONS = 64
+MAX_CONNECTIONS = 64
 CONNECTION_SECONDS = 5.0
 """How long one connection is kept, whatever it sends; a browser sends its request within milliseconds."""
-_MOST_BYTES = 2**16
-_MOST_NEW = 16
-_TURN_SECONDS = 0.5
+_MAX_REQUEST_BYTES = 2**16
+_MAX_ACCEPTED = 16
+_POLL_SECONDS = 0.5
 _PAGE = (
     "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
     "<title>malsync</title><style>body{{font:1.1rem/1.6 system-ui;margin:20vh auto;max-width:30rem;padding:0 1rem}}"
@@ -29,25 +29,25 @@ _PAGE = (
 
 @dataclass
 class _Connection:
-    """One connection: when it is closed at the latest, and what has come."""
+    """One connection: its deadline on the monotonic clock, and the bytes received so far."""
 
-    until: float
+    deadline: float
     request: bytearray = field(default_factory=bytearray)
 
 
 @dataclass
-class _Awaited:
-    """What the listener answers to, and what has come of it."""
+class _SignIn:
+    """The path and hosts of the redirect address, and the outcome: a code or a refusal."""
 
     path: str
     hosts: set[str]
-    found: str | None = None
+    code: str | None = None
     denied: AuthError | None = None
 
     @property
     def is_over(self) -> bool:
-        """Whether the answer has come."""
-        return self.found is not None or self.denied is not None
+        """Whether the browser has brought an answer."""
+        return self.code is not None or self.denied is not None
 
 
 def _no_countdown(seconds: float) -> None:
@@ -55,34 +55,34 @@ def _no_countdown(seconds: float) -> None:
 
 
 class RedirectListener:
-    """Listens on 127.0.0.1 at the port of `redirect_uri`, as a context.
+    """Context manager that listens on 127.0.0.1 at the port of `redirect_uri`.
 
-    One thread serves up to `MOST_CONNECTIONS` at once and each for at most `CONNECTION_SECONDS`; when one more comes, the
-    oldest is closed. So no local process can keep the browser's own request waiting, or make the listener outlive its time.
+    One thread serves up to `MAX_CONNECTIONS` at once and each for at most `CONNECTION_SECONDS`; when one more comes, the
+    oldest is closed. So no local process can delay the browser's own request, or keep the listener open beyond its time.
 
-    Raises UsageError when the address is no http one on this machine, or when its port is taken.
+    Raises UsageError when the address is not an http address on this machine, or when its port is taken.
     """
 
     def __init__(self, redirect_uri: str, monotonic: Callable[[], float] = time.monotonic) -> None:
-        port, path = _here(redirect_uri)
+        port, path = _port_and_path(redirect_uri)
         if not port:
             raise UsageError(
                 f"The redirect address {redirect_uri} is not one that malsync can listen at.",
-                "Use malsync login --no-browser, or register http://localhost:8765/callback at MAL.",
+                advice="use another redirect address",
             )
         try:
-            self._socket = socket.create_server(("127.0.0.1", port), backlog=MOST_CONNECTIONS)
+            self._socket = socket.create_server(("127.0.0.1", port), backlog=MAX_CONNECTIONS)
         except OSError as error:
             raise UsageError(
                 f"Port {port} on this machine is taken ({error.strerror}).",
-                "End the program that uses it, or use malsync login --no-browser",
+                advice="use another port",
             ) from error
         self._socket.setblocking(False)
         self._monotonic = monotonic
         self._connections: dict[socket.socket, _Connection] = {}  # the oldest first
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
-        self._awaited = _Awaited(path or "/", {f"localhost:{port}", f"127.0.0.1:{port}"})
+        self._sign_in_state = _SignIn(path or "/", {f"localhost:{port}", f"127.0.0.1:{port}"})
 
     def __enter__(self) -> Self:
         return self
@@ -98,39 +98,40 @@ class RedirectListener:
     def wait(
         self, read: Callable[[str], str], seconds: float = 300.0, countdown: Callable[[float], object] = _no_countdown
     ) -> str:
-        """What `read` makes of the first address that it accepts; a stray or forged one does not end the waiting.
+        """Wait for the redirect and return what `read` makes of the first path that it accepts.
 
-        `countdown` is called with the seconds that are left, at least twice a second. Raises AuthError when nothing came
-        within `seconds`, or when access was denied.
+        `read` raises UsageError or WrongState for a stray or forged request, after which the listener waits on, and AuthError
+        when access was denied. `countdown` is called with the seconds that are left, at least twice a second. Raises
+        AuthError when nothing came within `seconds`, or when access was denied.
         """
-        until = self._monotonic() + seconds
-        while (left := until - self._monotonic()) > 0:
+        deadline = self._monotonic() + seconds
+        while (left := deadline - self._monotonic()) > 0:
             countdown(left)
-            self._turn(read, min(left, _TURN_SECONDS))
-            if self._awaited.denied is not None:
-                raise self._awaited.denied
-            if self._awaited.found is not None:
-                return self._awaited.found
-        raise AuthError(f"Nobody came back from MAL within {seconds / 60:.0f} minutes.", "Start again: malsync login")
+            self._poll(read, min(left, _POLL_SECONDS))
+            if self._sign_in_state.denied is not None:
+                raise self._sign_in_state.denied
+            if self._sign_in_state.code is not None:
+                return self._sign_in_state.code
+        raise AuthError(f"The browser did not come back within {seconds / 60:.0f} minutes.", advice="start again")
 
-    def _turn(self, read: Callable[[str], str], seconds: float) -> None:
-        """Serve what has something to say, for `seconds` at most. Who is there already comes before who is new."""
+    def _poll(self, read: Callable[[str], str], seconds: float) -> None:
+        """Wait up to `seconds` for activity and serve it: open connections first, then new ones."""
         ready = {key.fileobj for key, _ in self._selector.select(seconds)}
         for connection in [*self._connections]:
             if connection in ready:
                 self._serve(connection, read)
         if self._socket in ready:
-            for _ in range(_MOST_NEW):
+            for _ in range(_MAX_ACCEPTED):
                 if not self._accept(read):
                     break
         now = self._monotonic()
-        for connection, one in [*self._connections.items()]:
-            if one.until <= now:
+        for connection, state in [*self._connections.items()]:
+            if state.deadline <= now:
                 self._drop(connection)
 
     def _accept(self, read: Callable[[str], str]) -> bool:
-        """Take one more connection. False when none waits, or this process may have no more files open."""
-        if len(self._connections) >= MOST_CONNECTIONS:
+        """Accept one more connection. False when none is waiting, or when this process may open no more files."""
+        if len(self._connections) >= MAX_CONNECTIONS:
             self._drop(next(iter(self._connections)))
         try:
             connection, _ = self._socket.accept()
@@ -145,21 +146,21 @@ class RedirectListener:
         return True
 
     def _serve(self, connection: socket.socket, read: Callable[[str], str]) -> None:
-        """Read what has come; answer a whole request."""
-        if self._awaited.is_over:
+        """Read what has arrived, and answer once the request is complete."""
+        if self._sign_in_state.is_over:
             return
-        one = self._connections[connection]
+        state = self._connections[connection]
         try:
-            piece = connection.recv(_MOST_BYTES)
-            one.request += piece
-            is_whole = any(end in one.request for end in (b"\r\n\r\n", b"\n\n"))
+            piece = connection.recv(_MAX_REQUEST_BYTES)
+            state.request += piece
+            is_whole = any(end in state.request for end in (b"\r\n\r\n", b"\n\n"))
             if is_whole:
-                connection.send(_Handler(bytes(one.request), self._awaited, read).answer)
+                connection.send(_Handler(bytes(state.request), self._sign_in_state, read).answer)
         except BlockingIOError:
             return
         except OSError:
             piece, is_whole = b"", False
-        if is_whole or not piece or len(one.request) > _MOST_BYTES:
+        if is_whole or not piece or len(state.request) > _MAX_REQUEST_BYTES:
             self._drop(connection)
 
     def _drop(self, connection: socket.socket) -> None:
@@ -168,8 +169,8 @@ class RedirectListener:
         connection.close()
 
 
-def _here(address: str) -> tuple[int | None, str]:
-    """Port and path of an http address on this machine; no port where it is something else."""
+def _port_and_path(address: str) -> tuple[int | None, str]:
+    """Return the port and path of an http address on this machine; the port is None for any other address."""
     try:
         parts = urlsplit(address)
         port = parts.port
@@ -180,31 +181,31 @@ def _here(address: str) -> tuple[int | None, str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Makes the `answer` to one whole request."""
+    """Parse one complete request and build its `answer`."""
 
-    def __init__(self, request: bytes, awaited: _Awaited, read: Callable[[str], str]) -> None:
-        self._awaited, self._read = awaited, read
+    def __init__(self, request: bytes, sign_in: _SignIn, read: Callable[[str], str]) -> None:
+        self._sign_in_state, self._read = sign_in, read
         self.client_address = ("127.0.0.1", 0)
         self.rfile, self.wfile = BytesIO(request), BytesIO()
         self.handle_one_request()
         self.answer = self.wfile.getvalue()
 
     def do_GET(self) -> None:
-        if self.headers.get("Host", "") not in self._awaited.hosts:
+        if self.headers.get("Host", "") not in self._sign_in_state.hosts:
             self._answer(421, "Wrong host", "This address answers to localhost only.")
-        elif self.path.partition("?")[0] != self._awaited.path:
+        elif self.path.partition("?")[0] != self._sign_in_state.path:
             self._answer(404, "Nothing here", "malsync waits for the answer of MyAnimeList at another address.")
         else:
             self._sign_in()
 
     def _sign_in(self) -> None:
         try:
-            self._awaited.found = self._read(self.path)
+            self._sign_in_state.code = self._read(self.path)
         except (UsageError, WrongState) as error:
-            # Any page in the browser can send a request here; only one that knows our state ends the waiting.
+            # Any page in the browser can send a request here; only one that knows the state ends the wait.
             self._answer(400, "Not the answer that malsync waits for", error.message)
         except AuthError as error:
-            self._awaited.denied = error
+            self._sign_in_state.denied = error
             self._answer(400, "Not signed in", error.message)
         else:
             self._answer(200, "Signed in", "You can close this page and go back to the terminal.")
@@ -215,10 +216,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))
         self.send_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-        # The address holds the code; no other page is to learn it.
+        # The address holds the code; do not pass it on to another page.
         self.send_header("Referrer-Policy", "no-referrer")
         self.end_headers()
         self.wfile.write(page)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing: the address holds the code."""
+        """Log nothing: the path holds the code."""

@@ -1,10 +1,10 @@
-"""What MAL answers, as types: the JSON as it was sent, unknown members kept.
+"""The types of MAL's answers: JSON as it was sent, with unknown members kept.
 
 Any member may be missing: most come only where `fields` names them, and MAL leaves out what is not known (a mean of too few
 scores, the end of what still runs); some may be null. Words such as `status` and `media_type` are open: MAL has added some
 without notice. Names and types are those of MAL's reference and of the replies that public clients recorded
-(go-myanimelist's testdata; MAL-API-Client-Upgraded, docs/Inconsistencies.rst). What answers are held against is
-`schemas/openapi.json`.
+(go-myanimelist's testdata; MAL-API-Client-Upgraded, docs/Inconsistencies.rst). Answers are checked
+against `schemas/openapi.json`.
 """
 
 from typing import TypedDict
@@ -51,7 +51,7 @@ class Broadcast(TypedDict, total=False):
 
 
 class Person(TypedDict, total=False):
-    """The names come only where they are asked for: `authors{first_name,last_name}`."""
+    """The names come only on request: `authors{first_name,last_name}`."""
 
     id: int
     first_name: str
@@ -72,7 +72,7 @@ class Serialization(TypedDict, total=False):
 
 
 class Relation(TypedDict, total=False):
-    """Another title of the same medium: MAL documents those of the other one and sends none."""
+    """Another title of the same medium: MAL documents relations to the other medium and sends none."""
 
     node: "Title"
     relation_type: str
@@ -80,7 +80,7 @@ class Relation(TypedDict, total=False):
 
 
 class Recommendation(TypedDict, total=False):
-    """A title that so many users recommend to those who liked this one."""
+    """A recommended title, and how many users recommend it."""
 
     node: "Title"
     num_recommendations: int
@@ -113,7 +113,7 @@ class Video(TypedDict, total=False):
 
 
 class Title(TypedDict, total=False):
-    """An anime or a manga. `id`, `title` and, where there is one, `main_picture` come unasked.
+    """An anime or a manga. `id`, `title` and, where there is one, `main_picture` come without being requested.
 
     Dates are texts of a day, a month or a year: `2017-10-23`, `2017-10`, `2017`. Totals are 0 where they are not known.
     """
@@ -241,7 +241,7 @@ class Category(TypedDict, total=False):
 
 
 class Member(TypedDict, total=False):
-    """Somebody who writes in the forum. `forum_avator`, so spelt by MAL, comes with posts only, where there is one."""
+    """The author of a post or topic. `forum_avator` (MAL's spelling) comes with posts only, where there is one."""
 
     id: int
     name: str
@@ -273,7 +273,7 @@ class Post(TypedDict, total=False):
 
 
 class PollOption(TypedDict, total=False):
-    """What one can vote for, and how many did."""
+    """An option of a poll, and its number of votes."""
 
     id: int
     text: str

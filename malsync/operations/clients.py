@@ -111,7 +111,7 @@ class Clients:
     def credentials(self, account: str | None = None) -> "Credentials":
         """The token of `account`, of the one that is meant when that is None. Raises AuthError when not logged in."""
         from malsync.mal.credentials import FixedToken
-        from malsync.mal.oauth import StoredToken, store_of
+        from malsync.mal.token_store import StoredToken, store_of
         from malsync.urls import origin_of
 
         settings = self._settings

@@ -278,7 +278,7 @@ class Home:
 
         `uncounted` is by how many anime the list may be shorter than MAL counts from now on; None leaves that as it is.
         """
-        from malsync.mal.oauth import store_of
+        from malsync.mal.token_store import store_of
 
         with store_of(self.home, self.settings.token_store).locked():
             self.accounts.bind(account, user, uncounted)

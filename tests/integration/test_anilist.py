@@ -576,7 +576,9 @@ def test_no_network_ends_with_4(offline: Malsync) -> None:
 
     error = offline.error("import", "--from", "anilist", "kim", exit_code=4, env={"MALSYNC_ANILIST_URL": address})
 
-    assert error["message"].startswith(f"POST {address.removeprefix('http://')}: no whole answer (connection refused).")
+    assert error["message"].startswith(
+        f"POST {address.removeprefix('http://')}: no complete answer (connection refused)."
+    )
     assert "AniList is up" in error["hint"]
 
 

@@ -262,7 +262,8 @@ def test_a_mirror_with_one_bad_page_is_rebuilt_with_all_that_is_whole(malsync: M
 
 def test_a_refresh_token_goes_only_to_where_it_was_issued(malsync: Malsync, box: Sandbox) -> None:
     from malsync.errors import AuthError
-    from malsync.mal.oauth import FileStore, TokenEndpoint
+    from malsync.mal.oauth import TokenEndpoint
+    from malsync.mal.token_store import FileStore
 
     pair = box.token_pair(box.user)
     clock = malsync.time.clock()

@@ -73,7 +73,7 @@ def test_a_failure_that_stays_ends_with_4_after_five_tries(malsync: Malsync, box
     [
         ("503", "MAL answered 503"),
         ("403", "blocks this address or program"),
-        ("cut:at=before", "no whole answer"),
+        ("cut:at=before", "no complete answer"),
         ("cut:at=middle", "cut off"),
         ("truncated", "is not JSON"),
         ("html", "is not JSON but text/html"),
@@ -115,7 +115,7 @@ def test_nobody_listening_is_tried_again_and_then_told(offline: Malsync, box: Sa
 
     error = offline.error("backup", exit_code=4, env=nowhere)
 
-    assert "GET /users/@me: no whole answer (connection refused)" in error["message"]
+    assert "GET /users/@me: no complete answer (connection refused)" in error["message"]
     assert offline.time.slept == BACK_OFF
 
 
@@ -369,7 +369,7 @@ def test_an_answer_that_comes_in_drips_is_given_up_after_five_minutes(offline: M
     with FarSide(lambda heard: Reply(dripping())) as far:
         error = offline.error("fetch", "forum", "boards", exit_code=4, env=far.environment())
 
-    assert error["message"] == "GET /forum/boards: no whole answer within 300 s."
+    assert error["message"] == "GET /forum/boards: no complete answer within 300 s."
     assert [heard.target for heard in far.heard] == ["/v2/forum/boards"]
 
 

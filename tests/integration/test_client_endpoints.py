@@ -370,7 +370,7 @@ def test_two_threads_share_one_client(client: Client, box: Sandbox) -> None:
         (lambda client: client.search(MANGA, "     "), "searches for 1 to 64 characters, and '     ' has 0"),
         (lambda client: client.search(ANIME, "x" * 65), "has 65"),
         (lambda client: client.topics(q="x" * 65), "has 65"),
-        (lambda client: client.season(2010, "autumn"), "'autumn' is no season"),
+        (lambda client: client.season(2010, "autumn"), "'autumn' is not a season"),
         (lambda client: client.user_list(ANIME, "../admin"), "no MAL user's name"),
         (lambda client: client.user_list(ANIME, ""), "no MAL user's name"),
         (lambda client: list(client.search(ANIME, "\udcff\udcfeab")), "is not text"),

@@ -8,8 +8,11 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from malsync.errors import NotSignedIn, TokenOfAnotherOrigin
+from malsync.mal.oauth import TokenEndpoint, Tokens
+from malsync.mal.token_store import FileStore, StoredToken
 from malsync.sandbox import Sandbox, World
-from tests.support.harness import Malsync
+from tests.support.harness import Malsync, TestTime
 from tests.support.servers import FarSide, Heard, Reply, mal, told
 from tests.support.signing import grants, kept, sign_in
 
@@ -175,7 +178,7 @@ def test_a_refused_refresh_ends_with_3_and_keeps_what_is_stored(malsync: Malsync
 
     error = malsync.error("backup", exit_code=3)
 
-    assert error["message"].startswith("MAL does not take this sign-in. ")
+    assert error["message"].startswith("MAL does not accept this sign-in. ")
     assert "The refresh token is invalid. " in error["message"]
     assert error["hint"].startswith("Log in again: malsync login.")
     assert (malsync.home / "tokens.json").read_bytes() == before
@@ -412,9 +415,29 @@ def test_nobody_is_signed_in_at_first(malsync: Malsync, box: Sandbox) -> None:
     assert box.requests == []
 
 
-def _keep(malsync: Malsync, far: FarSide, lives: float = 3600, client_id: str = "far-side-client") -> None:
-    from malsync.mal.oauth import FileStore, Tokens
+def test_a_caller_from_python_can_tell_a_missing_token_from_a_foreign_one(tmp_path: Path) -> None:
+    clock = TestTime().clock()
+    store = FileStore(tmp_path)
+    store.save("default", Tokens("access", "refresh", 0, 1, "client", "https://one.example"))
+    endpoint = TokenEndpoint("https://one.example/oauth", "client", "", clock, "test")
 
+    with pytest.raises(NotSignedIn) as missing:
+        StoredToken(store, "second", "https://one.example", endpoint, clock)
+    with pytest.raises(TokenOfAnotherOrigin) as foreign:
+        StoredToken(store, "default", "https://two.example", endpoint, clock)
+
+    assert missing.value.account == "second"
+    assert (foreign.value.account, foreign.value.issued_for, foreign.value.api) == (
+        "default",
+        "https://one.example",
+        "https://two.example",
+    )
+    for error in (missing.value, foreign.value):
+        assert "malsync" not in f"{error.message}{error.hint}"
+        assert "access" not in error.message
+
+
+def _keep(malsync: Malsync, far: FarSide, lives: float = 3600, client_id: str = "far-side-client") -> None:
     now = malsync.time.moment.timestamp()
     FileStore(malsync.home).save(
         "default", Tokens("old-access", "old-refresh", now, now + lives, client_id, far.origin)

@@ -256,9 +256,10 @@ def test_a_failure_that_stays_is_an_error_after_what_came_before(
 def test_mal_may_ask_for_a_longer_wait_than_a_program_takes(client: Client, box: Sandbox, what: str) -> None:
     box.add_faults("429:retry_after=3600")
 
-    with pytest.raises(RetryAfterTooLong, match="60 minutes"):
+    with pytest.raises(RetryAfterTooLong, match="60 minutes") as caught:
         list(PAGED[what][0](client))
 
+    assert caught.value.retry_after == 3600
     assert len(asked(box)) == 1
 
 

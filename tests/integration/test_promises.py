@@ -21,7 +21,8 @@ from malsync.formats import csv_export
 from malsync.formats.latest_copy import Latest
 from malsync.formats.mal_xml import reader, writer
 from malsync.mal.credentials import FixedToken
-from malsync.mal.oauth import FileStore, StoredToken, TokenEndpoint
+from malsync.mal.oauth import TokenEndpoint
+from malsync.mal.token_store import FileStore, StoredToken
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.model.medium import ANIME, MEDIA
 from malsync.model.snapshot import Snapshot, User

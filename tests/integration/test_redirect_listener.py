@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from malsync.cli.errors import hint_of
 from malsync.errors import AuthError, MalsyncError, UsageError
-from malsync.mal.oauth import Request, authorization_request, code_from
-from malsync.mal.redirect_listener import CONNECTION_SECONDS, MOST_CONNECTIONS, RedirectListener
+from malsync.mal.oauth import AuthorizationRequest, authorization_request, code_from
+from malsync.mal.redirect_listener import CONNECTION_SECONDS, MAX_CONNECTIONS, RedirectListener
 from tests.support.harness import TestTime, until
 from tests.support.servers import free_port
 
@@ -21,7 +22,7 @@ class Waiting:
 
     def __init__(self) -> None:
         self.port = free_port()
-        self.request: Request = authorization_request(
+        self.request: AuthorizationRequest = authorization_request(
             "http://127.0.0.1/oauth", "client", f"http://localhost:{self.port}/callback"
         )
         self.code: str | None = None
@@ -194,7 +195,7 @@ def connected(one: Waiting, number: int) -> Iterator[list[socket.socket]]:
 
 
 @pytest.mark.promise("security-21")
-@pytest.mark.parametrize("number", [1, 5, MOST_CONNECTIONS, 5 * MOST_CONNECTIONS])
+@pytest.mark.parametrize("number", [1, 5, MAX_CONNECTIONS, 5 * MAX_CONNECTIONS])
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET /callback?code=x HTTP/1.1\r\nX: "])
 def test_connections_that_say_nothing_or_half_do_not_keep_the_browser_waiting(number: int, sent: bytes) -> None:
     with waiting() as one, connected(one, number) as others:
@@ -206,7 +207,7 @@ def test_connections_that_say_nothing_or_half_do_not_keep_the_browser_waiting(nu
 
 
 def test_only_so_many_connections_are_kept() -> None:
-    with waiting() as one, connected(one, MOST_CONNECTIONS + 10) as others:
+    with waiting() as one, connected(one, MAX_CONNECTIONS + 10) as others:
         assert [other.recv(1) for other in others[:10]] == [b""] * 10  # the oldest were closed
         others[-1].sendall(f"GET / HTTP/1.1\r\nHost: localhost:{one.port}\r\n\r\n".encode())
         assert others[-1].recv(100).startswith(b"HTTP/1.0 404")
@@ -265,7 +266,7 @@ def test_the_time_that_is_left_is_told() -> None:
 def test_waiting_ends_by_itself() -> None:
     with (
         RedirectListener(f"http://localhost:{free_port()}/callback") as listener,
-        pytest.raises(AuthError, match="Nobody came"),
+        pytest.raises(AuthError, match="did not come back"),
     ):
         listener.wait(lambda path: path, seconds=0)
 
@@ -277,7 +278,7 @@ def test_a_port_that_is_taken_is_refused() -> None:
             RedirectListener(f"http://localhost:{port}/callback")
 
     assert f"Port {port}" in refused.value.message
-    assert "--no-browser" in refused.value.hint
+    assert "--no-browser" in hint_of(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -300,13 +301,15 @@ def test_an_address_that_cannot_be_listened_at_is_refused(address: str) -> None:
         RedirectListener(address)
 
     assert address in refused.value.message
-    assert refused.value.hint
+    assert hint_of(refused.value)
 
 
 @pytest.mark.promise("other-3", "security-47")
 @pytest.mark.parametrize("state", ["\udcff", "the\x00state", "é"])
 def test_a_pasted_state_that_is_no_text_is_not_ours(state: str) -> None:
-    request = Request("http://127.0.0.1/authorize", "the-state", "verifier", "http://localhost:8765/callback")
+    request = AuthorizationRequest(
+        "http://127.0.0.1/authorize", "the-state", "verifier", "http://localhost:8765/callback"
+    )
 
     with pytest.raises(MalsyncError, match="another sign-in"):
         code_from(f"{request.redirect_uri}?code=abc&state={state}", request)

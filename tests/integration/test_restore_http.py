@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from malsync.mal.oauth import FileStore, Tokens
+from malsync.mal.oauth import Tokens
+from malsync.mal.token_store import FileStore
 from malsync.model.snapshot import PLAIN
 from malsync.sandbox import World
 from malsync.sandbox.media import MEDIA as FAR_SIDE

@@ -161,7 +161,7 @@ def test_what_is_wrong_is_found_where_it_is_even_in_what_may_be_null() -> None:
         ("my_list_status",),
     ]
     assert found[0] is not None
-    assert found[0].message.startswith('"8" is not of types ')
+    assert found[0].message.startswith("'8' is not of type ")
 
 
 # -- what malsync says elsewhere

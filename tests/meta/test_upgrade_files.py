@@ -59,7 +59,7 @@ FORMATS = {
 # Each module of malsync that writes something to keep, and the formats that it writes. `mirror` is fixtures/mirrors.
 WRITERS = {
     "operations/accounts.py": {"accounts"},
-    "mal/oauth.py": {"tokens", "keyring"},
+    "mal/token_store.py": {"tokens", "keyring"},
     "cli/import_.py": {"left-out"},
     "cli/backup.py": {"snapshot"},
     "operations/restore.py": {"plan"},

@@ -21,7 +21,7 @@ from malsync.doctor.machine import filesystem_of
 from malsync.errors import MalsyncError, UsageError
 from malsync.formats import left_out, snapshot_file
 from malsync.formats.mal_xml.layout import LAYOUTS
-from malsync.mal.oauth import KeyringStore
+from malsync.mal.token_store import KeyringStore
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.mirror.database import connect_in_memory
 from malsync.model import anilist

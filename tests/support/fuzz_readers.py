@@ -21,8 +21,9 @@ from malsync.formats.mal_xml import reader
 from malsync.mal.client import Client
 from malsync.mal.credentials import FixedToken
 from malsync.mal.list_reader import read_list
-from malsync.mal.oauth import FileStore, Request, TokenEndpoint, code_from
+from malsync.mal.oauth import AuthorizationRequest, TokenEndpoint, code_from
 from malsync.mal.redirect_listener import _Awaited, _Handler
+from malsync.mal.token_store import FileStore
 from malsync.mirror import Mirror
 from malsync.mirror.database import connect_in_memory
 from malsync.mirror.paths import plain
@@ -235,7 +236,7 @@ def _tokens() -> list[bytes]:
 
 # -- sign-in
 
-REQUEST = Request("http://127.0.0.1/authorize", "the-state", "verifier", "http://localhost:8765/callback")
+REQUEST = AuthorizationRequest("http://127.0.0.1/authorize", "the-state", "verifier", "http://localhost:8765/callback")
 _REDIRECTS = [
     b"http://localhost:8765/callback?code=abc&state=the-state",
     b"/callback?error=access_denied&state=the-state",
@@ -262,7 +263,7 @@ def token_answer(content: bytes) -> object:
     answer.status_code = STATUSES[content[0] % len(STATUSES)] if content else 200
     answer._content = content[1:]
     endpoint = TokenEndpoint("http://127.0.0.1:9/v1/oauth2", "client", "", TIME.clock(), "malsync")
-    return endpoint._understood(answer, "client", "http://127.0.0.1:9")
+    return endpoint._tokens_of(answer, "client", "http://127.0.0.1:9")
 
 
 # -- what a user types, and what strangers write

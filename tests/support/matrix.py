@@ -22,8 +22,8 @@ from typing import Any
 
 import orjson
 
-from malsync.mal.oauth import FILE_NAME as FILE_OF_TOKENS
 from malsync.mal.oauth import Tokens
+from malsync.mal.token_store import FILE_NAME as FILE_OF_TOKENS
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox, World
 from malsync.sandbox.browser import answer_consent

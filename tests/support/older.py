@@ -25,7 +25,8 @@ from malsync import __version__
 from malsync.formats import left_out as left_out_file
 from malsync.formats import plan_file, snapshot_file
 from malsync.formats.latest_copy import Latest
-from malsync.mal.oauth import FileStore, KeyringStore, Tokens
+from malsync.mal.oauth import Tokens
+from malsync.mal.token_store import FileStore, KeyringStore
 from malsync.mirror import FILE_NAME
 from malsync.model.anilist import LeftOut, Taken
 from malsync.model.medium import MEDIA

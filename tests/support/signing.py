@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from malsync.mal.oauth import FileStore, Tokens
+from malsync.mal.oauth import Tokens
+from malsync.mal.token_store import FileStore
 from malsync.sandbox import Sandbox
 from malsync.urls import origin_of
 from tests.support.harness import Malsync
