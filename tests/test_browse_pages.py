@@ -20,7 +20,13 @@ from tests.archive import SEASONS, THEO, Archive
 from tests.browsing import Page, Visitor, data_pages, own_pages, query_pages, visiting
 from tests.catalogue import rows as sql
 
-NOTHING_FOUND = {"Nothing here", "No rows", "Nothing was fetched yet", "Its posts were not fetched yet"}
+NOTHING_FOUND = {
+    "No entries",
+    "No rows",
+    "Not fetched yet",
+    "Nothing is fetched yet",
+    "The posts of this topic are not fetched yet",
+}
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +131,7 @@ def test_no_page_leads_to_one_that_is_not_there(pages: list[Page], visit: Visito
 def test_what_is_not_there_is_a_404_that_says_so(visit: Visitor, address: str) -> None:
     page = visit(address, 404)
 
-    page.says("Not here", "Home")
+    page.says("Page not found", "Home")
     assert "bug" not in page.text
 
 
@@ -135,13 +141,13 @@ def test_an_address_that_is_no_page_is_named(visit: Visitor) -> None:
 
 
 def test_a_rows_address_with_half_a_key_is_told_what_is_missing(visit: Visitor) -> None:
-    visit("/mirror/anime_version/1,1", 400).says("There is no such row: its address needs a value for each column")
+    visit("/mirror/anime_version/1,1", 400).says("There is no such row. Its address needs a value for each column")
 
 
 def test_a_query_that_stopped_at_its_limit_says_that_there_may_be_more(archived: Archive, visit: Visitor) -> None:
     address = f"/mirror/anime_list_at?snapshot={archived.snapshots}"
     assert len(json.loads(visit(address.replace("?", ".json?") + "&rows=-1&_shape=array").body)) > 200
-    visit(address).says("200 rows, and there may be more, as CSV")
+    visit(address).says("200 rows (there may be more) as CSV")
     assert "there may be more" not in visit(f"{address}&rows=-1").text
 
 
@@ -177,13 +183,13 @@ def test_home_says_whose_lists_these_are_how_many_titles_and_whether_the_backup_
         asked.append(number)
         return None
 
-    with visiting(archived.path, prove=prove) as visit:
+    with visiting(archived.path, verify=prove) as visit:
         for _ in range(2):
             page = visit("/")
             page.says(
                 "sandbox_mika", f"{len(entries(newest, 'anime'))} anime", f"{len(entries(newest, 'manga'))} manga"
             )
-            page.says("Last backup", "Verified: it rebuilds to its digest", f"#{archived.snapshots}")
+            page.says("Last backup", "Verified (checksum matches)", f"#{archived.snapshots}")
 
     assert asked == [archived.snapshots]  # once, not at every visit
 
@@ -191,7 +197,7 @@ def test_home_says_whose_lists_these_are_how_many_titles_and_whether_the_backup_
 def test_home_says_what_is_wrong_with_the_last_backup_and_looks_again(archived: Archive) -> None:
     problems = iter(["snapshot 12 does not rebuild to what was stored", None])
 
-    with visiting(archived.path, prove=lambda _: next(problems)) as visit:
+    with visiting(archived.path, verify=lambda _: next(problems)) as visit:
         first, second = visit("/"), visit("/")
 
     first.says("snapshot 12 does not rebuild to what was stored")
@@ -215,7 +221,7 @@ def test_what_is_wrong_is_told_too_where_the_proof_takes_longer_than_a_page_wait
         yield "/"
         may_end.set()
 
-    with visiting(archived.path, prove=prove) as visit:
+    with visiting(archived.path, verify=prove) as visit:
         first, second = visit.pages(twice())
 
     assert "does not rebuild" not in first.text
@@ -353,8 +359,8 @@ def test_what_went_from_the_list_is_named_with_the_day_and_who_took_it_away(arch
     assert rows[archived.gone]["gone_at"]
     assert rows[archived.removed]["gone_at"] is None
     assert (rows[archived.gone]["snapshot"], rows[archived.removed]["snapshot"]) == (11, 10)
-    visit("/gone").says("removed by MAL", "taken off the list", "10 Jan 2026", "11 Jan 2026")
-    visit(f"/anime/{archived.gone}").says("MAL removed this title", "It is not on your list now", "removed")
+    visit("/gone").says("removed by MAL", "removed from the list", "10 Jan 2026", "11 Jan 2026")
+    visit(f"/anime/{archived.gone}").says("Removed by MAL", "Not on your list now", "removed")
 
 
 def test_a_title_has_its_data_its_status_and_its_history(archived: Archive, visit: Visitor) -> None:

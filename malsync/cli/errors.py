@@ -4,6 +4,7 @@ from malsync.errors import MalsyncError
 
 ADVICE = {
     "back up": "Make one: malsync backup",
+    "choose port": "Choose another one with --port; without it, malsync picks a free one.",
     "log in": "Log in again: malsync login",
 }
 """By the name that an error gives: what to do, with the error's facts in braces."""

@@ -1,10 +1,10 @@
-"""The forum, as far as `fetch` brought it: boards, topics, posts."""
+"""The forum, as far as it was fetched: boards, topics, posts."""
 
 from typing import Any
 
 from datasette.utils.asgi import NotFound
 
-from malsync.browse.page_context import Asked
+from malsync.browse.page_context import PageRequest
 from malsync.browse.pages.lists import words
 
 PAGE = 50
@@ -15,39 +15,39 @@ _BOARDS = """
     WHERE board.title IS NOT NULL GROUP BY board.id ORDER BY category.place, board.place
 """
 
-_OF_A_BOARD = "SELECT 1 AS one FROM forum_topic WHERE board = :board LIMIT 1"
+_TOPIC_OF_BOARD = "SELECT 1 FROM forum_topic WHERE board = :board LIMIT 1"
 
 
-async def topics(asked: Asked) -> Any:
-    """GET /forum: topics of a board or of all, or those and the posts with the words that are searched."""
-    search, board = asked.text("q"), asked.text("board")
+async def overview(request: PageRequest) -> Any:
+    """GET /forum: topics, all or of one board, or the topics and posts that contain the words of a search."""
+    search, board = request.text("q"), request.text("board")
     posts, is_known = [], True
     if search:
-        leaf = {"rows": await asked.rows("found_topics", words=words(search), rows=PAGE), "page": 1, "more": False}
-        posts = await asked.rows("found_posts", words=words(search), rows=PAGE)
-        data = asked.data("found_posts", words=words(search))
+        page = {"rows": await request.rows("found_topics", words=words(search), rows=PAGE), "page": 1, "more": False}
+        posts = await request.rows("found_posts", words=words(search), rows=PAGE)
+        data = request.data("found_posts", words=words(search))
     else:
-        leaf = await asked.leafed("topics", PAGE, board=board)
-        data = asked.data("topics", board=board)
-        if board and await asked.mirror.first(_OF_A_BOARD, board=board) is None:
-            is_known, leaf = False, await asked.leafed("topics", PAGE, board="unknown")
-    return await asked.page(
+        page = await request.uncounted_page("topics", PAGE, board=board)
+        data = request.data("topics", board=board)
+        if board and await request.mirror.first(_TOPIC_OF_BOARD, board=board) is None:
+            is_known, page = False, await request.uncounted_page("topics", PAGE, board="unknown")
+    return await request.render(
         "forum.html", found=posts, search=search, board=board, is_known=is_known, data=data,
-        boards=await asked.mirror.found(_BOARDS), **leaf,
+        boards=await request.mirror.query(_BOARDS), **page,
     )  # fmt: skip
 
 
-async def posts(asked: Asked) -> Any:
-    """GET /forum/2000001: one topic."""
-    number = asked.number_of("topic")
-    topic = await asked.mirror.first("SELECT * FROM forum_topic WHERE id = :topic", topic=number)
-    if topic is None:
-        raise NotFound(f"The mirror knows no topic {number}.")
-    return await asked.page(
-        "topic.html", topic=topic, **await asked.leafed("posts", PAGE, topic=number),
-        poll=await asked.mirror.first("SELECT * FROM forum_poll WHERE topic = :topic", topic=number),
-        options=await asked.mirror.found(
+async def topic(request: PageRequest) -> Any:
+    """GET /forum/2000001: one topic with its posts."""
+    number = request.path_number("topic")
+    row = await request.mirror.first("SELECT * FROM forum_topic WHERE id = :topic", topic=number)
+    if row is None:
+        raise NotFound(f"There is no topic {number} in the mirror.")
+    return await request.render(
+        "topic.html", topic=row, **await request.uncounted_page("posts", PAGE, topic=number),
+        poll=await request.mirror.first("SELECT * FROM forum_poll WHERE topic = :topic", topic=number),
+        options=await request.mirror.query(
             "SELECT text, votes FROM forum_poll_option WHERE topic = :topic ORDER BY place", topic=number
         ),
-        data=asked.data("posts", topic=number),
+        data=request.data("posts", topic=number),
     )  # fmt: skip
