@@ -311,6 +311,23 @@ def test_a_list_that_was_only_ever_read_in_public_has_all_its_pages(tmp_path: Pa
         visit("/gone").says("Title 2", "removed from the list")
 
 
+def test_snapshots_that_are_dated_in_the_future_are_marked_and_none_is_the_last_backup(tmp_path: Path) -> None:
+    days = [
+        snapshot({1: watched(1)}, at=at(1)),
+        snapshot({1: watched(2)}, at=at(2)),
+        snapshot({1: watched(3)}, at="2199-01-01T12:00:00Z"),
+    ]
+    with visiting(made(tmp_path / "mirror.db", days)) as visit:
+        home = visit("/")
+        home.says("snapshot #2")
+        marked = {address: visit(address).text.count("dated in the future") for address in (*PAGES, "/days")}
+        title = visit("/anime/1").text
+
+    assert marked["/snapshots"] == marked["/days"] == 1
+    assert marked["/changes"] == 2  # From and To
+    assert marked["/anime"] == marked["/"] == title.count("dated in the future") == 1
+
+
 # -- values that nobody expects
 
 

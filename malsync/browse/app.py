@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from datasette.app import Datasette
-from datasette.database import Database, QueryInterrupted
+from datasette.database import Database
 from datasette.plugins import pm
 
 from malsync.browse import plugin
@@ -161,6 +161,3 @@ def _plug_in() -> None:
         # Datasette's own handler prints every exception with all local variables, including the cookie.
         pm.unregister(name="datasette.handle_exception")
         pm.register(plugin)
-
-
-__all__ = ["NAME", "Browse", "QueryInterrupted", "ReadOnly"]

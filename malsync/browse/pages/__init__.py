@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from malsync.browse.page_context import PageRequest, page_request
-from malsync.browse.pages import catalogue, charts, forum, history, home, lists, runs, title
+from malsync.browse.pages import catalogue, charts, history, home, lists, runs, title
 
 Page = Callable[[PageRequest], Awaitable[Any]]
 
@@ -22,8 +22,8 @@ _PAGES: dict[str, Page] = {
     r"^/rankings$": catalogue.rankings,
     r"^/seasons$": catalogue.seasons,
     r"^/suggestions$": catalogue.suggestions,
-    r"^/forum$": forum.overview,
-    r"^/forum/(?P<topic>\d{1,18})$": forum.topic,
+    r"^/forum$": catalogue.forum,
+    r"^/forum/(?P<topic>\d{1,18})$": catalogue.topic,
 }
 
 
