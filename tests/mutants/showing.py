@@ -169,7 +169,7 @@ SHOWING: tuple[Mutant, ...] = (
     mutant(
         "a statement may change what is allowed",
         "browse/instance.py",
-        "        connection.set_authorizer(_may)\n",
+        "        connection.set_authorizer(_authorize)\n",
         "",
         "browse_guard::test_no_statement_changes_the_mirror_or_makes_another_file",
         "browse_guard::test_sqlite_itself_refuses_what_would_write",
@@ -244,7 +244,7 @@ SHOWING: tuple[Mutant, ...] = (
     mutant(
         "a repair of unmarked damage is none",
         "browse/alarms.py",
-        "return undoes(changes.values(), harm)",
+        "return 2 * sum(damage) > len(changes)",
         "return False",
         "browse_alarms",
     ),

@@ -41,12 +41,8 @@ async def page(request: PageRequest) -> Any:
         newest=newest[:_RECENT],
         kept={"count": len(newest), "first": newest[-1]["taken_at"] if newest else None},
         growth=growth(request, newest[::-1], small=True),
-        has={name: await _has(request, name) for name in _COUNTS},
+        has={name: bool(await request.mirror.query(f"SELECT 1 FROM {name} LIMIT 1")) for name in _COUNTS},
     )
-
-
-async def _has(request: PageRequest, table: str) -> bool:
-    return await request.mirror.first(f"SELECT 1 AS one FROM {table} LIMIT 1") is not None
 
 
 async def _list(request: PageRequest, medium: Medium) -> Row | None:
