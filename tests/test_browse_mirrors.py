@@ -128,7 +128,7 @@ def test_titles_of_which_nothing_is_known_are_shown_by_their_numbers(tmp_path: P
 # -- several people
 
 
-def test_each_persons_pages_show_that_persons_lists(tmp_path: Path) -> None:
+def test_pages_show_the_lists_of_the_chosen_user(tmp_path: Path) -> None:
     both = [
         snapshot({1: watched(1), 3: {"title": "Mika's own"}}, {}, at=at(1)),
         snapshot({2: {"title": "Theo's own"}}, {4: {"title": "Theo's manga"}}, at=at(2), user=THEO),

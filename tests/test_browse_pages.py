@@ -128,19 +128,19 @@ def test_no_page_leads_to_one_that_is_not_there(pages: list[Page], visit: Visito
      "/anime?user=99", "/anime?user=x", "/?user=99", "/runs/99", "/forum/1", "/changes?from=1&to=99", "/changes?from=a&to=b",
      "/rankings?medium=film", "/gone?medium=film", "/mirror/nothing", "/nothing", "/mirror/anime/999999999"],
 )  # fmt: skip
-def test_what_is_not_there_is_a_404_that_says_so(visit: Visitor, address: str) -> None:
+def test_an_unknown_page_answers_404_and_says_so(visit: Visitor, address: str) -> None:
     page = visit(address, 404)
 
     page.says("Page not found", "Home")
     assert "bug" not in page.text
 
 
-def test_an_address_that_is_no_page_is_named(visit: Visitor) -> None:
+def test_an_error_names_the_unknown_address(visit: Visitor) -> None:
     visit("/nothing/at/all", 404).says("There is no page /nothing/at/all.")
     assert json.loads(visit("/nothing.json", 404).body)["error"] == "There is no page /nothing.json."
 
 
-def test_a_rows_address_with_half_a_key_is_told_what_is_missing(visit: Visitor) -> None:
+def test_a_row_address_with_half_a_key_names_what_is_missing(visit: Visitor) -> None:
     visit("/mirror/anime_version/1,1", 400).says("There is no such row. Its address needs a value for each column")
 
 
@@ -174,7 +174,7 @@ def test_a_page_far_behind_the_last_one_is_a_page(archived: Archive, visit: Visi
 # -- the home page
 
 
-def test_home_says_whose_lists_these_are_how_many_titles_and_whether_the_backup_is_whole(
+def test_home_shows_the_user_the_number_of_titles_and_whether_the_backup_is_intact(
     archived: Archive, newest: Snapshot
 ) -> None:
     asked: list[int] = []
@@ -352,7 +352,7 @@ def test_what_changed_between_two_snapshots_is_what_diff_says(archived: Archive,
         page.says(f"{medium.capitalize()} {''.join(signs)}")
 
 
-def test_what_went_from_the_list_is_named_with_the_day_and_who_took_it_away(archived: Archive, visit: Visitor) -> None:
+def test_gone_titles_show_the_day_and_who_removed_them(archived: Archive, visit: Visitor) -> None:
     rows = {row["id"]: row for row in told(visit, "/mirror/anime_gone?user=1")}
 
     assert rows.keys() == {archived.gone, archived.removed}
