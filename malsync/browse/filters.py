@@ -1,7 +1,7 @@
-"""How values look: words, dates, numbers, tags, covers, and the HTML of strangers made harmless."""
+"""How pages show values: words, dates, numbers, tags, covers, and cleaned HTML of forum posts."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,6 +9,7 @@ import nh3
 from markupsafe import Markup, escape
 
 from malsync.model.medium import MEDIA
+from malsync.model.timestamps import is_future
 from malsync.text import pluralize
 
 _SHORT = {"tv": "TV", "ova": "OVA", "ona": "ONA", "tv_special": "TV special", "cm": "CM", "pv": "PV"}
@@ -17,49 +18,55 @@ _TONES = {
     "watching": "doing", "reading": "doing", "completed": "completed", "on_hold": "held", "dropped": "dropped",
     "plan_to_watch": "planned", "plan_to_read": "planned",
 }  # fmt: skip
-# What MAL's forum makes of BBCode, without pictures and whatever else would ask another host for something.
+# The HTML that MAL's forum makes of BBCode, without images and whatever else loads from another host.
 _FORUM_TAGS = {"a", "b", "strong", "i", "em", "u", "s", "del", "br", "p", "div", "span", "blockquote", "code", "pre", "ul", "ol",
                "li", "hr", "sub", "sup"}  # fmt: skip
 _SIGNS = {"add": "+", "update": "~", "remove": "−"}
 
 
 def word(text: Any) -> str:
-    """One of MAL's words as people write it: `plan_to_watch` is "plan to watch", `tv` is "TV"."""
+    """Return one of MAL's words as people write it: `plan_to_watch` is "plan to watch", `tv` is "TV"."""
     return _SHORT.get(str(text), str(text or "").replace("_", " "))
 
 
 def field(name: Any) -> str:
-    """A field's name as people say it: `num_episodes_watched` is "episodes watched", `is_rewatching` is "rewatching"."""
+    """Return a field's name for people: `num_episodes_watched` is "episodes watched", `is_rewatching` is "rewatching"."""
     return str(name).removeprefix("num_").removeprefix("is_").replace("_", " ")
 
 
 def rating(text: Any) -> str:
-    """An age rating."""
+    """Return an age rating as people write it."""
     return _RATINGS.get(str(text), word(text))
 
 
 def status(text: Any) -> Markup:
-    """A status as a word with its colour."""
+    """Return a status as a word with its colour."""
     if not text:
         return Markup('<span class="unset">—</span>')
     return Markup('<span class="status {}">{}</span>').format(_TONES.get(str(text), "other"), word(text))
 
 
 def number(value: Any) -> str:
-    """A number with its thousands apart; a dash for none."""
+    """Return a number with commas between thousands; a dash for None."""
     if value is None or value == "":
         return "—"
     return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def moment(text: Any) -> Markup:
-    """A time of the mirror's or of MAL's, as the clock here showed it."""
+    """Return a time of the mirror's or MAL's in local time."""
     return _time(text, "%-d %b %Y, %H:%M")
 
 
 def day(text: Any) -> Markup:
-    """The day of a time, as the calendar here showed it. A date without a time stays as MAL wrote it, parts missing or not."""
+    """Return the local day of a time. A date without a time stays as MAL wrote it, complete or not."""
     return _time(text, "%-d %b %Y")
+
+
+def is_ahead(text: str) -> bool:
+    """Return whether a snapshot's time or day, in UTC, is in the future: a wrong clock dated it."""
+    moment = datetime.fromisoformat(text)
+    return is_future(moment if moment.tzinfo else moment.replace(tzinfo=UTC), datetime.now(UTC))
 
 
 def _time(text: Any, form: str) -> Markup:
@@ -68,34 +75,34 @@ def _time(text: Any, form: str) -> Markup:
         then = datetime.fromisoformat(written) if len(written) > len("2026-11-01") else None
         local = None if then is None else then.astimezone()
     except (ValueError, OverflowError):
-        local = None  # no time, or one that the calendar here does not have
+        local = None  # not a time, or one that has no local date
     if local is None:
         return escape(written or "—")
     return Markup('<time datetime="{}">{}</time>').format(written, local.strftime(form.replace("%-d", str(local.day))))
 
 
 def tags(text: Any) -> list[str]:
-    """The tags of a row."""
+    """Return the tags of a row, from JSON."""
     try:
-        found = json.loads(text or "[]")
+        names = json.loads(text or "[]")
     except ValueError:
         return []
-    return [str(tag) for tag in found] if isinstance(found, list) else []
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
-def named(text: Any, instead: str = "(blank)") -> str:
-    """A title or a tag as the text of a link; something to see and to say in place of one that is blank."""
+def link_text(text: Any, instead: str = "(blank)") -> str:
+    """Return a title or a tag as the text of a link; `instead` where it is blank, so that the link can be seen."""
     written = str(text or "")
     return written if any(sign.isprintable() and not sign.isspace() for sign in written) else instead
 
 
 def sign(op: str) -> str:
-    """The sign of a change."""
+    """Return the sign of a change."""
     return _SIGNS.get(op, op)
 
 
 def allowed(address: Any, sources: str) -> str:
-    """A picture's address where a page may load it, else nothing."""
+    """Return an image's address where a page may load it, otherwise an empty text."""
     try:
         parts = urlsplit(str(address or ""))
     except ValueError:
@@ -104,7 +111,7 @@ def allowed(address: Any, sources: str) -> str:
 
 
 def harmless(body: Any) -> Markup:
-    """HTML of strangers with nothing in it that acts, asks another host for something or dresses up as this page."""
+    """Return a post's HTML without anything that runs, loads from another host or imitates this site."""
     return Markup(  # noqa: S704 - cleaned by nh3
         nh3.clean(
             str(body or ""),
@@ -116,7 +123,7 @@ def harmless(body: Any) -> Markup:
     )
 
 
-_UNNAMED = (
+_IMPROVED = (
     ('<select name="_filter_column', '<select aria-label="Column" name="_filter_column'),
     ('<select name="_filter_op', '<select aria-label="Comparison" name="_filter_op'),
     ('<select name="_sort"', '<select aria-label="Sort by" name="_sort"'),
@@ -128,18 +135,18 @@ _UNNAMED = (
 
 
 def accessible(page: Markup) -> Markup:
-    """Datasette's page of a table with names for its fields, and no level of headings left out.
+    """Return Datasette's table page with labels on its form fields and no skipped heading level.
 
-    What a table holds is escaped there, so none of this can occur in it.
+    Values from the table are escaped in it, so they cannot contain the HTML that is replaced.
     """
     text = str(page)
-    for found, better in _UNNAMED:
-        text = text.replace(found, better)
+    for html, better in _IMPROVED:
+        text = text.replace(html, better)
     return Markup(text)  # noqa: S704 - Datasette's own HTML
 
 
 def cell(row: Any, column: str, value: Any, medium: str) -> Markup | None:
-    """A value in Datasette's tables where it can be more than its text; None where it cannot. `medium` is the rows' own."""
+    """Return a value in Datasette's tables as a link, a status or code; None for plain text. `medium` is that of the rows."""
     names = row.keys()
     if column == "status" and str(value) in _TONES:
         return status(value)
@@ -153,12 +160,12 @@ def cell(row: Any, column: str, value: Any, medium: str) -> Markup | None:
 
 
 def most(rows: list[dict[str, Any]], name: str) -> float:
-    """The greatest value of a column; 1 where there is none, for what is measured by it."""
+    """Return the greatest value of a column, as the length of the longest bar; 1 where there is none."""
     return max((row[name] or 0 for row in rows), default=0) or 1
 
 
 FILTERS = {
     "word": word, "field": field, "rating": rating, "status": status, "number": number, "moment": moment,
     "day": day, "tags": tags, "sign": sign, "harmless": harmless, "most": most,
-    "many": pluralize, "named": named, "accessible": accessible,
+    "many": pluralize, "link_text": link_text, "is_ahead": is_ahead, "accessible": accessible,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Who may look, and what a page may load: the door in front of Datasette, as ASGI."""
+"""Access control in front of Datasette, as ASGI: who may read, and what a page may load."""
 
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -22,15 +22,15 @@ _ALWAYS = {
 }
 _COMMON = "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 STRICT = f"default-src 'none'; style-src 'self'; {_COMMON}"
-"""The policy of our own pages, pictures apart: no script at all, no style but the shipped one."""
+"""The content security policy of our own pages, except images: no scripts, and no styles but ours."""
 
 
 def policy(pictures: str = "") -> str:
-    """The policy of our own pages. `pictures` are the sources from which covers may come, with blanks between them."""
+    """Return the policy of our own pages. `pictures` are the sources of covers, separated by blanks."""
     return f"{STRICT}; img-src 'self' {pictures}".rstrip()
 
 
-# Datasette colours its headings by style attributes; its scripts come from files, its inline ones are left out.
+# Datasette colours its headings by style attributes. Its scripts come from files; our templates leave the inline ones out.
 _DATASETTES = (
     f"default-src 'none'; style-src 'self' 'unsafe-inline'; {_COMMON}; img-src 'self';"
     " script-src 'self'; connect-src 'self'"
@@ -38,7 +38,7 @@ _DATASETTES = (
 
 _ENTER = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>malsync</title></head>
-<body><p><a href="/">Go on</a></p></body></html>
+<body><p><a href="/">Continue</a></p></body></html>
 """
 _REFUSED = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{status}</title></head><body><p>{why}</p></body></html>
@@ -46,11 +46,11 @@ _REFUSED = """<!DOCTYPE html>
 
 
 class Guard:
-    """Lets through GET and HEAD of whoever was given the key, to the addresses that are ours; nothing else reaches `app`.
+    """Passes GET and HEAD requests with the right host and key on to `app`, and refuses all others.
 
-    The host is checked first: a page elsewhere can make its own name point at 127.0.0.1 (DNS rebinding), and is answered
-    421. Then the key: a shared machine's loopback is everyone's, and without it there is 403. The key comes once, in the
-    address, and is a cookie from then on. Cookies do not tell ports apart, so its name does.
+    The host is checked first, with 421: a page elsewhere can make its own name point at 127.0.0.1 (DNS rebinding). Then the
+    key, with 403: every user of the machine can connect to loopback. The key comes in the address once and in a cookie from
+    then on. Cookies are shared between ports, so the cookie's name contains the port.
     """
 
     def __init__(self, app: Asgi, key: str, port: int) -> None:
@@ -66,36 +66,36 @@ class Guard:
         headers = [(name.decode("latin-1").lower(), text.decode("latin-1")) for name, text in scope["headers"]]
         hosts = [text for name, text in headers if name == "host"]
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
-            await _refuse(send, 421, "This server answers to 127.0.0.1 and localhost only.")
+            await _refuse(send, 421, "This server only answers to 127.0.0.1 and localhost.")
         elif self._is_key(*parse_qs(scope["query_string"].decode("latin-1")).get("key", [""])):
             await self._enter(send)
         elif not self._is_key(*self._cookies(headers)):
-            await _refuse(send, 403, "Open the whole address that malsync browse printed: it ends with a key.")
+            await _refuse(send, 403, "Open the full address that malsync browse printed, including the key at its end.")
         elif scope["method"] not in ("GET", "HEAD"):
-            await _refuse(send, 405, "The mirror is only read here.")
+            await _refuse(send, 405, "The mirror is read-only here.")
         elif scope["path"][1:2] in ("/", "\\"):
-            # Datasette leads from an address that ends with a stroke to one without it, and this one begins with a host.
-            await _refuse(send, 404, "There is nothing at this address.")
+            # Datasette redirects an address with a slash at its end to one without, and this one would name another host.
+            await _refuse(send, 404, "Page not found.")
         else:
             await self._app(scope, receive, _with_headers(send))
 
-    def _is_key(self, *given: str) -> bool:
-        return any(secrets.compare_digest(one.encode(), self._key.encode()) for one in given)
+    def _is_key(self, *texts: str) -> bool:
+        return any(secrets.compare_digest(text.encode(), self._key.encode()) for text in texts)
 
     def _cookies(self, headers: list[tuple[str, str]]) -> list[str]:
-        found = []
+        keys = []
         for name, text in headers:
             if name == "cookie":
                 try:
                     cookies = SimpleCookie(text)
                 except CookieError:
                     continue
-                found += [cookies[self._cookie].value] if self._cookie in cookies else []
-        return found
+                keys += [cookies[self._cookie].value] if self._cookie in cookies else []
+        return keys
 
     async def _enter(self, send: Send) -> None:
-        # A page that goes on by itself, not a redirect: the browser may have come from another program's page, and then
-        # sends no SameSite=Strict cookie along a redirect.
+        # A page that refreshes to another, not a redirect: when the browser comes from another program's page, it sends no
+        # SameSite=Strict cookie along a redirect.
         cookie = f"{self._cookie}={self._key}; Path=/; HttpOnly; SameSite=Strict"
         await _answer(send, 200, _ENTER, {"set-cookie": cookie, "content-security-policy": STRICT})
 
@@ -104,9 +104,9 @@ def _with_headers(send: Send) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
-            given = {name.lower() for name, _ in headers}
+            present = {name.lower() for name, _ in headers}
             for name, text in {**_ALWAYS, "content-security-policy": _DATASETTES}.items():
-                if name.encode() not in given:
+                if name.encode() not in present:
                     headers.append((name.encode(), text.encode()))
             message = {**message, "headers": headers}
         await send(message)

@@ -1,4 +1,4 @@
-"""What every page of ours has: who is looked at, the newest lists, links that keep both, and one way to be rendered."""
+"""What every page needs: the user whose lists it shows, their newest lists, links that keep the user, and rendering."""
 
 import re
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from malsync.browse.app import Browse, ReadOnly
 
 Row = dict[str, Any]
-MOST = 2**31
-"""No number in an address is greater: SQLite's own end at 2^63, and no list has so many pages."""
+LARGEST = 2**31
+"""Greater numbers in an address count as this one: SQLite's end at 2^63, and no list has so many pages."""
 _PARAMETER = re.compile(r"(?<!\w):([a-z_]+)")
 # Suggestions may be fetched before the first backup.
 _USERS = """
@@ -28,30 +28,31 @@ _USERS = """
     WHERE snapshot.id IS NOT NULL OR mal_user.id IN (SELECT user FROM suggestion)
     GROUP BY mal_user.id ORDER BY own DESC, newest DESC, mal_user.id
 """
-# An import is somebody's file, whatever its time; it stands for the list only where the list itself was never read.
+# An import is a file, whatever its time; it counts only where the list itself was never read.
 _NEWEST = """
     SELECT snapshot.* FROM series JOIN snapshot ON snapshot.series = series.id
     WHERE series.user = :user AND snapshot.{0} IS NOT NULL
     ORDER BY series.kind = 'import', taken_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 minute'), taken_at DESC,
         snapshot.id DESC LIMIT 1
 """
-_THEIRS = """
+_SNAPSHOT_OF = """
     SELECT snapshot.* FROM snapshot JOIN series ON series.id = snapshot.series
     WHERE snapshot.id = :snapshot AND series.user = :user
 """
 
 
 def _number(text: str, default: int) -> int:
-    """The number in `text`, at most `MOST`; `default` where it is none."""
-    return min(int(text[:20]), MOST) if text.isascii() and text.isdigit() else default
+    """Return the number in `text`, at most `LARGEST`; `default` where it is not a number."""
+    return min(int(text[:20]), LARGEST) if text.isascii() and text.isdigit() else default
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request for a page: what the address says, and whose lists are looked at."""
+class PageRequest:
+    """A request for a page: what the address says, and the user whose lists are shown."""
 
     browse: "Browse"
-    request: Any
+    http: Any
+    """Datasette's request."""
     users: list[Row]
     user: Row | None
 
@@ -62,111 +63,110 @@ class Asked:
 
     @property
     def user_id(self) -> int:
-        """The MAL user's number in the mirror; 0, which is nobody's, where there is none yet."""
+        """The MAL user's number in the mirror; 0, which no user has, while there is none."""
         return 0 if self.user is None else int(self.user["id"])
 
     def text(self, name: str, default: str = "") -> str:
-        """What the address says of `name`, without blanks around it."""
-        return str(self.request.args.get(name) or default).strip()
+        """Return the value of parameter `name`, without blanks around it."""
+        return str(self.http.args.get(name) or default).strip()
 
-    def number(self, name: str, default: int = 0) -> int:
-        """A number in the address; `default` where it is none."""
-        return _number(self.text(name), default)
+    def path_text(self, name: str) -> str:
+        """Return a part of the address's path."""
+        return str(self.http.url_vars[name])
 
-    def place(self, name: str) -> str:
-        """A part of the address's path."""
-        return str(self.request.url_vars[name])
-
-    def number_of(self, name: str) -> int:
-        """A number in the address's path."""
-        return _number(self.place(name), 0)
+    def path_number(self, name: str) -> int:
+        """Return a number in the address's path."""
+        return _number(self.path_text(name), 0)
 
     async def rows(self, query: str, **values: Any) -> list[Row]:
-        """The rows of a query of `queries/`. A parameter that is not named is empty, which means what it says there."""
+        """Return the rows of a query of `queries/`. A parameter without a value is empty; the query says what that means."""
         sql = queries.sql(query)
-        return await self.mirror.found(sql, **{**dict.fromkeys(_PARAMETER.findall(sql), ""), **values})
+        return await self.mirror.query(sql, **{**dict.fromkeys(_PARAMETER.findall(sql), ""), **values})
 
-    def leaf(self, entries: int, size: int) -> tuple[int, int]:
-        """Which page the address asks for where each has `size` of so many entries, and how many pages there are."""
+    def page_number(self, entries: int, size: int) -> tuple[int, int]:
+        """Return which page of `size` entries the address asks for, and how many pages there are."""
         pages = max(1, -(-entries // size))
-        return min(max(1, self.number("page", 1)), pages), pages
+        return min(max(1, _number(self.text("page"), 1)), pages), pages
 
-    async def leafed(self, query: str, size: int, **values: Any) -> Row:
-        """The page that the address asks for of a query's rows, which nobody has counted: `rows`, `page`, and if there are
-        `more`."""
-        page = max(1, self.number("page", 1))
+    async def uncounted_page(self, query: str, size: int, **values: Any) -> Row:
+        """Return the page that the address asks for of a query whose rows are not counted: `rows`, `page`, and whether there
+        are `more`."""
+        page = max(1, _number(self.text("page"), 1))
         rows = await self.rows(query, **values, rows=size + 1, skip=(page - 1) * size)
         return {"rows": rows[:size], "page": page, "more": len(rows) > size}
 
     async def newest(self, medium: Medium) -> Row | None:
-        """The newest snapshot of the user that covers `medium`."""
+        """Return the user's newest snapshot that covers `medium`."""
         return await self.mirror.first(_NEWEST.format(medium.name), user=self.user_id)
 
     async def snapshot(self, text: str) -> Row:
-        """The snapshot of that number, if it is one of the user's. Raises NotFound."""
-        row = await self.mirror.first(_THEIRS, snapshot=_number(text, 0), user=self.user_id)
+        """Return the user's snapshot of that number. Raises NotFound."""
+        row = await self.mirror.first(_SNAPSHOT_OF, snapshot=_number(text, 0), user=self.user_id)
         if row is None or self.user is None:
-            raise NotFound(f"There is no snapshot {text} of {self.user['name'] if self.user else 'anybody'}.")
+            owner = f" of {self.user['name']}" if self.user else ""
+            raise NotFound(f"There is no snapshot {text}{owner}.")
         return row
 
     def link(self, path: str, **values: Any) -> str:
-        """An address of ours; the user stays, where it is not the one to begin with."""
+        """Return the address of one of our pages, with the user unless it is the one shown by default."""
         if self.user is not None and self.user is not self.users[0]:
             values = {"user": self.user["id"], **values}
-        kept = {name: value for name, value in values.items() if value not in ("", None)}
-        return f"{path}?{urlencode(kept)}" if kept else path
+        return _address(path, values)
 
-    def changed(self, **values: Any) -> str:
-        """This page's address with other values; None takes one away, and the page's number goes."""
-        now = {name: self.request.args[name] for name in self.request.args if name != "page"}
-        kept = {name: value for name, value in {**now, **values}.items() if value not in ("", None)}
-        return f"{self.request.path}?{urlencode(kept)}" if kept else str(self.request.path)
+    def address_with(self, **values: Any) -> str:
+        """Return this page's address with other values and without its page number; None removes a value."""
+        now = {name: self.http.args[name] for name in self.http.args if name != "page"}
+        return _address(str(self.http.path), {**now, **values})
 
     def data(self, query: str, **values: Any) -> Row:
-        """Where Datasette has the same as CSV and JSON, whole, and as a page with its SQL."""
-        values = {name: value for name, value in values.items() if value not in ("", None)}
-        every, path = urlencode({**values, "rows": -1}), f"/mirror/{query}"
+        """Return where Datasette has a query's rows: all of them as `csv` and `json`, and a `page` with the SQL."""
+        path = f"/mirror/{query}"
         return {
-            "csv": f"{path}.csv?{every}",
-            "json": f"{path}.json?{every}&_shape=array",
-            "page": f"{path}?{urlencode(values)}",
+            "csv": _address(f"{path}.csv", {**values, "rows": -1}),
+            "json": _address(f"{path}.json", {**values, "rows": -1, "_shape": "array"}),
+            "page": _address(path, values),
         }
 
-    def typed(self, command: str) -> str:
-        """The command line that does `command` for the user who is looked at."""
+    def command(self, words: str) -> str:
+        """Return the command line that does `words` for the user whose lists are shown."""
         account = None if self.user is None else self.browse.accounts.get(_user(self.user).key)
-        return text.command_line(command, account or text.DEFAULT_ACCOUNT)
+        return text.command_line(words, account or text.DEFAULT_ACCOUNT)
 
-    async def page(self, template: str, **context: Any) -> Any:
-        """A page of ours, under the strict policy."""
+    async def render(self, template: str, **context: Any) -> Any:
+        """Return one of our pages, under the strict policy."""
         body = await self.browse.render_template(
-            template, {"asked": self, "link": self.link, "MEDIA": MEDIA, **context}, request=self.request
+            template, {"page_request": self, "link": self.link, "MEDIA": MEDIA, **context}, request=self.http
         )
         return Response.html(body, headers={"content-security-policy": policy(await pictures(self.browse))})
 
 
+def _address(path: str, values: Row) -> str:
+    parameters = {name: value for name, value in values.items() if value not in ("", None)}
+    return f"{path}?{urlencode(parameters)}" if parameters else path
+
+
 class NoSuchUser(Base400):
-    """An address names a MAL user who is not here. No NotFound: Datasette leads that from `/` to the same address again."""
+    """The address names an unknown MAL user. Not a NotFound: Datasette redirects that from `/` to the same address."""
 
     status = 404
 
 
-async def asked(browse: "Browse", request: Any) -> Asked:
-    """The request, with the user whom it names, else the one to begin with. Raises NoSuchUser."""
-    users, user = await users_of(browse, request)
-    named = request.args.get("user")
-    if named and user is None:
-        raise NoSuchUser(f"There is no MAL user {named} in the mirror.")
-    return Asked(browse, request, users, user)
+async def page_request(browse: "Browse", http: Any) -> PageRequest:
+    """Return the request, with the user whom it names or else the default one. Raises NoSuchUser."""
+    users, user = await users_of(browse, http)
+    name = http.args.get("user")
+    if name and user is None:
+        raise NoSuchUser(f"There is no MAL user {name} in the mirror.")
+    return PageRequest(browse, http, users, user)
 
 
-async def users_of(browse: "Browse", request: Any) -> tuple[list[Row], Row | None]:
-    """Every MAL user in the mirror, the one to begin with first, and the one whom the request names, if there is such a one."""
-    users = await browse.mirror.found(_USERS)
-    if (first := browse.begins_with) is not None:
+async def users_of(browse: "Browse", http: Any) -> tuple[list[Row], Row | None]:
+    """Return every MAL user in the mirror, the default one first, and the one that the request names, if there is one."""
+    users = await browse.mirror.query(_USERS)
+    if (first := browse.first_user) is not None:
         users.sort(key=lambda user: _user(user).key != first.key)
-    named = None if request is None else request.args.get("user")
-    return users, next((user for user in users if named in (None, "", str(user["id"]))), None)
+    number = None if http is None else http.args.get("user")
+    return users, next((user for user in users if number in (None, "", str(user["id"]))), None)
 
 
 def _user(row: Row) -> User:
@@ -174,16 +174,16 @@ def _user(row: Row) -> User:
 
 
 async def pictures(browse: "Browse") -> str:
-    """The sources from which covers may come: MAL's picture hosts, and a sandbox whose lists are in the mirror."""
+    """Return the sources from which covers may come: MAL's image hosts, and each sandbox whose lists are in the mirror."""
     if not browse.pictures:
         return ""
-    rows = await browse.mirror.found("SELECT DISTINCT origin FROM mal_user")
-    here = (row["origin"] for row in rows if re.fullmatch(r"http://(127\.0\.0\.1|localhost):\d+", row["origin"]))
-    return " ".join((*browse.pictures, *here))
+    rows = await browse.mirror.query("SELECT DISTINCT origin FROM mal_user")
+    sandboxes = (row["origin"] for row in rows if re.fullmatch(r"http://(127\.0\.0\.1|localhost):\d+", row["origin"]))
+    return " ".join((*browse.pictures, *sandboxes))
 
 
 def medium_of(name: str) -> Medium:
-    """The medium of that name. Raises NotFound."""
+    """Return the medium of that name. Raises NotFound."""
     if name not in MEDIA:
-        raise NotFound(f"There is no list of {name}.")
+        raise NotFound(f"There is no {name} list.")
     return MEDIA[name]

@@ -1,4 +1,4 @@
-"""Serving the site on 127.0.0.1, in a thread beside whoever waits for Ctrl-C."""
+"""Serves the site on 127.0.0.1, in a thread of its own."""
 
 import errno
 import secrets
@@ -18,16 +18,16 @@ from malsync.model.snapshot import User
 
 HOST = "127.0.0.1"
 GRACE = 1
-"""Seconds that an answer may still take when the site ends."""
+"""Seconds for which an answer may still go on when the site ends."""
 
 
 class Site:
-    """The mirror at `path` in a browser: a context manager that answers when it is entered and is gone when it is left.
+    """Serves the mirror at `path` to a browser while the context is open.
 
-    `port` 0 takes a free one; entering raises UsageError for one that is taken. With `pictures`, pages show covers from the
-    host of MAL's pictures; without, they ask no other host for anything. `user` is the MAL user whose lists come first,
-    and `accounts` says by which local names commands reach whom.
-    `prove` says what is wrong with a snapshot of that number, None when it rebuilds to its digest.
+    `port` 0 picks a free one; entering raises UsageError if the port is taken. With `pictures`, pages show covers from MAL's
+    image hosts; without, they load nothing from any other host. `user` is the MAL user whose lists are shown by default, and
+    `accounts` has the MAL users by the local names that commands take. `verify` returns what is wrong with the snapshot of
+    that number, or None when it rebuilds to its digest.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class Site:
         pictures: bool = True,
         user: User | None = None,
         accounts: Mapping[str, User] = MappingProxyType({}),
-        prove: Callable[[int], str | None] | None = None,
+        verify: Callable[[int], str | None] | None = None,
     ) -> None:
         self._key = secrets.token_urlsafe(32)
         self._port = port
-        self._browse = Browse(path, pictures=pictures, user=user, accounts=accounts, prove=prove)
+        self._browse = Browse(path, pictures=pictures, user=user, accounts=accounts, verify=verify)
 
     def __enter__(self) -> Self:
         self._socket = _bound(self._port)
@@ -53,7 +53,7 @@ class Site:
                 loop="asyncio",
                 ws="none",
                 lifespan="off",
-                # No log of requests, ever: the key would stand in it.
+                # No log of requests, ever: it would contain the key.
                 log_config=None,
                 log_level="critical",
                 access_log=False,
@@ -77,12 +77,12 @@ class Site:
 
     @property
     def url(self) -> str:
-        """The address to open, with the key in it."""
+        """The address to open, including the key."""
         return f"http://{HOST}:{self.port}/?key={self._key}"
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that says when it answers."""
+    """A uvicorn server that sets `ready` once it answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -94,17 +94,17 @@ class _Server(uvicorn.Server):
 
 
 def _bound(port: int) -> socket.socket:
-    # asyncio turns Nagle's algorithm off only where the protocol is named: else every request waits some 40 ms.
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    # asyncio turns Nagle's algorithm off only where the protocol is named; otherwise every request waits some 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((HOST, port))
-        found.listen(128)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(128)
     except OSError as error:
-        found.close()
+        listener.close()
         taken = error.errno == errno.EADDRINUSE
         raise UsageError(
             f"Port {port} is taken." if taken else f"Port {port} cannot be used: {error.strerror or error}.",
-            "Choose another one with --port, or none: malsync picks a free one.",
+            advice="choose port",
         ) from error
-    return found
+    return listener

@@ -49,12 +49,12 @@ def browse(app: App, port: int, open_it: bool, no_images: bool) -> None:
                 pictures=not no_images,
                 user=user,
                 accounts=app.accounts.all(),
-                prove=_prover(app),
+                verify=_verifier(app),
             ) as site,
             _opened(app, site.url) if open_it else _printed(app, site.url),
         ):
             wait()
-    app.output.note("No longer serving.")
+    app.output.note("Stopped.")
 
 
 def _user(app: App, mirror: "Mirror") -> "User | None":
@@ -64,18 +64,18 @@ def _user(app: App, mirror: "Mirror") -> "User | None":
     return app.accounts.all().get(app.account_name)
 
 
-def _prover(app: App) -> Callable[[int], str | None]:
-    def prove(number: int) -> str | None:
+def _verifier(app: App) -> Callable[[int], str | None]:
+    def verify(number: int) -> str | None:
         try:
             with app.mirror() as mirror:
                 mirror.load(number)
         except MalsyncError as error:
             return error.message
         except KeyError:
-            return f"Snapshot {number} is not here any more."
+            return f"Snapshot {number} no longer exists."
         return None
 
-    return prove
+    return verify
 
 
 @contextmanager

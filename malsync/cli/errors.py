@@ -19,6 +19,7 @@ ADVICE = {
         "Choose another home folder with --home or MALSYNC_HOME, or move that file away."
     ),
     "choose another home or move the folder": "Choose another home folder with --home, or move that folder away.",
+    "choose port": "Choose another one with --port; without it, malsync picks a free one.",
     "fetch titles or force": (
         "If these are the same titles in another language: malsync fetch details, then again. To write all "
         "the same: --force"

@@ -56,6 +56,6 @@ class Silent:
 
     def reading(self) -> "AbstractContextManager[Progress]":
         """Show no progress."""
-        from malsync.mal.list_reader import untold
+        from malsync.mal.list_reader import ignore_progress
 
-        return nullcontext(untold)
+        return nullcontext(ignore_progress)

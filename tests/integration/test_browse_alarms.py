@@ -55,7 +55,7 @@ def spoil(box: Sandbox, count: int) -> list[int]:
     return ids
 
 
-def test_an_alarm_is_told_once_with_the_good_list_before_it_however_many_nights_pass(
+def test_an_incident_is_shown_once_with_the_command_that_undoes_it_however_many_nights_pass(
     malsync: Malsync, box: Sandbox
 ) -> None:
     malsync.ok("backup")
@@ -74,9 +74,7 @@ def test_an_alarm_is_told_once_with_the_good_list_before_it_however_many_nights_
         assert EARLIER not in look.page("/")
 
 
-def test_an_alarm_leaves_the_home_page_when_it_was_taken_back_and_history_says_by_what(
-    malsync: Malsync, box: Sandbox
-) -> None:
+def test_an_undone_incident_leaves_the_home_page_and_history_names_the_run(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     spoil(box, 100)
     malsync.ok("backup", exit_code=8)
@@ -91,7 +89,7 @@ def test_an_alarm_leaves_the_home_page_when_it_was_taken_back_and_history_says_b
         assert "malsync revert" not in look.page("/snapshots")
 
 
-def test_an_alarm_leaves_the_home_page_when_it_was_meant(malsync: Malsync, box: Sandbox) -> None:
+def test_an_accepted_incident_leaves_the_home_page(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     spoil(box, 100)
     malsync.ok("backup", exit_code=8)
@@ -115,7 +113,7 @@ def test_many_changes_that_backup_does_not_mark_are_told_until_the_next_backup(m
         assert f"One earlier day {EARLIER}" in look.page("/")
 
 
-def test_what_to_type_names_the_account_whose_list_it_is(malsync: Malsync, box: Sandbox) -> None:
+def test_the_recommended_command_names_the_account(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup", "--account", "second")
     spoil(box, 100)
     malsync.ok("backup", "--account", "second", exit_code=8)
@@ -136,7 +134,7 @@ def test_what_to_type_names_the_account_whose_list_it_is(malsync: Malsync, box: 
 
 
 @pytest.mark.parametrize("count", [0, 30])
-def test_an_ordinary_day_is_no_alarm(malsync: Malsync, box: Sandbox, count: int) -> None:
+def test_an_ordinary_day_shows_no_incident(malsync: Malsync, box: Sandbox, count: int) -> None:
     malsync.ok("backup")
     spoil(box, count)
     malsync.ok("backup")
@@ -202,7 +200,7 @@ def recommended(malsync: Malsync, before: int, after: int) -> set[str]:
 @pytest.mark.promise("guards-5")
 @pytest.mark.parametrize(("updates", "removes"), [(108, 0), (80, 28), (60, 0)])
 @pytest.mark.parametrize("nights", [0, 2])
-def test_a_repair_is_never_to_be_undone(
+def test_undoing_a_repair_is_never_recommended(
     malsync: Malsync, box: Sandbox, updates: int, removes: int, nights: int
 ) -> None:
     """Even 60 changes, which `backup` does not mark."""

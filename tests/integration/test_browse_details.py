@@ -10,7 +10,7 @@ import pytest
 
 from malsync.browse import charts
 from malsync.browse.charts import Bar, Point
-from malsync.browse.filters import named
+from malsync.browse.filters import link_text
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.model.medium import ANIME
 from malsync.sandbox import Sandbox
@@ -50,7 +50,7 @@ def test_totals_are_whole_however_many_changes_there_are(tmp_path: Path) -> None
     with visiting(path) as visit:
         page = visit("/changes?from=1&to=2")
 
-    page.says("Anime +7~800−600 ", "These are the first 500 of 1,407; the CSV has all of them.")
+    page.says("Anime +7~800−600 ", "Only the first 500 of 1,407 are shown; the CSV has all of them.")
     assert len([one for one in tags(page, "li") if one.get("class") in ("add", "update", "remove")]) == 500
 
 
@@ -105,7 +105,7 @@ def test_a_run_shows_values_as_people_write_them(malsync: Malsync, box: Sandbox)
     ("text", "shown"), [(" ", "(blank)"), ("", "(blank)"), ("\u200b", "(blank)"), (None, "(blank)"), (" a ", " a ")]
 )
 def test_a_blank_name_has_something_to_see(text: str | None, shown: str) -> None:
-    assert named(text) == shown
+    assert link_text(text) == shown
 
 
 def test_no_link_is_without_a_name(tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_a_board_shows_the_topics_that_may_be_of_it(malsync: Malsync, box: Sandb
     with visiting(malsync.home / FILE_NAME) as visit:
         forum, board = visit("/forum"), visit("/forum?board=5")
         assert not [one for one in tags(forum, "a") if "empty" in one.get("class", "")]
-        board.says("No topic of this board was fetched yet.", "malsync fetch forum topics --board 5")
-        board.says("Topics whose board is not known")
+        board.says("No topics of this board are fetched yet.", "malsync fetch forum topics --board 5")
+        board.says("Topics of unknown boards")
         topics = {link for link in forum.links if re.match(r"/forum/\d", link)}
         assert topics
         assert {link for link in board.links if re.match(r"/forum/\d", link)} == topics
@@ -207,7 +207,7 @@ def test_every_field_of_a_tables_page_has_a_name(visit: Visitor, address: str) -
 
 
 def test_every_checkbox_has_a_name_and_no_page_reloads_itself(archived: Archive) -> None:
-    with visiting(archived.path, prove=lambda number: None) as visit:
+    with visiting(archived.path, verify=lambda number: None) as visit:
         for page in visit.pages(own_pages(archived)):
             for one in tags(page, "input"):
                 if one.get("type") == "checkbox":

@@ -91,7 +91,7 @@ def test_without_the_key_nothing_is_told(caller: Caller, address: str) -> None:
     answer = caller(address, known=False)
 
     assert answer.status == 403
-    answer.says("Open the whole address that malsync browse printed")
+    answer.says("Open the full address that malsync browse printed")
     assert "sandbox_mika" not in answer.body
     assert "set-cookie" not in answer.headers
     assert answer.headers["cache-control"] == "no-store"
@@ -424,7 +424,7 @@ FOR_EVER = "with recursive x (n) as (select 1 union all select n %2B 1 from x) s
 def test_a_query_that_takes_too_long_is_given_up(visit: Visitor, form: str) -> None:
     page = visit(f"/mirror{form}?sql={FOR_EVER}&_timelimit=20", 503)
 
-    assert "This took too long, and was given up. Narrow it down and try again." in page.body
+    assert "This took too long and was stopped. Narrow it down and try again." in page.body
     assert "script" not in page.text
     assert visit.browse.sql_time_limit_ms == 2_000
 
@@ -433,4 +433,4 @@ def test_a_page_of_ours_that_takes_too_long_says_so_too(visit: Visitor) -> None:
     visit("/")
     visit.browse.sql_time_limit_ms = 0
 
-    visit("/anime", 503).says("This took too long, and was given up")
+    visit("/anime", 503).says("This took too long and was stopped")

@@ -307,4 +307,4 @@ def test_a_post_cannot_end_the_page_around_it(ours: list[Page]) -> None:
     assert posts
     topic.says("said this")
     assert topic.body.count("<div") == topic.body.count("</div>")
-    assert topic.text.rstrip().endswith("The mirror is only read here.")
+    assert topic.text.rstrip().endswith("Read-only.")

@@ -43,7 +43,7 @@ def test_an_empty_mirror_says_what_to_type(tmp_path: Path) -> None:
             assert "bug" not in page.text, address
         visit("/").says("Nothing here yet", "malsync backup")
         visit("/charts").says("malsync backup")
-        visit("/runs").says("No run yet")
+        visit("/runs").says("No runs yet")
         for address, command in {
             "/rankings": "malsync fetch ranking all",
             "/seasons": "malsync fetch season",
@@ -62,7 +62,7 @@ def test_short_lists_and_empty_ones_have_every_page(
             visit(address)
         visit("/").says("mika", f"{len(lists[0])} anime", f"{len(lists[1])} manga")
         for medium, titles in zip(MEDIA, lists, strict=True):
-            visit(f"/{medium}").says("Nothing here" if not titles else "1 entry")
+            visit(f"/{medium}").says("No entries" if not titles else "1 entry")
 
 
 def test_a_list_that_nobody_covered_is_unknown_and_not_empty(tmp_path: Path) -> None:
@@ -72,9 +72,9 @@ def test_a_list_that_nobody_covered_is_unknown_and_not_empty(tmp_path: Path) -> 
             visit(address)
         visit("/").says("1 anime", "1 manga")
         visit("/manga").says("1 entry")
-        visit("/manga?at=2", 404).says("Snapshot 2 says nothing of a list of manga")
+        visit("/manga?at=2", 404).says("Snapshot 2 has no manga list")
         changes = visit("/changes?from=1&to=2")
-        changes.says("Snapshot #2 says nothing of this list, so nothing is compared")
+        changes.says("Snapshot #2 does not include this list")
         changes.says("episodes watched 1 → 2")
         assert rows(visit, "/mirror/manga_list_at?snapshot=2") == []
         assert rows(visit, "/mirror/manga_changes?from=1&to=2") == []
@@ -117,7 +117,7 @@ def test_titles_of_which_nothing_is_known_are_shown_by_their_numbers(tmp_path: P
 # -- several people
 
 
-def test_each_persons_pages_show_that_persons_lists(tmp_path: Path) -> None:
+def test_pages_show_the_lists_of_the_chosen_user(tmp_path: Path) -> None:
     both = [
         snapshot({1: watched(1), 3: {"title": "Mika's own"}}, {}, at=at(1)),
         snapshot({2: {"title": "Theo's own"}}, {4: {"title": "Theo's manga"}}, at=at(2), user=THEO),
@@ -136,10 +136,10 @@ def test_each_persons_pages_show_that_persons_lists(tmp_path: Path) -> None:
         visit("/changes?from=1&to=2&user=2", 404).says("There is no snapshot 1 of theo")
         visit("/changes").says("episodes watched 1 → 2")
         # A title of the other's is known, and on nobody's list here.
-        visit("/anime/2").says("Theo's own", "It is not on your list now", "It was never on your list")
+        visit("/anime/2").says("Theo's own", "Not on your list now", "Never on your list")
         visit("/anime/2?user=2").says("first seen")
         visit("/manga/4?user=2").says("Theo's manga")
-        visit("/gone?user=2").says("Nothing went")
+        visit("/gone?user=2").says("Nothing has been removed")
     with visiting(path, user=THEO) as visit:
         visit("/anime").says("Theo's own")
         assert "Mika's own" not in visit("/anime").text
@@ -167,9 +167,9 @@ def test_of_a_forum_with_nothing_but_boards_it_says_which_topics_are_missing(tmp
     with Mirror.open(path, write=True) as mirror:
         mirror.catalogue.keep("boards", {"data": [boards]}, datetime(2026, 11, 1, tzinfo=UTC))
     with visiting(path) as visit:
-        visit("/forum").says("Introductions", "No topic was fetched yet", "malsync fetch forum topics --board")
+        visit("/forum").says("Introductions", "No topics are fetched yet", "malsync fetch forum topics --board")
         page = visit("/forum?board=8")
-        page.says("No topic of this board was fetched yet", "malsync fetch forum topics --board 8")
+        page.says("No topics of this board are fetched yet", "malsync fetch forum topics --board 8")
         assert "fetch forum boards" not in page.text
 
 
@@ -233,15 +233,15 @@ def test_an_import_is_history_and_not_the_list_as_it_is_now(tmp_path: Path) -> N
         visit("/").says("2 anime")
         visit("/anime").says("2 entries", "Title 1", "Title 2")
         visit("/anime?at=4").says("1 entry as of", "Title 7")
-        visit("/gone").says("Nothing went")
+        visit("/gone").says("Nothing has been removed")
         assert rows(visit, "/mirror/anime_gone?user=1") == []
         before = {row["id"]: row["before"] for row in rows(visit, "/mirror/snapshots?user=1")}
         assert before == {1: None, 2: None, 3: 1, 4: 2}
         times = [row["snapshot"] for row in rows(visit, "/mirror/anime_history?id=1&user=1")]
         assert times == [2, 1, 3, 4]  # by time, whatever the series
         visit("/anime/1").says("episodes watched")
-        assert "It is not on your list now" not in visit("/anime/1").text
-        visit("/anime/7").says("It is not on your list now")
+        assert "Not on your list now" not in visit("/anime/1").text
+        visit("/anime/7").says("Not on your list now")
         visit("/changes").says("episodes watched 1 → 4")
         visit("/changes?from=2&to=3").says("episodes watched 3 → 4", "Title 2")
 
@@ -280,7 +280,7 @@ def test_what_went_is_found_across_series_and_after_pruning(tmp_path: Path) -> N
         went = {
             row["id"]: (row["snapshot"], row["removed_at"][:10]) for row in rows(visit, "/mirror/anime_gone?user=1")
         }
-        visit("/gone").says("taken off the list", "8 Nov 2026", "6 Nov 2026")
+        visit("/gone").says("removed from the list", "8 Nov 2026", "6 Nov 2026")
         visit("/changes").says("Title 2")
         visit("/anime/2").says("removed", "#4")
 
@@ -297,7 +297,24 @@ def test_a_list_that_was_only_ever_read_in_public_has_all_its_pages(tmp_path: Pa
         for address in PAGES:
             visit(address)
         visit("/").says("somebody", "1 anime", "#2")
-        visit("/gone").says("Title 2", "taken off the list")
+        visit("/gone").says("Title 2", "removed from the list")
+
+
+def test_snapshots_that_are_dated_in_the_future_are_marked_and_none_is_the_last_backup(tmp_path: Path) -> None:
+    days = [
+        snapshot({1: watched(1)}, at=at(1)),
+        snapshot({1: watched(2)}, at=at(2)),
+        snapshot({1: watched(3)}, at="2199-01-01T12:00:00Z"),
+    ]
+    with visiting(made(tmp_path / "mirror.db", days)) as visit:
+        home = visit("/")
+        home.says("snapshot #2")
+        marked = {address: visit(address).text.count("dated in the future") for address in (*PAGES, "/days")}
+        title = visit("/anime/1").text
+
+    assert marked["/snapshots"] == marked["/days"] == 1
+    assert marked["/changes"] == 2  # From and To
+    assert marked["/anime"] == marked["/"] == title.count("dated in the future") == 1
 
 
 # -- values that nobody expects

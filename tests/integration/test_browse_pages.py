@@ -20,7 +20,13 @@ from tests.support.archive import SEASONS, THEO, Archive
 from tests.support.browsing import Page, Visitor, data_pages, own_pages, query_pages, visiting
 from tests.support.catalogue import rows as sql
 
-NOTHING_FOUND = {"Nothing here", "No rows", "Nothing was fetched yet", "Its posts were not fetched yet"}
+NOTHING_FOUND = {
+    "No entries",
+    "No rows",
+    "Not fetched yet",
+    "Nothing is fetched yet",
+    "The posts of this topic are not fetched yet",
+}
 
 
 @pytest.fixture(scope="module")
@@ -122,26 +128,26 @@ def test_no_page_leads_to_one_that_is_not_there(pages: list[Page], visit: Visito
      "/anime?user=99", "/anime?user=x", "/?user=99", "/runs/99", "/forum/1", "/changes?from=1&to=99", "/changes?from=a&to=b",
      "/rankings?medium=film", "/gone?medium=film", "/mirror/nothing", "/nothing", "/mirror/anime/999999999"],
 )  # fmt: skip
-def test_what_is_not_there_is_a_404_that_says_so(visit: Visitor, address: str) -> None:
+def test_an_unknown_page_answers_404_and_says_so(visit: Visitor, address: str) -> None:
     page = visit(address, 404)
 
-    page.says("Not here", "Home")
+    page.says("Page not found", "Home")
     assert "bug" not in page.text
 
 
-def test_an_address_that_is_no_page_is_named(visit: Visitor) -> None:
+def test_an_error_names_the_unknown_address(visit: Visitor) -> None:
     visit("/nothing/at/all", 404).says("There is no page /nothing/at/all.")
     assert json.loads(visit("/nothing.json", 404).body)["error"] == "There is no page /nothing.json."
 
 
-def test_a_rows_address_with_half_a_key_is_told_what_is_missing(visit: Visitor) -> None:
-    visit("/mirror/anime_version/1,1", 400).says("There is no such row: its address needs a value for each column")
+def test_a_row_address_with_half_a_key_names_what_is_missing(visit: Visitor) -> None:
+    visit("/mirror/anime_version/1,1", 400).says("There is no such row. Its address needs a value for each column")
 
 
 def test_a_query_that_stopped_at_its_limit_says_that_there_may_be_more(archived: Archive, visit: Visitor) -> None:
     address = f"/mirror/anime_list_at?snapshot={archived.snapshots}"
     assert len(json.loads(visit(address.replace("?", ".json?") + "&rows=-1&_shape=array").body)) > 200
-    visit(address).says("200 rows, and there may be more, as CSV")
+    visit(address).says("200 rows (there may be more) as CSV")
     assert "there may be more" not in visit(f"{address}&rows=-1").text
 
 
@@ -168,7 +174,7 @@ def test_a_page_far_behind_the_last_one_is_a_page(archived: Archive, visit: Visi
 # -- the home page
 
 
-def test_home_says_whose_lists_these_are_how_many_titles_and_whether_the_backup_is_whole(
+def test_home_shows_the_user_the_number_of_titles_and_whether_the_backup_is_intact(
     archived: Archive, newest: Snapshot
 ) -> None:
     asked: list[int] = []
@@ -177,13 +183,13 @@ def test_home_says_whose_lists_these_are_how_many_titles_and_whether_the_backup_
         asked.append(number)
         return None
 
-    with visiting(archived.path, prove=prove) as visit:
+    with visiting(archived.path, verify=prove) as visit:
         for _ in range(2):
             page = visit("/")
             page.says(
                 "sandbox_mika", f"{len(entries(newest, 'anime'))} anime", f"{len(entries(newest, 'manga'))} manga"
             )
-            page.says("Last backup", "Verified: it rebuilds to its digest", f"#{archived.snapshots}")
+            page.says("Last backup", "Verified (checksum matches)", f"#{archived.snapshots}")
 
     assert asked == [archived.snapshots]  # once, not at every visit
 
@@ -191,7 +197,7 @@ def test_home_says_whose_lists_these_are_how_many_titles_and_whether_the_backup_
 def test_home_says_what_is_wrong_with_the_last_backup_and_looks_again(archived: Archive) -> None:
     problems = iter(["snapshot 12 does not rebuild to what was stored", None])
 
-    with visiting(archived.path, prove=lambda _: next(problems)) as visit:
+    with visiting(archived.path, verify=lambda _: next(problems)) as visit:
         first, second = visit("/"), visit("/")
 
     first.says("snapshot 12 does not rebuild to what was stored")
@@ -215,7 +221,7 @@ def test_what_is_wrong_is_told_too_where_the_proof_takes_longer_than_a_page_wait
         yield "/"
         may_end.set()
 
-    with visiting(archived.path, prove=prove) as visit:
+    with visiting(archived.path, verify=prove) as visit:
         first, second = visit.pages(twice())
 
     assert "does not rebuild" not in first.text
@@ -346,15 +352,15 @@ def test_what_changed_between_two_snapshots_is_what_diff_says(archived: Archive,
         page.says(f"{medium.capitalize()} {''.join(signs)}")
 
 
-def test_what_went_from_the_list_is_named_with_the_day_and_who_took_it_away(archived: Archive, visit: Visitor) -> None:
+def test_gone_titles_show_the_day_and_who_removed_them(archived: Archive, visit: Visitor) -> None:
     rows = {row["id"]: row for row in told(visit, "/mirror/anime_gone?user=1")}
 
     assert rows.keys() == {archived.gone, archived.removed}
     assert rows[archived.gone]["gone_at"]
     assert rows[archived.removed]["gone_at"] is None
     assert (rows[archived.gone]["snapshot"], rows[archived.removed]["snapshot"]) == (11, 10)
-    visit("/gone").says("removed by MAL", "taken off the list", "10 Jan 2026", "11 Jan 2026")
-    visit(f"/anime/{archived.gone}").says("MAL removed this title", "It is not on your list now", "removed")
+    visit("/gone").says("removed by MAL", "removed from the list", "10 Jan 2026", "11 Jan 2026")
+    visit(f"/anime/{archived.gone}").says("Removed by MAL", "Not on your list now", "removed")
 
 
 def test_a_title_has_its_data_its_status_and_its_history(archived: Archive, visit: Visitor) -> None:

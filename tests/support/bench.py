@@ -390,10 +390,10 @@ def browsing() -> None:
         }
         first = []
         for _ in range(3):
-            with visiting(whole_one.path, prove=prove) as visit:
+            with visiting(whole_one.path, verify=prove) as visit:
                 first.append(asyncio.run(_answer_times(visit.browse, ["/"]))["/"])
         report("browse, the first page of all, the backup proven", min(first), 1.0, " s")
-        with visiting(whole_one.path, prove=prove) as visit:
+        with visiting(whole_one.path, verify=prove) as visit:
             for kind, addresses in kinds.items():
                 rounds = [asyncio.run(_answer_times(visit.browse, addresses)) for _ in range(3)]
                 times = {address: min(took[address] for took in rounds) for address in addresses}

@@ -139,10 +139,10 @@ class Visitor:
 
 @contextmanager
 def visiting(
-    path: Path, *, pictures: bool = True, user: User | None = None, prove: Callable[[int], str | None] | None = None
+    path: Path, *, pictures: bool = True, user: User | None = None, verify: Callable[[int], str | None] | None = None
 ) -> Iterator[Visitor]:
     """A visitor of the mirror at `path`."""
-    browse = Browse(path, pictures=pictures, user=user, prove=prove)
+    browse = Browse(path, pictures=pictures, user=user, verify=verify)
     try:
         yield Visitor(browse)
     finally:

@@ -22,7 +22,7 @@ from malsync.mal.client import Client
 from malsync.mal.credentials import FixedToken
 from malsync.mal.list_reader import read_list
 from malsync.mal.oauth import AuthorizationRequest, TokenEndpoint, code_from
-from malsync.mal.redirect_listener import _Awaited, _Handler
+from malsync.mal.redirect_listener import _Handler, _SignIn
 from malsync.mal.token_store import FileStore
 from malsync.mirror import Mirror
 from malsync.mirror.database import connect_in_memory
@@ -251,9 +251,9 @@ def redirect(content: bytes) -> object:
 
 def callback(content: bytes) -> object:
     """Whatever is sent to the listener of `login`."""
-    awaited = _Awaited("/callback", {"localhost:8765"})
+    awaited = _SignIn("/callback", {"localhost:8765"})
     _Handler(content, awaited, lambda path: code_from(path, REQUEST))
-    assert awaited.found is None or b"the-state" in content
+    assert awaited.code is None or b"the-state" in content
     return awaited
 
 

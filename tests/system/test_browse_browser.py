@@ -138,10 +138,10 @@ def facet(page: Page, value: str) -> Locator:
 def test_home_says_who_how_much_and_whether_the_last_backup_is_whole(page: Page, lived: Lived) -> None:
     page.goto(lived.at("/"))
     expect(page.get_by_role("heading", level=1)).to_have_text("sandbox_mika")
-    expect(page.get_by_text("Verified: it rebuilds to its digest")).to_be_visible()
+    expect(page.get_by_text("Verified (checksum matches)")).to_be_visible()
     for medium, entries in lived.lists.items():
         expect(page.get_by_role("link", name=f"{len(entries)} {medium}")).to_be_visible()
-        shelf = page.locator("section", has=page.get_by_role("heading", name=f"{medium.title()}, updated lately"))
+        shelf = page.locator("section", has=page.get_by_role("heading", name=f"Recently updated {medium}"))
         newest = max(entries.values(), key=lambda entry: entry["updated_at"])["updated_at"]
         first = shelf.locator("li a").first.get_attribute("href") or ""
         assert entries[int(first.rpartition("/")[2])]["updated_at"] == newest
@@ -219,7 +219,7 @@ def test_time_travel_to_a_snapshot_and_between_two(page: Page, lived: Lived) -> 
     page.get_by_label("As of").select_option("1")
     page.get_by_role("button", name="Show").click()
     expect(page.locator(".lede")).to_contain_text("280 entries as of 3 Dec 2025, 22:00 (snapshot #1)")
-    page.get_by_role("link", name="Back to the newest").click()
+    page.get_by_role("link", name="Back to the newest list").click()
     expect(page.locator(".lede")).to_have_text(f"{len(lived.lists['anime'])} entries")
 
     page.get_by_role("link", name="History", exact=True).click()
@@ -236,12 +236,12 @@ def test_time_travel_to_a_snapshot_and_between_two(page: Page, lived: Lived) -> 
     spoilt = page.locator(".diff > li", has_text="Cyberpunk: Edgerunners")
     assert texts(spoilt.locator("del")) == ["9", "cyberpunk, short but good", "Cried on the bus. Would do it again."]
     expect(page.locator("pre.command")).to_have_text(f"malsync revert {lived.vandal - 1} {lived.vandal}")
-    page.get_by_role("link", name="← Before").click()
+    page.get_by_role("link", name="← Previous").click()
     expect(page.locator("h2 .deltas").first).to_have_text("−2")
 
     page.get_by_role("link", name="No longer listed").click()
     why = dict(zip(texts(page.locator(".grid .main")), texts(page.locator(".grid td:last-child")), strict=True))
-    assert Counter(why.values()) == {"removed by MAL": 1, "taken off the list": 1}
+    assert Counter(why.values()) == {"removed by MAL": 1, "removed from the list": 1}
 
 
 def test_days_lead_to_what_changed_on_them(page: Page, lived: Lived) -> None:
@@ -301,7 +301,7 @@ def test_charts_are_drawn_from_the_list(page: Page, lived: Lived) -> None:
     assert len(heights) == sum(1 for score in range(1, 11) if told[score])
     tallest = max(range(1, 11), key=lambda score: told[score])
     assert heights.index(max(heights)) == sorted(score for score in range(1, 11) if told[score]).index(tallest)
-    for name in ("Entries, snapshot by snapshot", "Changes, snapshot by snapshot", "Years", "Finished, by month"):
+    for name in ("Entries per snapshot", "Changes per snapshot", "Years", "Finished by month"):
         assert (page.locator(f"svg[aria-label='{name}']").first.bounding_box() or {})["height"] > 100, name
     assert page.locator(".scored").first.locator("li").count() == 12
     scores.locator("a").last.click()

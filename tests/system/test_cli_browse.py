@@ -84,7 +84,7 @@ def test_it_prints_the_address_serves_and_ends_with_ctrl_c(offline: Malsync, mir
     assert out == ""
     assert err.splitlines() == [
         "Ctrl-C ends it. The address holds a key: whoever has it can read your lists.",
-        "No longer serving.",
+        "Stopped.",
     ]
     assert key not in err + arguments
     assert key.encode() not in written

@@ -1,12 +1,12 @@
-"""The pages of our own, and the addresses that they have in front of Datasette's."""
+"""Our own pages and their addresses, which come before Datasette's."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from malsync.browse.page_context import Asked, asked
-from malsync.browse.pages import catalogue, charts, forum, history, home, lists, runs, title
+from malsync.browse.page_context import PageRequest, page_request
+from malsync.browse.pages import catalogue, charts, history, home, lists, runs, title
 
-Page = Callable[[Asked], Awaitable[Any]]
+Page = Callable[[PageRequest], Awaitable[Any]]
 
 _PAGES: dict[str, Page] = {
     r"^/$": home.page,
@@ -17,19 +17,20 @@ _PAGES: dict[str, Page] = {
     r"^/days$": history.days,
     r"^/changes$": history.changes,
     r"^/gone$": history.gone,
-    r"^/runs$": runs.every,
-    r"^/runs/(?P<run>\d{1,18})$": runs.one,
+    r"^/runs$": runs.overview,
+    r"^/runs/(?P<run>\d{1,18})$": runs.run,
     r"^/rankings$": catalogue.rankings,
     r"^/seasons$": catalogue.seasons,
     r"^/suggestions$": catalogue.suggestions,
-    r"^/forum$": forum.topics,
-    r"^/forum/(?P<topic>\d{1,18})$": forum.posts,
+    r"^/forum$": catalogue.forum,
+    r"^/forum/(?P<topic>\d{1,18})$": catalogue.topic,
 }
 
 
 def _view(page: Page) -> Any:
+    # Datasette passes arguments by their names.
     async def view(datasette: Any, request: Any) -> Any:
-        return await page(await asked(datasette, request))
+        return await page(await page_request(datasette, request))
 
     return view
 

@@ -1,4 +1,4 @@
-"""The charts: both lists in figures, and how they grew."""
+"""The charts: statistics of both lists, and how they grew."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,32 +7,32 @@ from markupsafe import Markup
 
 from malsync.browse import charts
 from malsync.browse.charts import Bar, Point
-from malsync.browse.page_context import Asked, Row
+from malsync.browse.page_context import PageRequest, Row
 from malsync.mirror.statistics import GENRES, SNAPSHOTS, every_month, every_year, mean_score, queries_of
 from malsync.model.medium import MEDIA, Medium
 
 
-async def page(asked: Asked) -> Any:
-    """GET /charts."""
-    media = {name: found for name, medium in MEDIA.items() if (found := await _medium(asked, medium)) is not None}
-    rows = (await asked.rows("snapshots", user=asked.user_id, rows=SNAPSHOTS))[::-1]
-    return await asked.page(
+async def page(request: PageRequest) -> Any:
+    """GET /charts: statistics of both lists."""
+    media = {name: data for name, medium in MEDIA.items() if (data := await _medium(request, medium)) is not None}
+    rows = (await request.rows("snapshots", user=request.user_id, rows=SNAPSHOTS))[::-1]
+    return await request.render(
         "charts.html",
         media=media,
         first=rows[0] if rows else None,
         last=rows[-1] if rows else None,
-        growth=growth(asked, rows),
-        changes=charts.columns("Changes, snapshot by snapshot", [_change(asked, row) for row in rows]),
-        data=asked.data("snapshots", user=asked.user_id),
+        growth=growth(request, rows),
+        changes=charts.columns("Changes per snapshot", [_change(request, row) for row in rows]),
+        data=request.data("snapshots", user=request.user_id),
     )
 
 
-async def _medium(asked: Asked, medium: Medium) -> Row | None:
-    snapshot = await asked.newest(medium)
+async def _medium(request: PageRequest, medium: Medium) -> Row | None:
+    snapshot = await request.newest(medium)
     if snapshot is None:
         return None
-    at, asks = {"snapshot": snapshot["id"]}, queries_of(medium)
-    counted = {what: await asked.rows(query, **at) for what, query in asks.items()}
+    at, queries = {"snapshot": snapshot["id"]}, queries_of(medium)
+    counted = {what: await request.rows(query, **at) for what, query in queries.items()}
     scores = {row["name"]: row["entries"] for row in counted["by_score"]}
     years, months = every_year(counted["by_year"]), every_month(counted["by_month"], datetime.now(UTC))
     path = f"/{medium.name}"
@@ -43,25 +43,25 @@ async def _medium(asked: Asked, medium: Medium) -> Row | None:
         "scores": charts.columns(
             "Scores",
             [
-                Bar(str(score), [("plain", scores.get(score, 0))], asked.link(path, score=score))
+                Bar(str(score), [("plain", scores.get(score, 0))], request.link(path, score=score))
                 for score in range(1, 11)
             ],
         ),
         "years": years
         and charts.columns(
             "Years",
-            [Bar(row["name"], [("plain", row["entries"])], asked.link(path, year=row["name"])) for row in years],
+            [Bar(row["name"], [("plain", row["entries"])], request.link(path, year=row["name"])) for row in years],
         ),
         "months": months
-        and charts.columns("Finished, by month", [Bar(row["name"], [("plain", row["entries"])]) for row in months]),
+        and charts.columns("Finished by month", [Bar(row["name"], [("plain", row["entries"])]) for row in months]),
         "genres": counted["by_genre"][:GENRES],
         "seasons": counted.get("by_season", ()),
-        "data": {what: asked.data(query, **at) for what, query in asks.items()},
+        "data": {what: request.data(query, **at) for what, query in queries.items()},
     }
 
 
-def growth(asked: Asked, rows: list[Row], *, small: bool = False) -> Markup:
-    """How the lists grew over the snapshots, which are in order of time: a line a medium."""
+def growth(request: PageRequest, rows: list[Row], *, small: bool = False) -> Markup:
+    """Return a chart of the number of entries over the snapshots, which are in order of time, with a line for each medium."""
     if not rows:
         return Markup("")
     begin, *_, end = [datetime.fromisoformat(row["taken_at"]).timestamp() for row in (*rows, rows[-1])]
@@ -73,7 +73,7 @@ def growth(asked: Asked, rows: list[Row], *, small: bool = False) -> Markup:
                     (datetime.fromisoformat(row["taken_at"]).timestamp() - begin) / ((end - begin) or 1),
                     row[name],
                     f"{row['taken_at'][:10]}: {row[name]:,} {name}",
-                    asked.link(f"/{name}", at=row["id"]),
+                    request.link(f"/{name}", at=row["id"]),
                 )
                 for row in rows
                 if row[name] is not None
@@ -81,11 +81,11 @@ def growth(asked: Asked, rows: list[Row], *, small: bool = False) -> Markup:
         )
         for name in MEDIA
     ]
-    return charts.line("Entries, snapshot by snapshot", lines, small=small)
+    return charts.line("Entries per snapshot", lines, small=small)
 
 
-def _change(asked: Asked, row: Row) -> Bar:
+def _change(request: PageRequest, row: Row) -> Bar:
     tip = f"#{row['id']}, {row['taken_at'][:10]}: {row['added']} added, {row['updated']} updated, {row['removed']} removed"
     parts = [("added", row["added"]), ("updated", row["updated"]), ("removed", row["removed"])]
-    href = asked.link("/changes", **{"from": row["before"], "to": row["id"]}) if row["before"] else ""
+    href = request.link("/changes", **{"from": row["before"], "to": row["id"]}) if row["before"] else ""
     return Bar(row["taken_at"][:10], parts, href, tip)

@@ -1,4 +1,4 @@
-"""The library: one list as of a snapshot, to be searched, narrowed by facets, sorted and leafed through."""
+"""The library: one list as of a snapshot, with search, filters, sorting and pages."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from datasette.utils.asgi import NotFound
 
 from malsync.browse import filters
-from malsync.browse.page_context import Asked, Row, medium_of
+from malsync.browse.page_context import PageRequest, Row, medium_of
 from malsync.mirror import queries
 from malsync.model.medium import Medium
 from malsync.model.plain_text import text_fields
@@ -14,9 +14,9 @@ from malsync.model.plain_text import text_fields
 PAGE = 60
 FACETS = ("status", "media_type", "score", "genre", "year", "tag")
 _MANY = 200
-"""At most so many values of one facet are told: a person with more tags than that searches."""
+"""At most this many values of a facet are shown; search finds the rest."""
 
-# What a value in the address asks of a row; the value is always bound.
+# By parameter of the address, the SQL condition on a row; the value is bound.
 _CONDITIONS = {
     "status": "version.status = :status",
     "media_type": "title.media_type = :media_type",
@@ -24,7 +24,7 @@ _CONDITIONS = {
     "genre": "version.media_id IN (SELECT media_id FROM {0}_genre WHERE genre = :genre)",
     "year": "substr(title.start_date, 1, 4) = :year",
     "tag": "EXISTS (SELECT 1 FROM json_each({tags}) WHERE value = :tag)",
-    # Titles of which nothing was fetched are not in the full-text index.
+    # Titles without details are not in the full-text index.
     "q": "(version.media_id IN (SELECT rowid FROM {0}_fts WHERE {0}_fts MATCH :words)"
     " OR title.title LIKE :like ESCAPE '\\' OR {comments} LIKE :like ESCAPE '\\'"
     " OR EXISTS (SELECT 1 FROM json_each({tags}) WHERE value LIKE :like ESCAPE '\\'))",
@@ -57,14 +57,14 @@ _FACETS_SQL = """
 
 @dataclass(frozen=True)
 class Sort:
-    """An order of the library: its name for people, and its SQL."""
+    """An order of the library: its label and its SQL."""
 
     name: str
     sql: str
 
 
 def sorts(medium: Medium) -> dict[str, Sort]:
-    """The orders that there are, the one to begin with first. The title settles what is equal."""
+    """Return the orders by name, the default one first. Equal rows are sorted by title."""
     then = "title.title COLLATE NOCASE, version.media_id"
     return {
         "updated": Sort("last updated", f"version.updated_at DESC, {then}"),
@@ -79,8 +79,8 @@ def sorts(medium: Medium) -> dict[str, Sort]:
 
 
 @dataclass(frozen=True)
-class Value:
-    """One value of a facet, how many entries have it, and the address that takes it or lets it go."""
+class FacetValue:
+    """One value of a facet: its label, how many entries have it, and the address that adds or removes the filter."""
 
     label: str
     entries: int
@@ -89,59 +89,61 @@ class Value:
     tone: str = ""
 
 
-async def show_list(asked: Asked, medium: Medium, snapshot: Row | None) -> Any:
+async def show_list(request: PageRequest, medium: Medium, snapshot: Row | None) -> Any:
     """The page of one list at one snapshot."""
-    where, values = _asked_for(asked, medium)
+    where, values = _conditions(request, medium)
     at = {"snapshot": snapshot["id"] if snapshot else 0}
     orders = sorts(medium)
-    order = orders.get(asked.text("sort"), next(iter(orders.values())))
-    counted = await asked.mirror.found(facets_sql(medium, where), **at, **values)
+    order = orders.get(request.text("sort"), next(iter(orders.values())))
+    counted = await request.mirror.query(facets_sql(medium, where), **at, **values)
     total = next(row["entries"] for row in counted if row["facet"] == "all")
-    page, pages = asked.leaf(total, PAGE)
-    rows = await asked.mirror.found(
+    page, pages = request.page_number(total, PAGE)
+    rows = await request.mirror.query(
         rows_sql(medium, where, order), **at, **values, limit=PAGE, offset=(page - 1) * PAGE
     )
-    return await asked.page(
+    return await request.render(
         "library.html",
         medium=medium,
         snapshot=snapshot,
-        is_newest=not asked.text("at"),
-        known=await _known(asked, medium, snapshot),
+        is_newest=not request.text("at"),
+        known=await _known(request, medium, snapshot),
         rows=[{**row, "progress": progress(medium, row).values()} for row in rows],
         total=total,
-        facets=_facets(asked, medium, counted),
-        chosen=[name for name in (*FACETS, "q") if asked.text(name)],
+        facets=_facets(request, medium, counted),
+        chosen=[name for name in (*FACETS, "q") if request.text(name)],
         sorts=orders,
-        sort=next(name for name, one in orders.items() if one is order),
+        sort=next(name for name, sort in orders.items() if sort is order),
         page=page,
         pages=pages,
-        data=asked.data(f"{medium.name}_list_at", snapshot=at["snapshot"]),
+        data=request.data(f"{medium.name}_list_at", snapshot=at["snapshot"]),
     )
 
 
-async def page(asked: Asked) -> Any:
-    """GET /anime, /manga. `at` is a snapshot's number, the newest by default."""
-    medium = medium_of(asked.place("medium"))
-    snapshot = await asked.newest(medium)
-    if at := asked.text("at"):
-        snapshot = await asked.snapshot(at)
+async def page(request: PageRequest) -> Any:
+    """GET /anime, /manga: the list as of snapshot `at`, by default the newest."""
+    medium = medium_of(request.path_text("medium"))
+    snapshot = await request.newest(medium)
+    if at := request.text("at"):
+        snapshot = await request.snapshot(at)
         if snapshot[medium.name] is None:
-            raise NotFound(f"Snapshot {at} says nothing of a list of {medium.name}.")
-    return await show_list(asked, medium, snapshot)
+            raise NotFound(f"Snapshot {at} has no {medium.name} list.")
+    return await show_list(request, medium, snapshot)
 
 
-async def _known(asked: Asked, medium: Medium, shown: Row | None) -> list[Row]:
-    """The snapshots to go to, the newest first, with the one that is shown however old it is."""
-    rows = await asked.mirror.found(_KNOWN.format(medium.name), user=asked.user_id)
+async def _known(request: PageRequest, medium: Medium, shown: Row | None) -> list[Row]:
+    """Return the snapshots to choose from, the newest first, and always the one that is shown."""
+    rows = await request.mirror.query(_KNOWN.format(medium.name), user=request.user_id)
     if shown is not None and all(row["id"] != shown["id"] for row in rows):
         rows.append(shown)
     return rows
 
 
 def rows_sql(medium: Medium, where: str, order: Sort) -> str:
-    """The rows of a page: entries with what is shown of their titles."""
+    """Return the SQL of a page's rows: entries with what the page shows of their titles."""
     counts = ", ".join(
-        part for name in medium.progress for part in (f"coalesce(version.{name}, 0) AS {name}", f"title.{_of(name)}")
+        part
+        for name, total in medium.totals.items()
+        for part in (f"coalesce(version.{name}, 0) AS {name}", f"title.{total}")
     )
     return (
         f"SELECT {_SHOWN.format(**_texts(medium))}, {counts} FROM {queries.joins(medium)} WHERE {where}"
@@ -150,34 +152,29 @@ def rows_sql(medium: Medium, where: str, order: Sort) -> str:
 
 
 def facets_sql(medium: Medium, where: str) -> str:
-    """How many entries there are, and how many have each value of each facet."""
+    """Return the SQL that counts the entries, in all and by each value of each facet."""
     return _FACETS_SQL.format(joins=queries.joins(medium), medium=medium.name, where=where, **_texts(medium))
 
 
 def _texts(medium: Medium) -> dict[str, str]:
-    """The SQL of the fields that hold text, by name."""
+    """Return the SQL of each text field by name."""
     return {field.name: queries.plain(medium, field.name) for field in text_fields(medium)}
 
 
 def progress(medium: Medium, row: Row) -> dict[str, Row]:
-    """How far one is, by each of the fields that count it: done, of how many (0: unknown), and of what."""
+    """Return by progress field how many are `done`, `of` how many (0: unknown), and their `unit`."""
     return {
-        name: {"done": row[name] or 0, "of": row.get(_of(name)) or 0, "unit": _of(name).removeprefix("num_")}
-        for name in medium.progress
+        name: {"done": row[name] or 0, "of": row.get(total) or 0, "unit": total.removeprefix("num_")}
+        for name, total in medium.totals.items()
     }
 
 
-def _of(name: str) -> str:
-    # num_episodes_watched counts what num_episodes is the whole of, and so do volumes and chapters.
-    return name.rpartition("_")[0]
-
-
-def _asked_for(asked: Asked, medium: Medium) -> tuple[str, Row]:
-    """The conditions of the address, and their values."""
+def _conditions(request: PageRequest, medium: Medium) -> tuple[str, Row]:
+    """Return the SQL condition of the filters in the address, and the values to bind."""
     where = ["snapshot.id = :snapshot"]
     values: Row = {}
     for name, condition in _CONDITIONS.items():
-        text = asked.text(name)
+        text = request.text(name)
         if not text:
             continue
         where.append(condition.format(medium.name, **_texts(medium)))
@@ -189,30 +186,30 @@ def _asked_for(asked: Asked, medium: Medium) -> tuple[str, Row]:
 
 
 def words(text: str) -> str:
-    """A search as SQLite's full-text search takes it: every word, each as the beginning of one."""
+    """Return a search in the syntax of SQLite's full-text search: all words, each as a prefix."""
     return " ".join(f'"{word}"*' for word in text.replace('"', " ").replace("\0", " ").split()) or '""'
 
 
 def like(text: str) -> str:
-    """A search as LIKE takes it, with `\\` before what would mean something there."""
+    """Return a search as a LIKE pattern, with `\\` before its special characters."""
     for sign in "\\%_":
         text = text.replace(sign, f"\\{sign}")
     return f"%{text}%"
 
 
-def _facets(asked: Asked, medium: Medium, counted: list[Row]) -> list[tuple[str, list[Value], bool]]:
-    """Each facet with its values, and whether one of them is chosen."""
-    found = []
+def _facets(request: PageRequest, medium: Medium, counted: list[Row]) -> list[tuple[str, list[FacetValue], bool]]:
+    """Return each facet: its label, its values, and whether one of them is chosen."""
+    facets = []
     for name in FACETS:
         rows = [row for row in counted if row["facet"] == name and row["value"] is not None]
-        chosen = asked.text(name)
-        values = [_value(asked, name, row, str(row["value"]) == chosen) for row in _ordered(name, medium, rows)]
-        found.append((name.replace("_", " "), values[:_MANY], bool(chosen)))
-    return found
+        chosen = request.text(name)
+        values = [_value(request, name, row, str(row["value"]) == chosen) for row in _ordered(name, medium, rows)]
+        facets.append((name.replace("_", " "), values[:_MANY], bool(chosen)))
+    return facets
 
 
 def by_status(medium: Medium, rows: list[Row], column: str) -> list[Row]:
-    """Rows in the order of the medium's statuses, of which `column` holds one; others last."""
+    """Return rows in the medium's order of the statuses in `column`; unknown ones last."""
     places = {status: place for place, status in enumerate(medium.statuses)}
     return sorted(rows, key=lambda row: places.get(row[column], len(places)))
 
@@ -225,10 +222,10 @@ def _ordered(name: str, medium: Medium, rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (-row["entries"], str(row["name"] or row["value"])))
 
 
-def _value(asked: Asked, name: str, row: Row, chosen: bool) -> Value:
+def _value(request: PageRequest, name: str, row: Row, chosen: bool) -> FacetValue:
     text = str(row["value"])
-    label = {"status": filters.word, "media_type": filters.word}.get(name, filters.named)(row["name"] or text)
+    label = {"status": filters.word, "media_type": filters.word}.get(name, filters.link_text)(row["name"] or text)
     if name == "score" and text == "0":
         label = "no score"
     tone = text if name == "status" else ""
-    return Value(label, row["entries"], asked.changed(**{name: None if chosen else text}), chosen, tone)
+    return FacetValue(label, row["entries"], request.address_with(**{name: None if chosen else text}), chosen, tone)

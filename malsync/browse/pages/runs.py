@@ -1,4 +1,4 @@
-"""Runs: each restore and revert, its calls, and what came of them."""
+"""Runs: each restore, revert, migration and undo, with its requests and their outcomes."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from datasette.utils.asgi import NotFound
 
 from malsync.browse import filters
-from malsync.browse.page_context import Asked, Row
+from malsync.browse.page_context import PageRequest, Row
 from malsync.browse.pages.title import shown
 from malsync.model.medium import MEDIA
 
@@ -19,40 +19,42 @@ _RUN = """
 """
 
 
-async def every(asked: Asked) -> Any:
-    """GET /runs."""
-    rows = await asked.rows("runs", user=asked.user_id, rows=500)
-    return await asked.page("runs.html", rows=rows, outcomes=OUTCOMES, data=asked.data("runs", user=asked.user_id))
+async def overview(request: PageRequest) -> Any:
+    """GET /runs: every run."""
+    rows = await request.rows("runs", user=request.user_id, rows=500)
+    return await request.render(
+        "runs.html", rows=rows, outcomes=OUTCOMES, data=request.data("runs", user=request.user_id)
+    )
 
 
-async def one(asked: Asked) -> Any:
-    """GET /runs/1, with `state` for the calls of one outcome."""
-    number, state = asked.number_of("run"), asked.text("state")
-    run = await asked.mirror.first(_RUN, run=number)
-    if run is None:
+async def run(request: PageRequest) -> Any:
+    """GET /runs/1: the requests of a run; with `state`, those with that outcome."""
+    number, state = request.path_number("run"), request.text("state")
+    row = await request.mirror.first(_RUN, run=number)
+    if row is None:
         raise NotFound(f"There is no run {number}.")
-    states = await asked.mirror.found(
+    states = await request.mirror.query(
         "SELECT state, count(*) AS calls FROM run_call WHERE run = :run GROUP BY state ORDER BY calls DESC", run=number
     )
-    total = sum(row["calls"] for row in states if state in ("", row["state"]))
-    page, pages = asked.leaf(total, PAGE)
-    rows = await asked.rows("calls", run=number, state=state, rows=PAGE, skip=(page - 1) * PAGE)
-    return await asked.page(
+    total = sum(outcome["calls"] for outcome in states if state in ("", outcome["state"]))
+    page, pages = request.page_number(total, PAGE)
+    rows = await request.rows("calls", run=number, state=state, rows=PAGE, skip=(page - 1) * PAGE)
+    return await request.render(
         "run.html",
-        run=run,
-        run_about=_about(json.loads(run["lists"] or "{}")),
+        run=row,
+        goal=_goal(json.loads(row["lists"] or "{}")),
         states=states,
         state=state,
-        rows=[{**row, "changes": _changes(row)} for row in rows],
+        rows=[{**call, "changes": _changes(call)} for call in rows],
         total=total,
         page=page,
         pages=pages,
-        data=asked.data("calls", run=number, state=state),
+        data=request.data("calls", run=number, state=state),
     )
 
 
 def _changes(row: Row) -> list[Row]:
-    """The fields of a call, in words: what each was, and what it was to be."""
+    """Return the fields of a request, in words: each with its old and its requested value."""
     fields = MEDIA[row["medium"]].by_name
     return [
         {
@@ -64,12 +66,12 @@ def _changes(row: Row) -> list[Row]:
     ]
 
 
-def _about(lists: dict[str, Any]) -> str:
-    """Which lists the run was planned from, as they were named."""
+def _goal(lists: dict[str, Any]) -> str:
+    """Return what the run was planned to do, from the lists that its plan names."""
     named = {
-        name: f"#{told['snapshot']}" if told.get("snapshot") else str(told.get("reference") or "a list")
-        for name, told in lists.items()
-        if isinstance(told, dict)
+        name: f"#{source['snapshot']}" if source.get("snapshot") else str(source.get("reference") or "a list")
+        for name, source in lists.items()
+        if isinstance(source, dict)
     }
     if "good" in named and "bad" in named:
         return f"Goal: undo the changes from {named['good']} to {named['bad']}."

@@ -1,4 +1,4 @@
-"""One title: what MAL says of it, what the user says of it, and how that came about, snapshot by snapshot."""
+"""One title: its details from MAL, the user's entry, and the history of that entry."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from datasette.utils.asgi import NotFound
 
 from malsync.browse import filters
-from malsync.browse.page_context import Asked, Row, medium_of
+from malsync.browse.page_context import PageRequest, Row, medium_of
 from malsync.browse.pages.lists import progress
 from malsync.model.medium import MEDIA, Field, Kind, Medium
 
@@ -41,21 +41,21 @@ _CALLS = (
 )
 
 
-async def page(asked: Asked) -> Any:
+async def page(request: PageRequest) -> Any:
     """GET /anime/5114, /manga/2."""
-    medium, id = medium_of(asked.place("medium")), asked.number_of("id")
-    title = await asked.mirror.first(f"SELECT * FROM {medium.name} WHERE id = :id", id=id)
-    versions = await asked.rows(f"{medium.name}_history", id=id, user=asked.user_id)
+    medium, id = medium_of(request.path_text("medium")), request.path_number("id")
+    title = await request.mirror.first(f"SELECT * FROM {medium.name} WHERE id = :id", id=id)
+    versions = await request.rows(f"{medium.name}_history", id=id, user=request.user_id)
     if title is None and not any(row["here"] for row in versions):
-        raise NotFound(f"The mirror knows no {medium.name} {id}.")
-    newest = await asked.newest(medium)
+        raise NotFound(f"There is no {medium.name} {id} in the mirror.")
+    newest = await request.newest(medium)
     parts = {
-        name: await asked.mirror.found(sql.format(medium.name), id=id)
+        name: await request.mirror.query(sql.format(medium.name), id=id)
         for name, sql in {**_PARTS, **_PARTS_OF[medium.name]}.items()
     }
-    related = {other: await asked.mirror.found(_RELATED.format(medium.name, other), id=id) for other in MEDIA}
+    related = {other: await request.mirror.query(_RELATED.format(medium.name, other), id=id) for other in MEDIA}
     entry = next((row for row in versions if newest and row["snapshot"] == newest["id"] and row["here"]), None)
-    return await asked.page(
+    return await request.render(
         "title.html",
         medium=medium,
         id=id,
@@ -66,15 +66,15 @@ async def page(asked: Asked) -> Any:
         shown=shown,
         timeline=timeline(medium, versions),
         related=related,
-        calls=await asked.mirror.found(_CALLS, medium=medium.name, id=id, user=asked.user_id),
-        data=asked.data(f"{medium.name}_history", id=id, user=asked.user_id),
+        calls=await request.mirror.query(_CALLS, medium=medium.name, id=id, user=request.user_id),
+        data=request.data(f"{medium.name}_history", id=id, user=request.user_id),
         **parts,
     )
 
 
 def timeline(medium: Medium, versions: list[Row]) -> list[Row]:
-    """The snapshots at which the entry changed, the newest first, each with what happened to it then."""
-    found: list[Row] = []
+    """Return the snapshots in which the entry changed, the newest first, each with what `happened` and the `changes`."""
+    steps: list[Row] = []
     before: Row | None = None
     for row in versions:
         if not row["here"]:
@@ -82,29 +82,32 @@ def timeline(medium: Medium, versions: list[Row]) -> list[Row]:
             changes: list[Row] = []
         else:
             changes = changes_between(medium, before or {}, row)
-            happened = "" if before and not changes else "changed" if before else "added" if found else "first seen"
+            happened = "" if before and not changes else "changed" if before else "added" if steps else "first seen"
         if happened:
-            found.append({**row, "happened": happened, "changes": changes})
+            steps.append({**row, "happened": happened, "changes": changes})
         before = row if row["here"] else None
-    return found[::-1]
+    return steps[::-1]
 
 
 def changes_between(medium: Medium, old: Row, new: Row, *, was: str = "", now: str = "") -> list[Row]:
-    """The fields that differ, in words, what is blank being equal to nothing at all. `was` and `now` end the columns' names."""
-    pairs = ((one, shown(one, old.get(one.name + was)), shown(one, new.get(one.name + now))) for one in medium.writable)
+    """Return the fields that differ, in words; blank and missing are equal. `was` and `now` are suffixes of column names."""
+    pairs = (
+        (field, shown(field, old.get(field.name + was)), shown(field, new.get(field.name + now)))
+        for field in medium.writable
+    )
     return [
-        {"field": filters.field(one.name), "name": one.name, "from": before, "to": after}
-        for one, before, after in pairs
+        {"field": filters.field(field.name), "name": field.name, "from": before, "to": after}
+        for field, before, after in pairs
         if before != after
     ]
 
 
-def shown(one: Field, value: Any) -> str:
-    """A field's value as a person reads it, from a column or from JSON; empty for what was never set."""
+def shown(field: Field, value: Any) -> str:
+    """Return a field's value as people write it, from a column or from JSON; empty if it is not set."""
     if value in (None, "", 0, "[]", []):
         return ""
-    if one.kind is Kind.FLAG:
+    if field.kind is Kind.FLAG:
         return "yes"
-    if one.kind is Kind.TAGS:
+    if field.kind is Kind.TAGS:
         return ", ".join(filters.tags(json.dumps(value) if isinstance(value, list) else value))
-    return filters.word(value) if one.kind is Kind.WORD else str(value)
+    return filters.word(value) if field.kind is Kind.WORD else str(value)
