@@ -14,7 +14,7 @@ from malsync.errors import UsageError
 from malsync.files import LIMIT
 from malsync.formats import list_file
 from malsync.formats.mal_xml import reader
-from malsync.formats.mal_xml.reader import Reading
+from malsync.formats.mal_xml.reader import ImportedList
 from malsync.model.medium import ANIME, MANGA, MEDIA, Medium
 from malsync.model.snapshot import User
 from tests.harness import ROOT, Malsync
@@ -61,7 +61,7 @@ INVALID: dict[str, tuple[str, bool]] = {
 }
 
 
-def read(name: str, **options: Any) -> Reading:
+def read(name: str, **options: Any) -> ImportedList:
     """A file of fixtures/xml/valid."""
     return list_file.read(VALID / name, origin=ORIGIN, **options)
 
@@ -413,7 +413,7 @@ def test_elements_within_elements_without_end_are_refused_at_once() -> None:
         decode(content)
 
 
-def decode(content: bytes, *, repair: bool = False) -> Reading:
+def decode(content: bytes, *, repair: bool = False) -> ImportedList:
     """The list in `content`."""
     from malsync.formats.mal_xml import reader
 
@@ -431,7 +431,7 @@ def test_damage_anywhere_is_an_error_in_words_or_a_list(name: str, repair: bool)
         place = chance.randrange(len(content))
         damaged.append(content[:place] + bytes([chance.randrange(256)]) + content[place + 1 :])
 
-    assert {outcome(one, repair=repair) for one in damaged} == {Reading, UsageError}
+    assert {outcome(one, repair=repair) for one in damaged} == {ImportedList, UsageError}
 
 
 def outcome(content: bytes, *, repair: bool) -> type:

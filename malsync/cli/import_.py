@@ -19,7 +19,7 @@ from malsync.model.timestamps import local_time
 from malsync.text import many
 
 if TYPE_CHECKING:
-    from malsync.formats.mal_xml.reader import Reading
+    from malsync.formats.mal_xml.reader import ImportedList
     from malsync.mirror import Mirror, SnapshotInfo
     from malsync.model.anilist import Taken
     from malsync.model.diff import Op
@@ -206,7 +206,7 @@ def _tell_imported(app: App, arrived: _Arrived, whose: str, timed_by: str) -> No
         )
 
 
-def _tell_unsupported(app: App, read: "list[tuple[str, Reading]]") -> None:
+def _tell_unsupported(app: App, read: "list[tuple[str, ImportedList]]") -> None:
     """The values in malsync's own files that MAL gave and does not support."""
     from malsync.files import place
     from malsync.formats.list_file import unsupported
@@ -220,7 +220,7 @@ def _tell_unsupported(app: App, read: "list[tuple[str, Reading]]") -> None:
             app.output.warn(f"{file}: and {len(found) - _TOLD:,} more of the kind.")
 
 
-def _tell_repairs(app: App, read: "list[tuple[str, Reading]]") -> None:
+def _tell_repairs(app: App, read: "list[tuple[str, ImportedList]]") -> None:
     from malsync.text import visible
 
     for file, reading in read:
@@ -255,7 +255,7 @@ def _import_from_anilist(app: App, user: str, report: str | None, *, as_tags: bo
             "requests": app.requests,
             "files": [],
             "from": {"service": "anilist", "user": found.user},
-            "left_out": [left_out.left_out_document(one) for one in taken.left_out],
+            "left_out": [left_out.entry_document(one) for one in taken.left_out],
             "report": None if written is None else str(written),
         }
     )

@@ -29,7 +29,7 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
     Raises UsageError where the live lists are such that the sandbox cannot hold them.
     """
     from malsync.cli.telling import progress
-    from malsync.formats.latest_copy import Latest
+    from malsync.formats.latest_copy import LatestCopy
     from malsync.mal.client import Client
     from malsync.mal.credentials import FixedToken
     from malsync.mal.list_reader import read_snapshot
@@ -61,7 +61,7 @@ def rehearse(job: "Job", task: "Task") -> Rehearsed:
         around = RunContext(
             client,
             mirror,
-            Latest(Path(folder) / "latest"),
+            LatestCopy(Path(folder) / "latest"),
             clock,
             read,
             told,

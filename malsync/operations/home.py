@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from malsync.anilist.client import AniList
     from malsync.clock import Clock
-    from malsync.formats.latest_copy import Latest
-    from malsync.formats.mal_xml.reader import Reading
+    from malsync.formats.latest_copy import LatestCopy
+    from malsync.formats.mal_xml.reader import ImportedList
     from malsync.mal.client import Client
     from malsync.mal.list_reader import Progress
     from malsync.mal.oauth import TokenEndpoint
@@ -136,11 +136,11 @@ class Home:
             )
 
     @property
-    def shelf(self) -> "Latest":
+    def shelf(self) -> "LatestCopy":
         """Where the newest list of each user stands as a file."""
-        from malsync.formats.latest_copy import Latest
+        from malsync.formats.latest_copy import LatestCopy
 
-        return Latest(self.home / LATEST_FOLDER)
+        return LatestCopy(self.home / LATEST_FOLDER)
 
     # -- the mirror
 
@@ -389,7 +389,7 @@ class Home:
 
         return origin_of(self.settings.api_url)
 
-    def read_list(self, text: str, *, repair: bool = False) -> "Reading":
+    def read_list(self, text: str, *, repair: bool = False) -> "ImportedList":
         """The list in a file, whichever form it has; what one should know of it is said on stderr."""
         from malsync.files import place
         from malsync.formats import list_file

@@ -40,7 +40,7 @@ TimedBy = Literal["file", "name", "modified"]
 
 
 @dataclass(frozen=True)
-class Reading:
+class ImportedList:
     """What a file holds, what was mended in it to read it, and what one should know of it.
 
     `facts` are what it says of the titles themselves, by medium and id: columns of the catalogue, no part of a snapshot.
@@ -54,7 +54,7 @@ class Reading:
     timed_by: TimedBy = "file"
 
 
-def decode(content: bytes, name: str, *, origin: str, written: datetime, repair: bool = False) -> Reading:
+def decode(content: bytes, name: str, *, origin: str, written: datetime, repair: bool = False) -> ImportedList:
     """The list in `content`, of the MAL user that it names at the API of `origin`; `name` is what an error calls it.
 
     Its time is the one that malsync wrote into it, else the one in the name that MAL gave it, else `written`. With `repair`,
@@ -80,7 +80,7 @@ class _Malformed(UsageError):
     """The file is no well-formed XML."""
 
 
-def _read(content: bytes, name: str, origin: str, written: datetime) -> Reading:
+def _read(content: bytes, name: str, origin: str, written: datetime) -> ImportedList:
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
@@ -278,7 +278,7 @@ class _Export:
         """What is wrong on a line, by default the one that is being read."""
         return UsageError(f"{self._name}, line {line or self.place.CurrentLineNumber}: {what}.", hint)
 
-    def reading(self, origin: str, taken_at: datetime) -> Reading:
+    def reading(self, origin: str, taken_at: datetime) -> ImportedList:
         """The snapshot, and remarks. Raises UsageError where the file does not even say which list it is of."""
         said = TYPES.get(self._info.get("user_export_type", ""))
         told = [medium for medium, layout in LAYOUTS.items() if layout.total in self._info]
@@ -300,7 +300,7 @@ class _Export:
         covers: Covers = {name: self._covered(medium) if name in media else None for name, medium in MEDIA.items()}
         lists = {name: None if names is None else self._with_gaps(name, names) for name, names in covers.items()}
         snapshot = Snapshot(self._user(origin), taken_at, "import", covers, lists, encoded_as=PLAIN)
-        return Reading(snapshot, remarks=tuple(remarks), facts=self._facts)
+        return ImportedList(snapshot, remarks=tuple(remarks), facts=self._facts)
 
     def _user(self, origin: str) -> User:
         return User(origin, _id(self._info.get("user_id", "")), self._info.get("user_name", ""))
