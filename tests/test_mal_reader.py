@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from malsync.cli.errors import hint_of
 from malsync.errors import UsageError
 from malsync.files import LIMIT
 from malsync.formats import list_file
@@ -439,4 +440,4 @@ def outcome(content: bytes, *, repair: bool) -> type:
     try:
         return type(decode(content, repair=repair))
     except UsageError as error:
-        return UsageError if error.hint else AssertionError
+        return UsageError if hint_of(error) else AssertionError

@@ -32,7 +32,7 @@ def read(path: Path, *, origin: str, repair: bool = False) -> ImportedList:
         if is_database(content) or (".csv" in _endings(path) and not content.startswith(b"{")):
             raise UsageError(
                 f"{path} is neither a malsync snapshot nor MAL's XML; nothing comes back from CSV and SQLite.",
-                "Name a file that `malsync export --format json` or MAL's own export wrote.",
+                advice="name a list file",
             )
         from malsync.formats import snapshot_file  # with the schemas, which XML has no use for
 
@@ -79,9 +79,8 @@ def refuse_mirror(path: Path, content: bytes) -> None:
     place, mark = _MIRROR
     if is_database(content) and content[place] == mark:
         raise UsageError(
-            f"{path} is itself a mirror, and no file with one list.",
-            "To use it, copy it into an empty folder as mirror.db: `malsync --home FOLDER snapshots` lists what it holds, "
-            "`malsync --home FOLDER export` writes that to files.",
+            f"{path} is a mirror, not a file with one list.",
+            advice="use the mirror",
         )
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from malsync.formats.mal_xml.repair import Repair
 
 _ANOTHER = "Use another copy of the file, or export it anew: https://myanimelist.net/panel.php?go=export"
-_REPAIR = "Use another copy, or have what XML forbids stripped and the rest imported: malsync import --repair FILE"
 _MEND = "Mend that line in the file; nothing was stored."
 _DEEPEST = 3  # the export, an entry, an element of it
 _WRITTEN = re.compile(r"\btaken at (\S{1,40}Z)\b")
@@ -69,7 +68,9 @@ def decode(content: bytes, name: str, *, origin: str, written: datetime, repair:
 
         mended, repairs = mend(content)
         if not (repair and repairs):
-            raise UsageError(error.message, _REPAIR if repairs else _ANOTHER) from error
+            if repairs:
+                raise UsageError(error.message, advice="repair the file") from error
+            raise UsageError(error.message, _ANOTHER) from error
     try:
         return replace(_read(mended, name, origin, written), repairs=repairs)
     except _Malformed as error:
