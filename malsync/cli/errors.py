@@ -20,6 +20,7 @@ ADVICE = {
     ),
     "choose another home or move the folder": "Choose another home folder with --home, or move that folder away.",
     "choose port": "Choose another one with --port; without it, malsync picks a free one.",
+    "export as JSON": "Export it as JSON (--format json), or name another list.",
     "fetch titles or force": (
         "If these are the same titles in another language: malsync fetch details, then again. To write all "
         "the same: --force"
@@ -58,6 +59,7 @@ ADVICE = {
         "account: --account NAME"
     ),
     "move the accounts away": "Move it away and log in again: malsync login. No snapshot depends on it.",
+    "name a list file": "Name a file that `malsync export --format json` or MyAnimeList's own export wrote.",
     "name a number": "Name one by its number: malsync snapshots",
     "name a number in the future": "If the clock is right, name one by its number: malsync snapshots",
     "name an account": (
@@ -75,6 +77,9 @@ ADVICE = {
     "remove the foreign object": (
         "If you added it, remove it (DROP) with the program that you added it with. Otherwise move the file "
         "away, and make a new one from a copy or from exported snapshots: malsync mirror rebuild FILES"
+    ),
+    "repair the file": (
+        "Use another copy, or strip what XML forbids and import the rest: malsync import --repair FILE"
     ),
     "repeat later": "Wait until it has ended, and type this again.",
     "replace the token": "Put a fresh one there, or unset it. Log in again: {login}",
@@ -100,6 +105,10 @@ ADVICE = {
     "use cron": "Use a cron line instead: malsync schedule cron",
     "use cron without a user manager": (
         "Are you logged in directly, not by su or sudo? Or use a cron line: malsync schedule cron"
+    ),
+    "use the mirror": (
+        "To use it, copy it into an empty folder as mirror.db: `malsync --home FOLDER snapshots` lists what "
+        "it holds, `malsync --home FOLDER export` writes that to files."
     ),
     "verify": "`malsync verify` says what is whole.",
     "wait for the other program": "Close it, or wait, and run the same command again.",

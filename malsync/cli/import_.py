@@ -14,14 +14,14 @@ from malsync.cli.suggest import FILE
 from malsync.cli.write_output import tell_titles, tell_unwritten, title_documents
 from malsync.errors import UsageError
 from malsync.files import expand_home
-from malsync.formats.left_out import left_out_document
+from malsync.formats.left_out import entry_document
 from malsync.formats.list_file import unsupported
 from malsync.model.timestamps import local_time, timestamp
 from malsync.operations.imports import ImportResult, import_files, import_from_anilist
 from malsync.text import pluralize, visible
 
 if TYPE_CHECKING:
-    from malsync.formats.mal_xml.reader import Reading
+    from malsync.formats.mal_xml.reader import ImportedList
     from malsync.model.anilist import Taken
     from malsync.planning.restore_plan import Unwritten
 
@@ -143,7 +143,7 @@ def _tell_imported(app: App, arrived: ImportResult, whose: str) -> None:
         )
 
 
-def _tell_unsupported(app: App, read: "Sequence[tuple[str, Reading]]") -> None:
+def _tell_unsupported(app: App, read: "Sequence[tuple[str, ImportedList]]") -> None:
     """The values in malsync's own files that MAL gave and does not support."""
 
     for file, reading in read:
@@ -154,7 +154,7 @@ def _tell_unsupported(app: App, read: "Sequence[tuple[str, Reading]]") -> None:
             app.output.warn(f"{file}: and {len(found) - _TOLD:,} more of the kind.")
 
 
-def _tell_repairs(app: App, read: "Sequence[tuple[str, Reading]]") -> None:
+def _tell_repairs(app: App, read: "Sequence[tuple[str, ImportedList]]") -> None:
 
     for file, reading in read:
         for repair in reading.repairs[:_TOLD]:
@@ -178,7 +178,7 @@ def _import_from_anilist(app: App, user: str, report: str | None, *, as_tags: bo
             "requests": app.clients.requests,
             "files": [],
             "from": {"service": "anilist", "user": taken.anilist_user},
-            "left_out": [left_out_document(one) for one in taken.left_out],
+            "left_out": [entry_document(one) for one in taken.left_out],
             "report": None if result.report is None else str(result.report),
         }
     )

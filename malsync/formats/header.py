@@ -11,7 +11,7 @@ from malsync.text import shorten
 
 
 @dataclass(frozen=True)
-class Form:
+class FileFormat:
     """A kind of file: `what` it is in words, its newest version, which command writes it, and what to do about a bad one.
 
     Its `format` and its schema are named for `what` and version: `malsync-snapshot`, `snapshot-1`.
@@ -23,7 +23,7 @@ class Form:
     remedy: str
 
     @property
-    def format(self) -> str:
+    def name(self) -> str:
         """What the file calls itself."""
         return f"malsync-{self.what}"
 
@@ -36,7 +36,7 @@ class Form:
             document = orjson.loads(content)
         except orjson.JSONDecodeError as error:
             raise UsageError(f"{name} is cut short, or not JSON: {error}.", self.remedy) from error
-        if not isinstance(document, dict) or document.get("format") != self.format:
+        if not isinstance(document, dict) or document.get("format") != self.name:
             raise UsageError(
                 f"{name} is JSON, but not a malsync {self.what}.", f"Name a file that {self.written_by} wrote."
             )

@@ -16,7 +16,7 @@ _LONGEST = 100
 
 
 @dataclass(frozen=True)
-class Latest:
+class LatestCopy:
     """The folder `latest` of a home folder: `USER.json.gz`, and `USER~2.json.gz` for another user of that name."""
 
     folder: Path

@@ -7,7 +7,7 @@ from pathlib import Path
 from malsync import files
 from malsync.errors import UsageError
 from malsync.formats.mal_xml import reader
-from malsync.formats.mal_xml.reader import Reading
+from malsync.formats.mal_xml.reader import ImportedList
 from malsync.model.entry import same, value
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import Snapshot
@@ -20,7 +20,7 @@ _ENTRY = re.compile(rb'\{"node":\{"id":(\d{1,16}),')
 _MIRROR = (slice(68, 72), b"mals")  # the application id in SQLite's header (mirror/database.py)
 
 
-def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
+def read(path: Path, *, origin: str, repair: bool = False) -> ImportedList:
     """The list at `path`. MAL's XML names a user and no API: that is the one at `origin`. `repair` mends XML that is not
     well-formed.
 
@@ -32,11 +32,11 @@ def read(path: Path, *, origin: str, repair: bool = False) -> Reading:
         if is_database(content) or (".csv" in _endings(path) and not content.startswith(b"{")):
             raise UsageError(
                 f"{path} is neither a malsync snapshot nor MAL's XML; nothing comes back from CSV and SQLite.",
-                "Name a file that `malsync export --format json` or MAL's own export wrote.",
+                advice="name a list file",
             )
         from malsync.formats import snapshot_file  # with the schemas, which XML has no use for
 
-        return Reading(snapshot_file.decode(content, str(path)))
+        return ImportedList(snapshot_file.decode(content, str(path)))
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return reader.decode(content, str(path), origin=origin, written=written, repair=repair)
 
@@ -79,9 +79,8 @@ def refuse_mirror(path: Path, content: bytes) -> None:
     place, mark = _MIRROR
     if is_database(content) and content[place] == mark:
         raise UsageError(
-            f"{path} is itself a mirror, and no file with one list.",
-            "To use it, copy it into an empty folder as mirror.db: `malsync --home FOLDER snapshots` lists what it holds, "
-            "`malsync --home FOLDER export` writes that to files.",
+            f"{path} is a mirror, not a file with one list.",
+            advice="use the mirror",
         )
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from malsync import files
 from malsync.errors import UsageError
-from malsync.formats.header import Form
+from malsync.formats.header import FileFormat
 from malsync.model.diff import FieldChanges
 from malsync.model.entry import same_value, value
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
@@ -20,7 +20,7 @@ from malsync.text import short_repr
 
 _MAKE_ANOTHER = "Mend it, or make a new one with --plan."
 _DEEPEST = 120  # an entry may be nested 100 deep (snapshot.py), and stands somewhat deeper here
-FORM = Form("plan", version=1, written_by="--plan", remedy=_MAKE_ANOTHER)
+FORMAT = FileFormat("plan", version=1, written_by="--plan", remedy=_MAKE_ANOTHER)
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def write(path: Path, made: PlanFile) -> None:
 
 def _encoded(made: PlanFile) -> Iterator[bytes]:
     head = {
-        "format": FORM.format,
-        "version": FORM.version,
+        "format": FORMAT.name,
+        "version": FORMAT.version,
         "account": made.account,
         "user": {"id": made.user.id, "name": made.user.name},
         "origin": made.user.origin,
@@ -81,7 +81,7 @@ def read(path: Path) -> PlanFile:
 
 def decode(content: bytes, name: str) -> PlanFile:
     """The plan in `content`; `name` is what an error calls it."""
-    document = FORM.parse(content, name)
+    document = FORMAT.parse(content, name)
     _check_size(document, name)
     calls = tuple(_checked(item, f"{name}: call {number}") for number, item in enumerate(document["calls"], start=1))
     seen: set[Key] = set()

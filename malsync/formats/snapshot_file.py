@@ -13,7 +13,7 @@ import orjson
 from malsync import files
 from malsync.clock import has_local_time
 from malsync.errors import UsageError
-from malsync.formats.header import Form
+from malsync.formats.header import FileFormat
 from malsync.model.entry import Entry, TitleList
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import Covers, Encoded, Snapshot, User
@@ -23,7 +23,7 @@ SUSPICIOUS = ".suspicious.json.gz"
 """What the name of a file in `latest/` ends in when its list looked suspicious."""
 _HEAD = 2**20
 _ANOTHER_COPY = "Use another copy of the file."
-FORM = Form("snapshot", version=1, written_by="`malsync export`", remedy=_ANOTHER_COPY)
+FORMAT = FileFormat("snapshot", version=1, written_by="`malsync export`", remedy=_ANOTHER_COPY)
 
 
 def write(path: Path, snapshot: Snapshot) -> None:
@@ -34,8 +34,8 @@ def write(path: Path, snapshot: Snapshot) -> None:
 def encode(snapshot: Snapshot) -> Iterator[bytes]:
     """The JSON snapshot, in pieces: entries by id, members by name, one entry a line: `git diff` of two of them reads well."""
     head = {
-        "format": FORM.format,
-        "version": FORM.version,
+        "format": FORMAT.name,
+        "version": FORMAT.version,
         "user": {"id": snapshot.user.id, "name": snapshot.user.name},
         "origin": snapshot.user.origin,
         "taken_at": timestamp(snapshot.taken_at),
@@ -113,7 +113,7 @@ def owner(path: Path) -> tuple[str, int | str] | None:
 
 def decode(content: bytes, name: str) -> Snapshot:
     """The snapshot in `content`; `name` is what an error calls it."""
-    document = FORM.parse(content, name)
+    document = FORMAT.parse(content, name)
     snapshot = Snapshot(
         user=User(document["origin"], document["user"]["id"], document["user"]["name"]),
         taken_at=_moment(document["taken_at"], name),

@@ -14,8 +14,8 @@ from malsync.text import DEFAULT_ACCOUNT
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from malsync.formats.latest_copy import Latest
-    from malsync.formats.mal_xml.reader import Reading
+    from malsync.formats.latest_copy import LatestCopy
+    from malsync.formats.mal_xml.reader import ImportedList
     from malsync.mirror import Mirror, SnapshotInfo, VerifyReport, Version
     from malsync.model.diff import Change
     from malsync.model.medium import Medium
@@ -134,11 +134,11 @@ class Home:
             )
 
     @property
-    def shelf(self) -> "Latest":
+    def shelf(self) -> "LatestCopy":
         """Where the newest list of each user stands as a file."""
-        from malsync.formats.latest_copy import Latest
+        from malsync.formats.latest_copy import LatestCopy
 
-        return Latest(self.home / LATEST_FOLDER)
+        return LatestCopy(self.home / LATEST_FOLDER)
 
     # -- the mirror
 
@@ -346,7 +346,7 @@ class Home:
 
         return origin_of(self.settings.api_url)
 
-    def read_list(self, text: str, *, repair: bool = False) -> "Reading":
+    def read_list(self, text: str, *, repair: bool = False) -> "ImportedList":
         """The list in a file, whichever form it has; what one should know of it is said on stderr."""
         from malsync.files import expand_home
         from malsync.formats import list_file

@@ -24,7 +24,7 @@ from malsync.planning.known_titles import Known, Titles, by_key
 from malsync.planning.restore_plan import Unwritten, unwritten
 
 if TYPE_CHECKING:
-    from malsync.formats.mal_xml.reader import Reading
+    from malsync.formats.mal_xml.reader import ImportedList
     from malsync.mirror import Mirror, SnapshotInfo
     from malsync.operations.home import Home
 
@@ -50,7 +50,7 @@ class ImportResult:
     changes: dict[Op, int]
     unwritten: Unwritten
     timed_by: str = "read"
-    readings: "tuple[tuple[str, Reading], ...]" = ()
+    readings: "tuple[tuple[str, ImportedList], ...]" = ()
     taken: "anilist.Taken | None" = None
     report: Path | None = None
 

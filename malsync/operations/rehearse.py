@@ -29,7 +29,7 @@ def rehearse(prepared: "PreparedRun", on_write: "Progress | None" = None) -> Reh
 
     Raises UsageError where the live lists are such that the sandbox cannot hold them.
     """
-    from malsync.formats.latest_copy import Latest
+    from malsync.formats.latest_copy import LatestCopy
     from malsync.mal.client import Client
     from malsync.mal.credentials import FixedToken
     from malsync.mal.list_reader import read_snapshot
@@ -61,7 +61,7 @@ def rehearse(prepared: "PreparedRun", on_write: "Progress | None" = None) -> Reh
         around = RunContext(
             client,
             mirror,
-            Latest(Path(folder) / "latest"),
+            LatestCopy(Path(folder) / "latest"),
             clock,
             read,
             on_write or ignore_progress,

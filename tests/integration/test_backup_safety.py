@@ -11,7 +11,7 @@ import pytest
 
 from malsync.errors import UsageError
 from malsync.formats import snapshot_file
-from malsync.formats.latest_copy import Latest
+from malsync.formats.latest_copy import LatestCopy
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox
 from tests.support.harness import Malsync
@@ -219,7 +219,7 @@ def test_no_backup_is_stored_upon_a_damaged_one(malsync: Malsync) -> None:
 
 @pytest.mark.promise("security-30")
 def test_a_file_of_another_user_of_that_name_is_not_replaced(tmp_path: Path) -> None:
-    shelf = Latest(tmp_path / "latest")
+    shelf = LatestCopy(tmp_path / "latest")
     first = snapshot({1: watched(1)}, {})
     second = replace(first, user=replace(first.user, id=77))
 

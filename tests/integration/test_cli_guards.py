@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from malsync.errors import Refused
-from malsync.formats.latest_copy import Latest
+from malsync.formats.latest_copy import LatestCopy
 from malsync.mal.client import Client
 from malsync.mal.credentials import FixedToken
 from malsync.mirror import FILE_NAME, Mirror
@@ -251,7 +251,7 @@ def test_lists_that_are_read_again_before_a_run_are_counted_again(tmp_path: Path
     time = TestTime(live.taken_at + timedelta(minutes=6))
     with Mirror.open(tmp_path / FILE_NAME, write=True) as mirror:
         client = Client("https://api.example.org/v2", FixedToken("token"))
-        around = RunContext(client, mirror, Latest(tmp_path), time.clock(), lambda: later, max_deletes=allowed)
+        around = RunContext(client, mirror, LatestCopy(tmp_path), time.clock(), lambda: later, max_deletes=allowed)
 
         def start() -> object:
             return begin(around, made, live, account="default", kind="restore", head={})

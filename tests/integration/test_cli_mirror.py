@@ -227,7 +227,7 @@ def test_a_mirror_that_is_given_as_a_file_is_known_for_one(malsync: Malsync, tmp
 
     for command in (("mirror", "rebuild"), ("import",), ("show",)):
         error = malsync.error(*command, copy, exit_code=2)
-        assert error["message"] == f"{copy} is itself a mirror, and no file with one list."
+        assert error["message"] == f"{copy} is a mirror, not a file with one list."
         assert "mirror.db" in error["hint"]
     assert "a database" in malsync.error("mirror", "rebuild", exported, exit_code=2)["message"]
 

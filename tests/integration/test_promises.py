@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from malsync import Client, files
 from malsync.formats import csv_export
-from malsync.formats.latest_copy import Latest
+from malsync.formats.latest_copy import LatestCopy
 from malsync.formats.mal_xml import reader, writer
 from malsync.mal.credentials import FixedToken
 from malsync.mal.oauth import TokenEndpoint
@@ -170,7 +170,7 @@ def test_what_another_malsync_has_read_since_is_read_again_before_a_run(tmp_path
     someone = User(planned_on.user.origin, 4711, "someone")
     with Mirror.open(tmp_path / FILE_NAME, write=True) as mirror:
         client = Client("https://api.example.org/v2", FixedToken("token"))
-        around = RunContext(client, mirror, Latest(tmp_path), time.clock(), lambda: now)
+        around = RunContext(client, mirror, LatestCopy(tmp_path), time.clock(), lambda: now)
         mirror.add(snapshot({2: watched(2)}, {}, at="2026-11-01T12:00:30Z", user=someone))
         assert fresh(around, planned_on) is planned_on
 

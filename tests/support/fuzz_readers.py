@@ -16,7 +16,7 @@ import requests
 from malsync.browse.filters import harmless
 from malsync.errors import MalsyncError
 from malsync.formats import list_file, plan_file, snapshot_file
-from malsync.formats.latest_copy import Latest
+from malsync.formats.latest_copy import LatestCopy
 from malsync.formats.mal_xml import reader
 from malsync.mal.client import Client
 from malsync.mal.credentials import FixedToken
@@ -186,7 +186,7 @@ def any_list(content: bytes) -> object:
 def head(content: bytes) -> object:
     """What a file says of its owner, before anything is proven."""
     path = file("head.json", content)
-    return snapshot_file.owner(path), Latest(folder()).last(MIKA)
+    return snapshot_file.owner(path), LatestCopy(folder()).last(MIKA)
 
 
 def xml(content: bytes, *, repair: bool = False) -> object:

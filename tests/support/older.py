@@ -24,7 +24,7 @@ import pytest
 from malsync import __version__
 from malsync.formats import left_out as left_out_file
 from malsync.formats import plan_file, snapshot_file
-from malsync.formats.latest_copy import Latest
+from malsync.formats.latest_copy import LatestCopy
 from malsync.mal.oauth import Tokens
 from malsync.mal.token_store import FileStore, KeyringStore
 from malsync.mirror import FILE_NAME
@@ -217,7 +217,7 @@ def latest(path: Path, malsync: Malsync) -> None:
     own = copied(path, malsync.home / "latest" / f"invented_mika{ending}")
 
     assert snapshot_file.owner(own) == MIKA.key
-    last = Latest(malsync.home / "latest").last(MIKA)
+    last = LatestCopy(malsync.home / "latest").last(MIKA)
     assert (last is None) is (".suspicious" in ending)
     assert last is None or last.digest == snapshot_file.read(own).digest
     snapshot(own, malsync)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from malsync.errors import UsageError
-from malsync.formats.latest_copy import Latest
+from malsync.formats.latest_copy import LatestCopy
 from malsync.mirror import Mirror
 from malsync.model.medium import ANIME, MEDIA
 from malsync.model.snapshot import Snapshot, Source
@@ -166,7 +166,7 @@ def test_what_is_gone_is_told_before_what_changed() -> None:
 # -- what is stored, with its doubts
 
 
-def stored(mirror: Mirror, shelf: Latest, made: Snapshot, *, accept: bool = False) -> tuple[str, ...]:
+def stored(mirror: Mirror, shelf: LatestCopy, made: Snapshot, *, accept: bool = False) -> tuple[str, ...]:
     """Why the snapshot is suspicious, once the mirror has it."""
     backup = store(mirror, shelf, made, accept=accept)
     assert backup.info.suspicious == backup.snapshot.suspicious == mirror.load(backup.info.number).suspicious
@@ -175,8 +175,8 @@ def stored(mirror: Mirror, shelf: Latest, made: Snapshot, *, accept: bool = Fals
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Latest:
-    return Latest(tmp_path / "latest")
+def shelf(tmp_path: Path) -> LatestCopy:
+    return LatestCopy(tmp_path / "latest")
 
 
 @pytest.fixture
@@ -188,20 +188,22 @@ def mirror(tmp_path: Path) -> Iterator[Mirror]:
 GONE = ("anime: the list is empty, and had 9 entries",)
 
 
-def test_what_was_found_when_it_was_read_is_told_before_what_the_last_list_shows(mirror: Mirror, shelf: Latest) -> None:
+def test_what_was_found_when_it_was_read_is_told_before_what_the_last_list_shows(
+    mirror: Mirror, shelf: LatestCopy
+) -> None:
     stored(mirror, shelf, snapshot(many(9), {}))
 
     assert stored(mirror, shelf, replace(snapshot({}, {}, at=LATER[0]), suspicious=("odd",))) == ("odd", *GONE)
 
 
-def test_what_is_accepted_has_no_doubts_and_is_the_next_measure(mirror: Mirror, shelf: Latest) -> None:
+def test_what_is_accepted_has_no_doubts_and_is_the_next_measure(mirror: Mirror, shelf: LatestCopy) -> None:
     stored(mirror, shelf, snapshot(many(9), {}))
 
     assert stored(mirror, shelf, replace(snapshot({}, {}, at=LATER[0]), suspicious=("odd",)), accept=True) == ()
     assert stored(mirror, shelf, snapshot({}, {1: {"status": "reading"}}, at=LATER[1])) == ()
 
 
-def test_each_list_is_judged_beside_its_own_measure(mirror: Mirror, shelf: Latest) -> None:
+def test_each_list_is_judged_beside_its_own_measure(mirror: Mirror, shelf: LatestCopy) -> None:
     reading = {id: {"status": "reading"} for id in range(1, 7)}
     for made in (snapshot(many(9), None), snapshot(None, reading, at=LATER[0])):
         stored(mirror, shelf, made)
@@ -212,25 +214,25 @@ def test_each_list_is_judged_beside_its_own_measure(mirror: Mirror, shelf: Lates
     )
 
 
-def test_where_the_mirror_knows_no_list_the_file_beside_it_is_the_measure(mirror: Mirror, shelf: Latest) -> None:
+def test_where_the_mirror_knows_no_list_the_file_beside_it_is_the_measure(mirror: Mirror, shelf: LatestCopy) -> None:
     shelf.put(snapshot(many(9), {}))
 
     assert stored(mirror, shelf, snapshot({}, {}, at=LATER[0])) == GONE
 
 
-def test_a_first_list_of_a_user_is_not_suspicious(mirror: Mirror, shelf: Latest) -> None:
+def test_a_first_list_of_a_user_is_not_suspicious(mirror: Mirror, shelf: LatestCopy) -> None:
     stored(mirror, shelf, snapshot(many(9), {}, user=THEO))
 
     assert stored(mirror, shelf, snapshot({}, {})) == ()
 
 
-def test_a_list_that_went_back_to_what_was_good_is_not_suspicious(mirror: Mirror, shelf: Latest) -> None:
+def test_a_list_that_went_back_to_what_was_good_is_not_suspicious(mirror: Mirror, shelf: LatestCopy) -> None:
     stored(mirror, shelf, snapshot(many(9), {}))
     assert stored(mirror, shelf, snapshot({}, {}, at=LATER[0])) == GONE
     assert stored(mirror, shelf, snapshot(many(9), {}, at=LATER[1])) == ()
 
 
-def test_a_file_that_cannot_be_written_costs_no_snapshot(mirror: Mirror, shelf: Latest) -> None:
+def test_a_file_that_cannot_be_written_costs_no_snapshot(mirror: Mirror, shelf: LatestCopy) -> None:
     stored(mirror, shelf, snapshot(many(9), {}))
     shelf.folder.rename(shelf.folder.with_name("elsewhere"))
     shelf.folder.write_text("a file in place of the folder")
@@ -242,7 +244,7 @@ def test_a_file_that_cannot_be_written_costs_no_snapshot(mirror: Mirror, shelf: 
 
 
 @pytest.mark.parametrize("private", MEDIA)
-def test_a_private_list_is_named_as_left_out(mirror: Mirror, shelf: Latest, private: str) -> None:
+def test_a_private_list_is_named_as_left_out(mirror: Mirror, shelf: LatestCopy, private: str) -> None:
     lists = {"anime": many(2), "manga": {1: {"status": "reading"}}} | {private: None}
 
     assert store(mirror, shelf, snapshot(**lists), accept=False).warnings == [

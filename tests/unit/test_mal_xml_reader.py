@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from malsync.cli.errors import hint_of
 from malsync.errors import UsageError
 from malsync.files import MAX_UNPACKED_BYTES
 from malsync.formats import list_file
 from malsync.formats.mal_xml import reader
-from malsync.formats.mal_xml.reader import Reading
+from malsync.formats.mal_xml.reader import ImportedList
 from malsync.model.medium import ANIME, MANGA, MEDIA, Medium
 from malsync.model.snapshot import User
 from tests.support.harness import ROOT, Malsync
@@ -61,7 +62,7 @@ INVALID: dict[str, tuple[str, bool]] = {
 }
 
 
-def read(name: str, **options: Any) -> Reading:
+def read(name: str, **options: Any) -> ImportedList:
     """A file of fixtures/xml/valid."""
     return list_file.read(VALID / name, origin=ORIGIN, **options)
 
@@ -426,7 +427,7 @@ def test_damage_anywhere_is_an_error_in_words_or_a_list(name: str, repair: bool)
         place = chance.randrange(len(content))
         damaged.append(content[:place] + bytes([chance.randrange(256)]) + content[place + 1 :])
 
-    assert {outcome(one, repair=repair) for one in damaged} == {Reading, UsageError}
+    assert {outcome(one, repair=repair) for one in damaged} == {ImportedList, UsageError}
 
 
 def outcome(content: bytes, *, repair: bool) -> type:
@@ -434,4 +435,4 @@ def outcome(content: bytes, *, repair: bool) -> type:
     try:
         return type(decode(content, repair=repair))
     except UsageError as error:
-        return UsageError if error.hint else AssertionError
+        return UsageError if hint_of(error) else AssertionError

@@ -12,7 +12,7 @@ from malsync.errors import UsageError
 from malsync.formats import list_file
 from malsync.formats.mal_xml import reader, writer
 from malsync.formats.mal_xml.layout import KEPT, LAYOUTS
-from malsync.formats.mal_xml.reader import Reading
+from malsync.formats.mal_xml.reader import ImportedList
 from malsync.model.entry import Entry, same, value
 from malsync.model.medium import ANIME, MANGA, MEDIA, Field, Kind, Medium
 from malsync.model.snapshot import Snapshot, User, whole
@@ -44,7 +44,7 @@ def written(made: Snapshot, medium: Medium, facts: dict[int, dict[str, Any]] | N
     return b"".join(pieces).decode()
 
 
-def read(content: str | bytes) -> Reading:
+def read(content: str | bytes) -> ImportedList:
     """The list in an export."""
     content = content.encode() if isinstance(content, str) else content
     return reader.decode(content, "the file", origin=ORIGIN, written=datetime(2026, 11, 1, tzinfo=UTC))

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from malsync.formats.mal_xml.repair import Repair
 
 _ANOTHER = "Use another copy of the file, or export it anew: https://myanimelist.net/panel.php?go=export"
-_REPAIR = "Use another copy, or have what XML forbids stripped and the rest imported: malsync import --repair FILE"
 _MEND = "Mend that line in the file; nothing was stored."
 _DEEPEST = 3  # the export, an entry, an element of it
 _WRITTEN = re.compile(r"\btaken at (\S{1,40}Z)\b")
@@ -40,7 +39,7 @@ TimedBy = Literal["file", "name", "modified"]
 
 
 @dataclass(frozen=True)
-class Reading:
+class ImportedList:
     """What a file holds, what was mended in it to read it, and what one should know of it.
 
     `facts` are what it says of the titles themselves, by medium and id: columns of the catalogue, no part of a snapshot.
@@ -54,7 +53,7 @@ class Reading:
     timed_by: TimedBy = "file"
 
 
-def decode(content: bytes, name: str, *, origin: str, written: datetime, repair: bool = False) -> Reading:
+def decode(content: bytes, name: str, *, origin: str, written: datetime, repair: bool = False) -> ImportedList:
     """The list in `content`, of the MAL user that it names at the API of `origin`; `name` is what an error calls it.
 
     Its time is the one that malsync wrote into it, else the one in the name that MAL gave it, else `written`. With `repair`,
@@ -69,7 +68,9 @@ def decode(content: bytes, name: str, *, origin: str, written: datetime, repair:
 
         mended, repairs = mend(content)
         if not (repair and repairs):
-            raise UsageError(error.message, _REPAIR if repairs else _ANOTHER) from error
+            if repairs:
+                raise UsageError(error.message, advice="repair the file") from error
+            raise UsageError(error.message, _ANOTHER) from error
     try:
         return replace(_read(mended, name, origin, written), repairs=repairs)
     except _Malformed as error:
@@ -80,7 +81,7 @@ class _Malformed(UsageError):
     """The file is no well-formed XML."""
 
 
-def _read(content: bytes, name: str, origin: str, written: datetime) -> Reading:
+def _read(content: bytes, name: str, origin: str, written: datetime) -> ImportedList:
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
@@ -278,7 +279,7 @@ class _Export:
         """What is wrong on a line, by default the one that is being read."""
         return UsageError(f"{self._name}, line {line or self.place.CurrentLineNumber}: {what}.", hint)
 
-    def reading(self, origin: str, taken_at: datetime) -> Reading:
+    def reading(self, origin: str, taken_at: datetime) -> ImportedList:
         """The snapshot, and remarks. Raises UsageError where the file does not even say which list it is of."""
         said = TYPES.get(self._info.get("user_export_type", ""))
         told = [medium for medium, layout in LAYOUTS.items() if layout.total in self._info]
@@ -300,7 +301,7 @@ class _Export:
         covers: Covers = {name: self._covered(medium) if name in media else None for name, medium in MEDIA.items()}
         lists = {name: None if names is None else self._with_gaps(name, names) for name, names in covers.items()}
         snapshot = Snapshot(self._user(origin), taken_at, "import", covers, lists, encoded_as=PLAIN)
-        return Reading(snapshot, remarks=tuple(remarks), facts=self._facts)
+        return ImportedList(snapshot, remarks=tuple(remarks), facts=self._facts)
 
     def _user(self, origin: str) -> User:
         return User(origin, _id(self._info.get("user_id", "")), self._info.get("user_name", ""))

@@ -53,7 +53,7 @@ def encode(snapshot: Snapshot, medium: Medium, facts: Facts) -> tuple[list[bytes
     if "status" not in covered:
         raise UsageError(
             f"This list does not know the status of its {medium.name}, and MAL's XML has no entry without one.",
-            "Export it as JSON (--format json), or name another list.",
+            advice="export as JSON",
         )
     writer = _XmlWriter(layout, covered)
     titles = sorted(snapshot.plain.entries(medium).values(), key=lambda entry: (entry.title.casefold(), entry.id))
