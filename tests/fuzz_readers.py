@@ -25,7 +25,7 @@ from malsync.mal.oauth import FileStore, Request, TokenEndpoint, code_from
 from malsync.mal.redirect_listener import _Awaited, _Handler
 from malsync.mirror import Mirror
 from malsync.mirror.database import connect_in_memory
-from malsync.mirror.paths import plain
+from malsync.mirror.mapping import strip_html
 from malsync.model.medium import ANIME, MANGA
 from malsync.model.snapshot import Snapshot, User, whole
 from malsync.operations import config
@@ -298,7 +298,7 @@ def forum(content: bytes) -> object:
     assert "<script" not in shown
     assert "<iframe" not in shown
     assert "<style" not in shown
-    return plain(text)
+    return strip_html(text)
 
 
 _REFERENCES = (

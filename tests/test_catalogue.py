@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from malsync.mal.types import Title
 from malsync.mirror import FILE_NAME, Mirror, VerifyReport
-from malsync.mirror.catalogue import LISTS, TITLES, Catalogue
-from malsync.mirror.paths import columns, plain
+from malsync.mirror.catalogue import ANSWER_TABLES, TITLE_TABLES, Catalogue
+from malsync.mirror.mapping import strip_html
 from malsync.model.medium import ANIME, MANGA, MEDIA
 from tests.catalogue import assert_sound, found, record, rows
 from tests.lists import MIKA, THEO, moment, snapshot, watched
@@ -81,7 +81,7 @@ def bebop(**members: Any) -> Title:
 # -- what is set, what stays, what goes
 
 
-def test_a_part_of_a_title_leaves_alone_what_it_was_not_asked_for(catalogue: Catalogue, path: Path) -> None:
+def test_a_part_of_a_title_leaves_alone_what_it_was_titles_to_fetch(catalogue: Catalogue, path: Path) -> None:
     catalogue.keep_details(ANIME, bebop(background="A note."), NOW)
     whole = record(path, "anime", 1)
     listed = {name: BEBOP[name] for name in BEBOP if name not in ("pictures", "related_anime", "recommendations")}
@@ -421,8 +421,8 @@ def test_a_strangers_html_is_kept_as_it_came_and_searched_as_text(catalogue: Cat
 
 
 def test_text_of_html_takes_no_time_however_it_is_made() -> None:
-    assert plain("<" * 1_000_000) == "<" * 1_000_000
-    assert plain("<a" * 300_000 + ">") == "<a" * 299_999
+    assert strip_html("<" * 1_000_000) == "<" * 1_000_000
+    assert strip_html("<a" * 300_000 + ">") == "<a" * 299_999
 
 
 # -- searching
@@ -502,7 +502,7 @@ def test_the_titles_of_the_newest_list_are_wanted_the_longest_ago_first(mirror: 
     catalogue.keep("search", {}, NOW, titles=[(ANIME, title(id=4))])
 
     def wanted(since: datetime | None = None) -> list[int]:
-        return [one.id for one in catalogue.not_asked_for(MIKA, ANIME, since)]
+        return [one.id for one in catalogue.titles_to_fetch(MIKA, ANIME, since)]
 
     # 9 left the list, and whether MAL removed it was not asked yet.
     assert wanted() == [9, 4]
@@ -510,8 +510,10 @@ def test_the_titles_of_the_newest_list_are_wanted_the_longest_ago_first(mirror: 
     assert wanted(NOW) == [9, 4, 2, 1]
     assert wanted(NOW + timedelta(seconds=1)) == [9, 4, 2, 1, 3]
     # The second snapshot did not cover manga: the list is as it was last seen.
-    assert [(one.medium, one.id, one.title) for one in catalogue.not_asked_for(MIKA, MANGA)] == [(MANGA, 7, "Title 7")]
-    assert [one.id for one in catalogue.not_asked_for(THEO, ANIME)] == [8]
+    assert [(one.medium, one.id, one.title) for one in catalogue.titles_to_fetch(MIKA, MANGA)] == [
+        (MANGA, 7, "Title 7")
+    ]
+    assert [one.id for one in catalogue.titles_to_fetch(THEO, ANIME)] == [8]
     assert catalogue.has_list(MIKA, MANGA)
     assert not catalogue.has_list(THEO, MANGA)
 
@@ -525,7 +527,7 @@ def test_a_title_that_left_the_list_is_wanted_until_it_was_asked_for_after_that(
     mirror.add(snapshot(anime={1: watched()}, at="2026-11-02T12:00:00Z"))
 
     def wanted() -> list[int]:
-        return [one.id for one in catalogue.not_asked_for(MIKA, ANIME)]
+        return [one.id for one in catalogue.titles_to_fetch(MIKA, ANIME)]
 
     assert wanted() == [2, 3, 4]
     catalogue.keep_gone(ANIME, 2, left)
@@ -560,17 +562,16 @@ def test_everything_anew_is_gone_on_with_for_two_days_and_until_it_is_done(mirro
 
 
 def test_every_row_that_is_described_has_its_table_and_columns(mirror: Mirror, path: Path) -> None:
-    for fill in [row for some in (*TITLES.values(), *LISTS.values()) for row in some]:
-        there = {name for _, name, *_ in rows(path, f"PRAGMA table_info({fill.table})")}
-        key = {name for _, name, _, _, _, place in rows(path, f"PRAGMA table_info({fill.table})") if place}
-        assert set(columns(f"{fill.key} {fill.told}")) <= there, fill.table
-        assert set(columns(fill.key)) == key, fill.table
-        assert set(fill.of.split()) <= there, fill.table
+    for mapping in [table for tables in (*TITLE_TABLES.values(), *ANSWER_TABLES.values()) for table in tables]:
+        info = rows(path, f"PRAGMA table_info({mapping.table})")
+        assert {*mapping.key, *mapping.columns} <= {name for _, name, *_ in info}, mapping.table
+        assert mapping.key.keys() == {name for _, name, _, _, _, place in info if place}, mapping.table
+        assert {*mapping.replace} <= {*mapping.key, *mapping.columns}, mapping.table
 
 
 def test_each_reference_leads_to_a_key_and_back(mirror: Mirror, path: Path) -> None:
     """So that a browser links rows both ways: there is an index for each way back."""
-    tables = {row.table for some in (*TITLES.values(), *LISTS.values()) for row in some} - set(MEDIA)
+    tables = {row.table for some in (*TITLE_TABLES.values(), *ANSWER_TABLES.values()) for row in some} - set(MEDIA)
     for table in tables:
         key = [name for _, name, _, _, _, place in rows(path, f"PRAGMA table_info({table})") if place == 1]
         indexed = {
@@ -603,7 +604,7 @@ def test_a_copy_is_searched_alike(mirror: Mirror, path: Path) -> None:
 def test_a_mirror_on_no_disk_has_an_empty_catalogue() -> None:
     with Mirror.open(Path("nowhere.db")) as mirror:
         assert not mirror.catalogue.has_list(MIKA, ANIME)
-        assert mirror.catalogue.not_asked_for(MIKA, ANIME) == []
+        assert mirror.catalogue.titles_to_fetch(MIKA, ANIME) == []
     assert not Path("nowhere.db").exists()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sqlite3 import SQLITE_CORRUPT, Connection, DatabaseError
 
 from malsync.mirror.encodings import record_encodings
-from malsync.mirror.titles import COLUMNS, columns_of
+from malsync.mirror.title_columns import COLUMNS, paths_of
 from malsync.model.medium import MEDIA, Kind, Medium
 from malsync.model.plain_text import plain_sql
 
@@ -270,7 +270,7 @@ _REVERSE = (
 
 def _widen(db: Connection, medium: Medium) -> None:
     """Give a title's row its columns: a new table in the place of the old one, as ALTER TABLE takes one column at a time."""
-    columns = [f"{name} {COLUMNS[name][0]}" for name in columns_of(medium) if name != "title"]
+    columns = [f"{name} {COLUMNS[name][0]}" for name in paths_of(medium) if name != "title"]
     columns += [f"{name} TEXT" for name in ("extra", "fetched_at", "details_at", "gone_at")]
     table, view = medium.name, f"{medium.name}_list"
     for statement in (
