@@ -39,7 +39,7 @@ PRUNING: tuple[Mutant, ...] = (
         "AND snapshot.id >= since",
         "AND snapshot.id > since",
         "cli_prune::test_references_name_what_is_left",
-        "prune_laws::test_what_stays_is_what_it_was",
+        "prune_laws::test_pruning_leaves_the_other_snapshots_unchanged",
     ),
     mutant(
         "what no snapshot sees any more stays for ever",
@@ -47,7 +47,7 @@ PRUNING: tuple[Mutant, ...] = (
         "        file.change(_UNSEEN.format(name))\n",
         "        pass\n",
         "cli_prune::test_what_nobody_sees_goes_as_well",
-        "prune_laws::test_what_stays_is_what_it_was",
+        "prune_laws::test_pruning_leaves_the_other_snapshots_unchanged",
     ),
     mutant(
         "a prune is committed whatever it has harmed",
