@@ -138,7 +138,7 @@ def test_the_catalogue_of_an_older_mirror_is_searched_and_updated(mirror: Path, 
 
     with Mirror.open(path, write=True) as opened:
         mika = opened.info(1).user
-        missing = [one.id for one in opened.catalogue.not_asked_for(mika, ANIME)]
+        missing = [one.id for one in opened.catalogue.titles_to_fetch(mika, ANIME)]
         sweep = opened.catalogue.begin_fetch(mika, "details", now)
         before = record(path, "anime", 1)
         opened.catalogue.keep("search", {}, now, titles=[(ANIME, told)])
