@@ -15,7 +15,7 @@ from malsync.mirror.rows import Row, RowCodec
 from malsync.model.diff import Op
 from malsync.model.medium import MEDIA, ListStatus, Medium
 from malsync.model.plain_text import plain_status
-from malsync.model.row_values import maybe, typed
+from malsync.model.row_values import optional, typed
 from malsync.model.snapshot import Covers, Encoded, Source, User
 from malsync.model.timestamps import parse_timestamp
 
@@ -69,7 +69,7 @@ def info_of(file: File, row: Sequence[Any]) -> SnapshotInfo:
             source=source,
             digest=typed(str, digest),
             covers={name: None if covered[name] is None else tuple(covered[name]) for name in MEDIA},
-            counts={"anime": maybe(int, anime), "manga": maybe(int, manga)},
+            counts={"anime": optional(int, anime), "manga": optional(int, manga)},
             changes={"add": typed(int, added), "update": typed(int, updated), "remove": typed(int, removed)},
             suspicious=tuple(typed(str, reason) for reason in orjson.loads(suspicious)),
             note=typed(str, note),
