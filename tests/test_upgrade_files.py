@@ -143,7 +143,7 @@ def test_every_format_that_malsync_writes_is_known_here() -> None:
 
 def writes(node: ast.AST) -> bool:
     """Whether this is a call that writes something to keep."""
-    if not isinstance(node, ast.PlannedWrite):
+    if not isinstance(node, ast.Call):
         return False
     words = {one.value for one in node.args if isinstance(one, ast.Constant)}
     if "set_password" in words:
