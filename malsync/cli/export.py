@@ -158,7 +158,7 @@ def _facts(app: App, mirror: "Mirror", medium: "Medium") -> dict[int, dict[str, 
     """What is known of titles: in the catalogue, and above it in the file that is exported."""
     from malsync.formats.mal_xml.layout import LAYOUTS
 
-    return mirror.catalogue.told(medium, list(LAYOUTS[medium.name].facts.values())) | app.facts.get(medium.name, {})
+    return mirror.catalogue.facts(medium, list(LAYOUTS[medium.name].facts.values())) | app.facts.get(medium.name, {})
 
 
 def _paths(app: App, chosen: "ResolvedList", media: "list[Medium]", kind: str, target: str | None) -> "dict[str, Path]":

@@ -12,6 +12,7 @@ from malsync.cli.app import App
 from malsync.cli.errors import hint_of
 from malsync.cli.options import MEDIA_CHOICE, WAIT, Amount, Command, Group, Word, pass_app
 from malsync.errors import AuthError, Exit, UsageError
+from malsync.mirror.mapping import Columns, columns, items, parent, without_html
 from malsync.model.medium import ANIME, MEDIA, SEASONS, Medium
 from malsync.model.timestamps import local_time
 from malsync.text import pluralize
@@ -29,13 +30,13 @@ _TYPES = tuple(dict.fromkeys(kind for medium in MEDIA.values() for kind in mediu
 _YEAR = click.IntRange(1900, 2199)
 _ID = click.IntRange(1, 2**63 - 1)  # what the mirror can hold
 _ONLY = click.option("--only", type=MEDIA_CHOICE, help="One medium alone.")
-# The heading of each column, and the path of what stands there (malsync/mirror/paths.py).
+# The heading and the source of each column that is printed.
 _TITLES = "{0}:title id type:media_type mean users:num_list_users"
-_BOARDS = "category:^title board:id title"
-_SUBBOARDS = "board:^title subboard:id title"
-_TOPICS = "id title by:created_by.name replies:number_of_posts last:last_post_created_at"
-_OPTIONS = "votes option:text"
-_POSTS = "#:number by:created_by.name at:created_at post:~body"
+_BOARDS = {"category": parent("title"), **columns("board:id title")}
+_SUBBOARDS = {"board": parent("title"), **columns("subboard:id title")}
+_TOPICS = columns("id title by:created_by.name replies:number_of_posts last:last_post_created_at")
+_OPTIONS = columns("votes option:text")
+_POSTS = {**columns("#:number by:created_by.name at:created_at"), "post": without_html("body")}
 _RIGHT = ("#", "id", "board", "subboard", "mean", "users", "replies", "votes")
 _PLACES = {"type": 11, "by": 16}
 _NEVER_YET = datetime.max.replace(tzinfo=UTC)
@@ -110,8 +111,8 @@ def details(app: App, missing: bool, everything: bool, max_age: float | None, on
                 begun = mirror.catalogue.begin_fetch(user, f"details {only or ''}".strip(), now)
         since = begun.started_at if begun else None if max_age is None else _before(now, max_age)
         with app.mirror() as mirror:
-            wanted = [one for medium in media for one in mirror.catalogue.not_asked_for(user, medium, since)]
-            total = sum(len(mirror.catalogue.not_asked_for(user, medium, _NEVER_YET)) for medium in media)
+            wanted = [one for medium in media for one in mirror.catalogue.titles_to_fetch(user, medium, since)]
+            total = sum(len(mirror.catalogue.titles_to_fetch(user, medium, _NEVER_YET)) for medium in media)
         _say_plan(app, fetcher, len(wanted), total, begun)
         try:
             with app.output.counting(len(wanted), "fetching") as moved:
@@ -265,8 +266,8 @@ def _title(medium: Medium, title: "Title") -> dict[str, Any]:
 def _show_titles(app: App, what: str, found: Sequence[Mapping[str, Any]], **asked: Any) -> None:
     _document(app, what, **asked, titles=found)
     for name in MEDIA:
-        paths = ("#:rank " if what == "ranking" else "") + _TITLES.format(name)
-        _table(app, {name: [title for title in found if title["medium"] == name]}, name, paths, long=name)
+        shown = columns(("#:rank " if what == "ranking" else "") + _TITLES.format(name))
+        _table(app, {name: [title for title in found if title["medium"] == name]}, name, shown, long=name)
     app.output.say(f"Fetched {pluralize(len(found), 'title')}.", colour="green")
 
 
@@ -366,11 +367,8 @@ def _document(app: App, what: str, **told: Any) -> None:
     app.output.document({"what": what, **told, "requests": app.clients.requests})
 
 
-def _table(app: App, document: Any, each: str, paths: str, *, long: str) -> None:
-    from malsync.mirror.paths import columns, spots, value
-
-    shown = columns(paths)
-    rows = [[_cell(value(spot, path, {})) for path in shown.values()] for spot in spots(document, each)]
+def _table(app: App, document: Any, path: str, shown: Columns, *, long: str) -> None:
+    rows = [[_cell(source.read(item, {})) for source in shown.values()] for item in items(document, path)]
     if rows:
         app.output.table(list(shown), rows, right=_RIGHT, long=long, most=_PLACES)
 

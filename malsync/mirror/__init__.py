@@ -1,10 +1,9 @@
 """The mirror: the SQLite file with every snapshot, the journal of all runs, and MAL's catalogue. Begin with `Mirror`."""
 
 from malsync.mirror.database import FILE_NAME
-from malsync.mirror.history import Version
 from malsync.mirror.journal import Journal, JournalEntry, Run
 from malsync.mirror.pruning import Vacuumed
-from malsync.mirror.snapshot_rows import SnapshotInfo
+from malsync.mirror.snapshot_rows import SnapshotInfo, Version
 from malsync.mirror.snapshots import Mirror
 from malsync.mirror.verify import VerifyReport
 

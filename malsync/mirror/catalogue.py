@@ -1,8 +1,10 @@
-"""The catalogue: what MAL says of titles, rankings, seasons and its forum, as tables. The user's own data is never here.
+"""MAL's catalogue in the mirror: titles, rankings, seasons and the forum, as tables. The user's own data is never in it.
 
-Which part of an answer fills which table is data, in the words of `paths.py`, and one loop carries it out. Members are
-those of MAL's reference; songs, videos and num_favorites are not in it and live (MAL-API-Client-Upgraded,
-Inconsistencies.rst), nor is `forum_avator`, so spelt (go-myanimelist, forumTopicDetails.json).
+Which part of an answer fills which table is data (`TITLE_TABLES` and `ANSWER_TABLES`, in the terms of `mapping.py`), and one
+loop stores it. It runs its own SQL: sqlite-utils' upsert cannot keep a stored value where the new one is missing, and takes
+150 times as long for the few rows of a title's table. The members are those of MAL's reference; songs, videos and
+num_favorites are not in it but are sent (MAL-API-Client-Upgraded, Inconsistencies.rst), and so is `forum_avator`, spelt so
+(go-myanimelist, forumTopicDetails.json).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,112 +16,138 @@ import orjson
 
 from malsync.mirror import users
 from malsync.mirror.database import File
-from malsync.mirror.paths import Spot, columns, members, root, spots, unknown, value
-from malsync.mirror.titles import asked, columns_of
+from malsync.mirror.mapping import (
+    ITSELF,
+    PLACE,
+    Columns,
+    Item,
+    TableMapping,
+    columns,
+    constant,
+    given,
+    items,
+    member,
+    parent,
+    prefixed,
+    root,
+    without_html,
+    without_members,
+)
+from malsync.mirror.title_columns import paths_of, requested_members
 from malsync.model.medium import MEDIA, Medium
 from malsync.model.snapshot import User
 from malsync.model.timestamps import parse_timestamp, timestamp
 
-GO_ON_WITHIN = timedelta(days=2)
-"""A fetch of all details that was interrupted is gone on with for so long; after that its first answers are old."""
+RESUME_WITHIN = timedelta(days=2)
+"""How long an interrupted fetch of all details can be resumed. After that its first answers are old."""
 
 Title = Mapping[str, Any]
-"""A title as MAL's API answers with it (`mal.types.Title`)."""
+"""A title in an answer of MAL's API (`mal.types.Title`)."""
 
-# What a title says of itself twice, and the reader's own entry, which is no part of a catalogue.
-_PASSED_OVER = ("id", "opening_themes.anime_id", "ending_themes.anime_id", "my_list_status")
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows of one table: one for each item at `each`, known by the columns of `key`, with the other columns `told`.
-
-    `of` are the columns whose rows are replaced together: what MAL does not tell any more goes. Rows without it are shared,
-    and a member that is missing here leaves what another answer told.
-    """
-
-    table: str
-    each: str
-    key: str
-    told: str = ""
-    of: str = ""
+# Members without a column: what a title says twice, and the reader's own entry, which is private.
+_IGNORED = ("id", "opening_themes.anime_id", "ending_themes.anime_id", "my_list_status")
 
 
-def _rows_of_a_title(medium: Medium) -> tuple[Rows, ...]:
-    m, mention = medium.name, "title picture:main_picture.medium picture_large:main_picture.large"
-    genre = f"={m}:+id"  # the same number is another genre in the other medium
+def _title_tables(medium: Medium) -> tuple[TableMapping, ...]:
+    name = medium.name
 
-    def own(table: str, each: str, key: str, told: str = "") -> Rows:
-        return Rows(f"{m}_{table}", each, f"media_id:@id {key}", told, "media_id")
+    def own(table: str, path: str, key: Columns, others: Columns | None = None) -> TableMapping:
+        """A table of the title's own rows, such as its pictures."""
+        return TableMapping(f"{name}_{table}", path, {"media_id": given("id"), **key}, others or {}, ("media_id",))
 
-    found = [
-        own("alternative_title", "alternative_titles.en", "kind:=en place:#", "title:."),
-        own("alternative_title", "alternative_titles.ja", "kind:=ja place:#", "title:."),
-        own("alternative_title", "alternative_titles.synonyms", "kind:=synonym place:#", "title:."),
-        Rows("genre", "genres", f"id:{genre}", f"medium:={m} mal_id:id name"),
-        own("genre", "genres", f"genre:{genre}"),
-        Rows("studio", "studios", "id", "name"),
-        own("studio", "studios", "studio:id"),
-        Rows("person", "authors.node", "id", "first_name last_name"),
-        own("author", "authors", "place:#", "person:node.id role"),
-        Rows("magazine", "serialization.node", "id", "name"),
-        own("serialization", "serialization", "magazine:node.id"),
-        own("picture", "pictures", "place:#", "picture:medium picture_large:large"),
-        Rows(m, "recommendations.node", "id", mention),
-        own("recommendation", "recommendations", "place:#", "recommended:node.id num_recommendations"),
-        own("statistic", "statistics.num_list_users", "status:=all", "num_users:."),
-        own("theme", "opening_themes", "kind:=opening place:#", "theme:id text"),
-        own("theme", "ending_themes", "kind:=ending place:#", "theme:id text"),
-        own("video", "videos", "place:#", "video:id title url thumbnail created_at updated_at"),
-    ]
-    found += [
-        own("statistic", f"statistics.status.{word}", f"status:={word}", "num_users:.") for word in medium.statuses
+    def mention(other: str, path: str) -> TableMapping:
+        """What an answer tells of a title that it only mentions."""
+        others = columns("title picture:main_picture.medium picture_large:main_picture.large")
+        return TableMapping(other, path, columns("id"), others)
+
+    place, number = {"place": PLACE}, {"num_users": ITSELF}
+    genre = prefixed(f"{name}:", "id")  # the same number is another genre in the other medium
+    tables = [
+        *(
+            own("alternative_title", f"alternative_titles.{path}", {"kind": constant(kind), **place}, {"title": ITSELF})
+            for kind, path in (("en", "en"), ("ja", "ja"), ("synonym", "synonyms"))
+        ),
+        TableMapping("genre", "genres", {"id": genre}, {"medium": constant(name), **columns("mal_id:id name")}),
+        own("genre", "genres", {"genre": genre}),
+        TableMapping("studio", "studios", columns("id"), columns("name")),
+        own("studio", "studios", columns("studio:id")),
+        TableMapping("person", "authors.node", columns("id"), columns("first_name last_name")),
+        own("author", "authors", place, columns("person:node.id role")),
+        TableMapping("magazine", "serialization.node", columns("id"), columns("name")),
+        own("serialization", "serialization", columns("magazine:node.id")),
+        own("picture", "pictures", place, columns("picture:medium picture_large:large")),
+        mention(name, "recommendations.node"),
+        own("recommendation", "recommendations", place, columns("recommended:node.id num_recommendations")),
+        own("statistic", "statistics.num_list_users", {"status": constant("all")}, number),
+        *(
+            own("statistic", f"statistics.status.{status}", {"status": constant(status)}, number)
+            for status in medium.statuses
+        ),
+        *(
+            own("theme", f"{kind}_themes", {"kind": constant(kind), **place}, columns("theme:id text"))
+            for kind in ("opening", "ending")
+        ),
+        own("video", "videos", place, columns("video:id title url thumbnail created_at updated_at")),
     ]
     for other in MEDIA:
-        told = "related:node.id type:relation_type type_formatted:relation_type_formatted"
-        found.append(Rows(other, f"related_{other}.node", "id", mention))
-        found.append(own(f"related_{other}", f"related_{other}", "place:#", told))
-    return tuple(rows for rows in found if root(rows.each) in asked(medium.detailed))
+        related = columns("related:node.id type:relation_type type_formatted:relation_type_formatted")
+        tables += [mention(other, f"related_{other}.node"), own(f"related_{other}", f"related_{other}", place, related)]
+    members = requested_members(medium.detailed)
+    return tuple(table for table in tables if root(table.items) in members)
 
 
-TITLES = {name: _rows_of_a_title(medium) for name, medium in MEDIA.items()}
-"""What a title's members fill beside its own row; what is referred to comes before what refers to it."""
+TITLE_TABLES = {name: _title_tables(medium) for name, medium in MEDIA.items()}
+"""By medium, the tables that a title fills beside its own row; a table comes after those that it refers to."""
 
-LISTS: dict[str, tuple[Rows, ...]] = {
+_NOW = {"fetched_at": given("now")}
+_BOARD = {"board": given("board"), "subboard": given("subboard")}
+
+ANSWER_TABLES: dict[str, tuple[TableMapping, ...]] = {
     **{
-        f"{m} ranking": (
-            Rows(f"{m}_ranking", "data", "day:@day type:@type media_id:node.id",
-                 "rank:ranking.rank previous_rank:ranking.previous_rank", of="day type"),
+        f"{name} ranking": (
+            TableMapping(f"{name}_ranking", "data",
+                {"day": given("day"), "type": given("type"), "media_id": member("node.id")},
+                columns("rank:ranking.rank previous_rank:ranking.previous_rank"), replace=("day", "type")),
         )
-        for m in MEDIA
+        for name in MEDIA
     },
-    "season": (Rows("season_title", "data", "year:@year season:@season media_id:id", "place:#", of="year season"),),
-    "suggestions": (Rows("suggestion", "data", "user:@user place:#", "media_id:id", of="user"),),
+    "season": (
+        TableMapping("season_title", "data",
+            {"year": given("year"), "season": given("season"), "media_id": member("id")},
+            {"place": PLACE}, replace=("year", "season")),
+    ),
+    "suggestions": (
+        TableMapping("suggestion", "data", {"user": given("user"), "place": PLACE}, columns("media_id:id"), replace=("user",)),
+    ),
     "search": (),
     "boards": (
-        Rows("forum_category", "data", "title", "place:#"),
-        Rows("forum_board", "data.boards", "id", "category:^title place:# title description fetched_at:@now"),
-        Rows("forum_subboard", "data.boards.subboards", "id", "board:^id place:# title fetched_at:@now"),
+        TableMapping("forum_category", "data", columns("title"), {"place": PLACE}),
+        TableMapping("forum_board", "data.boards", columns("id"),
+            {"category": parent("title"), "place": PLACE, **columns("title description"), **_NOW}),
+        TableMapping("forum_subboard", "data.boards.subboards", columns("id"),
+            {"board": parent("id"), "place": PLACE, **columns("title"), **_NOW}),
     ),
     "topics": (
-        Rows("forum_board", "data", "id:@board"),  # a board without topics may be none
-        Rows("forum_subboard", "data", "id:@subboard"),
-        Rows("forum_member", "data.created_by", "id", "name"),
-        Rows("forum_member", "data.last_post_created_by", "id", "name"),
-        Rows("forum_topic", "data", "id",
-             "title created_at created_by:created_by.id number_of_posts last_post_created_at"
-             " last_post_created_by:last_post_created_by.id is_locked board:@board subboard:@subboard fetched_at:@now"),
+        TableMapping("forum_board", "data", {"id": given("board")}, {}),  # stored only with a topic: else it may not exist
+        TableMapping("forum_subboard", "data", {"id": given("subboard")}, {}),
+        TableMapping("forum_member", "data.created_by", columns("id"), columns("name")),
+        TableMapping("forum_member", "data.last_post_created_by", columns("id"), columns("name")),
+        TableMapping("forum_topic", "data", columns("id"), {
+            **columns("title created_at created_by:created_by.id number_of_posts last_post_created_at"
+                " last_post_created_by:last_post_created_by.id is_locked"), **_BOARD, **_NOW}),
     ),
     "topic": (
-        Rows("forum_topic", "", "id:@id", "title fetched_at:@now posts_at:@now"),
-        Rows("forum_member", "posts.created_by", "id", "name picture:forum_avator"),
-        Rows("forum_post", "posts", "id",
-             "topic:@id number created_at created_by:created_by.id body text:~body signature", of="topic"),
-        Rows("forum_poll", "poll", "topic:@id", "poll:id question closed", of="topic"),
-        Rows("forum_poll_option", "poll.options", "topic:@id place:#", "option:id text votes", of="topic"),
+        TableMapping("forum_topic", "", {"id": given("id")}, {**columns("title"), **_NOW, "posts_at": given("now")}),
+        TableMapping("forum_member", "posts.created_by", columns("id"), columns("name picture:forum_avator")),
+        TableMapping("forum_post", "posts", columns("id"), {
+            "topic": given("id"), **columns("number created_at created_by:created_by.id body"),
+            "text": without_html("body"), **columns("signature")}, replace=("topic",)),
+        TableMapping("forum_poll", "poll", {"topic": given("id")}, columns("poll:id question closed"), replace=("topic",)),
+        TableMapping("forum_poll_option", "poll.options", {"topic": given("id"), "place": PLACE},
+            columns("option:id text votes"), replace=("topic",)),
     ),
 }  # fmt: skip
-"""What every other answer fills, apart from the titles in it."""
+"""By kind of answer, the tables that it fills, apart from those of the titles in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +161,18 @@ class TitlesToFetch:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """A fetch of every title's details, which goes on where it was interrupted. `is_new`: begun just now."""
+    """A fetch of the details of every title, which can be resumed if it is interrupted."""
 
     number: int
     started_at: datetime
     is_new: bool
+    """False if it resumes an interrupted one."""
 
 
 class Catalogue:
-    """The catalogue in the mirror's file. What a method keeps is stored whole, or not at all.
+    """The catalogue in the mirror's file. What a method stores is stored whole, or not at all.
 
-    Every method raises MirrorError or Busy where the file fails it.
+    Every method raises MirrorError or Busy if the file cannot be used.
     """
 
     def __init__(self, file: File) -> None:
@@ -152,61 +181,61 @@ class Catalogue:
     # -- what to fetch
 
     def has_list(self, user: User, medium: Medium) -> bool:
-        """Whether there is a snapshot of this list of `user`."""
+        """Whether the mirror has a snapshot of this list of `user`."""
         return bool(
             self._file.rows(f"SELECT * FROM ({_NEWEST.format(medium.name)})", users.number_of(self._file, user))
         )
 
-    def not_asked_for(self, user: User, medium: Medium, since: datetime | None = None) -> list[TitlesToFetch]:
-        """The titles of the newest list of `user` whose details were never asked for, or not `since` then; oldest first.
+    def titles_to_fetch(self, user: User, medium: Medium, since: datetime | None = None) -> list[TitlesToFetch]:
+        """The titles of the newest list of `user` whose details were never requested, or not since `since`; oldest first.
 
-        That MAL had no such title (404) is an answer too. Titles that left the list and were not asked for since come
-        first: whether MAL itself removed them is known no other way.
+        An answer that there is no such title (404) counts. Titles that have left the list and were not requested after that
+        come first: only a request shows whether MAL itself deleted them.
         """
-        bound = "0" if since is None else timestamp(since)  # "0" is later than never, and earlier than any time
+        bound = "0" if since is None else timestamp(since)  # "0" sorts after '', never, and before any time
         number = users.number_of(self._file, user)
         rows = self._file.rows(_LEFT_A_LIST.format(medium.name), number)
         rows += self._file.rows(_ON_A_LIST.format(medium.name), number, bound)
         return [TitlesToFetch(medium, id, title or "") for id, title, _ in rows]
 
     def begin_fetch(self, user: User, what: str, now: datetime) -> Fetch:
-        """Begin to fetch everything anew, or go on where the same was begun and not ended within `GO_ON_WITHIN`."""
-        number, earliest = users.number_of(self._file, user), timestamp(now - GO_ON_WITHIN)
-        for begun, started_at in self._file.rows(
+        """Begin a fetch, or resume an unfinished one of the same kind that began within `RESUME_WITHIN`."""
+        number, earliest = users.number_of(self._file, user), timestamp(now - RESUME_WITHIN)
+        for unfinished, started_at in self._file.rows(
             "SELECT id, started_at FROM fetch WHERE user = ? AND what = ? AND ended_at IS NULL AND started_at >= ?"
             " ORDER BY id DESC LIMIT 1",
             *(number, what, earliest),
         ):
-            with self._file.decoding(f"fetch {begun}"):
-                return Fetch(begun, parse_timestamp(started_at), is_new=False)
+            with self._file.decoding(f"fetch {unfinished}"):
+                return Fetch(unfinished, parse_timestamp(started_at), is_new=False)
         sql = "INSERT INTO fetch (user, what, started_at) VALUES (?, ?, ?)"
         return Fetch(self._file.insert(sql, number, what, timestamp(now)), now, is_new=True)
 
     def end_fetch(self, fetch: Fetch, now: datetime) -> None:
-        """Nothing of `fetch` is left to be fetched."""
+        """Record that `fetch` is complete."""
         self._file.execute("UPDATE fetch SET ended_at = ? WHERE id = ?", timestamp(now), fetch.number)
 
     # -- what is known
 
-    def told(self, medium: Medium, columns: Sequence[str]) -> dict[int, dict[str, Any]]:
-        """Those columns of every title of `medium` that any of them is known of, by id."""
+    def facts(self, medium: Medium, columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+        """These columns of every title of `medium` with a value in one of them, by id."""
         known = " OR ".join(f"{column} IS NOT NULL" for column in columns)
         rows = self._file.rows(f"SELECT id, {', '.join(columns)} FROM {medium.name} WHERE {known}")
         return {id: dict(zip(columns, row, strict=True)) for id, *row in rows}
 
     def names(self, medium: Medium, ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
-        """What MAL calls these titles: its title, then the alternative ones. Not those whose titles only a file has given."""
+        """MAL's titles of these ids, the main one first. Ids whose title comes from an imported file alone are left out."""
         some = orjson.dumps(sorted(ids)).decode()
-        found: dict[int, tuple[str, ...]] = {
+        names: dict[int, tuple[str, ...]] = {
             id: (title,) for id, title in self._file.rows(_FROM_MAL.format(medium.name), some)
         }
         sql = f"SELECT media_id, title FROM {medium.name}_alternative_title WHERE media_id IN ({_SOME}) AND title != ''"
         for id, title in self._file.rows(sql, some):
-            found[id] = (*found.get(id, (title,)), title)
-        return found
+            names[id] = (*names.get(id, (title,)), title)
+        return names
 
     def totals(self, medium: Medium, ids: Iterable[int]) -> dict[int, dict[str, int]]:
-        """How far these titles go, by progress field, where MAL has said so."""
+        """The totals of these titles (episodes, volumes, chapters) by id and progress field, if MAL has told them."""
         columns = ", ".join(medium.totals.values())
         sql = f"SELECT id, {columns} FROM {medium.name} WHERE id IN ({_SOME}) AND fetched_at IS NOT NULL"
         return {
@@ -216,101 +245,103 @@ class Catalogue:
             for id, *row in self._file.rows(sql, orjson.dumps(sorted(ids)).decode())
         }
 
-    # -- what came
+    # -- storing
 
     def learn(self, medium: Medium, facts: Mapping[int, Mapping[str, Any]]) -> None:
-        """What a file says of titles that are here, where MAL itself has not told it."""
-        columns = sorted({column for told in facts.values() for column in told})
+        """Store facts from a file about titles in the mirror, by id and column, if MAL itself has not told them."""
+        columns = sorted({column for values in facts.values() for column in values})
         if columns:
             sets = ", ".join(f"{name} = coalesce(nullif({name}, 0), ?)" for name in columns)
             with self._file.transaction():
                 self._file.execute_many(
                     f"UPDATE {medium.name} SET {sets} WHERE id = ?",
-                    [(*(told.get(name) for name in columns), id) for id, told in facts.items()],
+                    [(*(values.get(name) for name in columns), id) for id, values in facts.items()],
                 )
 
     def keep_details(self, medium: Medium, title: Title, now: datetime) -> None:
-        """Everything that MAL says of one title. What it said before and does not say now goes."""
+        """Store everything that MAL tells of a title. Whatever it no longer tells is deleted."""
         more = {"extra": _extra(medium, title), "details_at": timestamp(now), "gone_at": None}
         with self._file.transaction():
-            self._keep_title(medium, title, medium.detailed, more, now)
+            self._store_title(medium, title, medium.detailed, more, now)
 
     def keep_gone(self, medium: Medium, id: int, now: datetime) -> None:
-        """MAL has no such title any more. What is known of it stays."""
+        """Record that MAL no longer has a title. Its data stays."""
         self._file.execute(f"UPDATE {medium.name} SET gone_at = ? WHERE id = ?", timestamp(now), id)
 
     def keep(
-        self, what: str, document: Any, now: datetime, *, titles: Iterable[tuple[Medium, Title]] = (), **given: Any
+        self, what: str, answer: Any, now: datetime, *, titles: Iterable[tuple[Medium, Title]] = (), **arguments: Any
     ) -> None:
-        """An answer that fills `LISTS[what]`, and the titles in it, with the members that come in lists."""
+        """Store an answer of the kind `what` (see `ANSWER_TABLES`) and the titles in it. `arguments` are read by `given`."""
         with self._file.transaction():
             for medium, title in titles:
-                self._keep_title(medium, title, medium.listed, {}, now)
-            self._fill(LISTS[what], document, {**given, "now": timestamp(now)})
+                self._store_title(medium, title, medium.listed, {}, now)
+            self._fill(ANSWER_TABLES[what], answer, {**arguments, "now": timestamp(now)})
 
     def keep_user(self, user: User) -> int:
-        """The number of `user` in the mirror, who may be new here."""
+        """Store `user` if new, and return the row's number."""
         with self._file.transaction():
             return users.ensure(self._file, user, rename=True)
 
-    # -- inside
+    # -- parts of storing
 
-    def _keep_title(
+    def _store_title(
         self, medium: Medium, title: Title, fields: Iterable[str], more: Mapping[str, Any], now: datetime
     ) -> None:
-        """Set what was asked for or came, and nothing else: a ranking must not blank out what details brought."""
-        told = asked(fields) | title.keys()
-        own = {name: path for name, path in columns_of(medium).items() if root(path) in told}
-        row = {name: value(Spot(title), path, {}) for name, path in own.items()}
+        """Store the members that were requested or came, and no others: a ranking must not delete what details brought."""
+        members = requested_members(fields) | title.keys()
+        row = {
+            name: _SOURCES[name].read(Item(title), {})
+            for name, path in paths_of(medium).items()
+            if root(path) in members
+        }
         row |= {"id": title["id"], "title": title.get("title") or "", "fetched_at": timestamp(now), **more}
         sets = [f"{name} = excluded.{name}" for name in row if name not in ("id", "title")]
         self._file.execute(
             f"INSERT INTO {medium.name} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
-            f" ON CONFLICT (id) DO UPDATE SET {_BETTER.format('title')}, {', '.join(sets)}",
+            f" ON CONFLICT (id) DO UPDATE SET {_SET_IF_KNOWN.format('title')}, {', '.join(sets)}",
             *row.values(),
         )
         if "extra" not in row and (extra := _extra(medium, title)):
-            # A part of a title says nothing of the unknown members that it has not.
+            # Part of a title: unknown members that are not in it may exist all the same.
             sql = f"UPDATE {medium.name} SET extra = json_patch(coalesce(extra, '{{}}'), ?) WHERE id = ?"
             self._file.execute(sql, extra, title["id"])
-        self._fill([rows for rows in TITLES[medium.name] if root(rows.each) in told], title, {"id": title["id"]})
+        tables = [table for table in TITLE_TABLES[medium.name] if root(table.items) in members]
+        self._fill(tables, title, {"id": title["id"]})
 
-    def _fill(self, fills: Sequence[Rows], document: Any, given: Mapping[str, Any]) -> None:
-        for rows in reversed(fills):
-            paths = columns(f"{rows.key} {rows.told}")
-            if of := rows.of.split():
-                sql = f"DELETE FROM {rows.table} WHERE {' AND '.join(f'{name} = ?' for name in of)}"
-                self._file.execute(sql, *(value(Spot(document), paths[name], given) for name in of))
-        for rows in fills:
-            key, told = columns(rows.key), columns(rows.told)
-            found = [
-                tuple(value(spot, path, given) for path in (*key.values(), *told.values()))
-                for spot in spots(document, rows.each)
-            ]
-            self._file.execute_many(
-                _upsert(rows, [*key], [*told]), [row for row in found if None not in row[: len(key)]]
-            )
+    def _fill(self, tables: Sequence[TableMapping], answer: Any, arguments: Mapping[str, Any]) -> None:
+        for table in reversed(tables):
+            if table.replace:
+                where = " AND ".join(f"{name} = ?" for name in table.replace)
+                by_name = {**table.key, **table.columns}
+                values = [by_name[name].read(Item(answer), arguments) for name in table.replace]
+                self._file.execute(f"DELETE FROM {table.table} WHERE {where}", *values)
+        for table in tables:
+            sources = [*table.key.values(), *table.columns.values()]
+            rows = [tuple(source.read(item, arguments) for source in sources) for item in items(answer, table.items)]
+            self._file.execute_many(_upsert(table), [row for row in rows if None not in row[: len(table.key)]])
 
 
-_BETTER = "{0} = coalesce(nullif(excluded.{0}, ''), {0})"
+_SOURCES = {name: member(path) for medium in MEDIA.values() for name, path in paths_of(medium).items()}
+_SET_IF_KNOWN = "{0} = coalesce(nullif(excluded.{0}, ''), {0})"
 
 
-def _upsert(rows: Rows, key: Sequence[str], told: Sequence[str]) -> str:
-    sets = ", ".join(("{0} = excluded.{0}" if rows.of else _BETTER).format(name) for name in told)
-    # A title must be called something, and what is related to another may come without its name.
-    marks = ["coalesce(?, '')" if rows.table in MEDIA and name == "title" else "?" for name in (*key, *told)]
+def _upsert(table: TableMapping) -> str:
+    names = (*table.key, *table.columns)
+    sets = ", ".join(("{0} = excluded.{0}" if table.replace else _SET_IF_KNOWN).format(name) for name in table.columns)
+    # A title's column is NOT NULL, and a related title may come without its name.
+    marks = ["coalesce(?, '')" if table.table in MEDIA and name == "title" else "?" for name in names]
     return (
-        f"INSERT INTO {rows.table} ({', '.join((*key, *told))}) VALUES ({', '.join(marks)})"
-        f" ON CONFLICT ({', '.join(key)}) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}"
+        f"INSERT INTO {table.table} ({', '.join(names)}) VALUES ({', '.join(marks)})"
+        f" ON CONFLICT ({', '.join(table.key)}) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}"
     )
 
 
-def _known(medium: Medium) -> dict[str, Any]:
-    """Every member of a title that has a place here, nested as the answer is."""
-    paths = [*columns_of(medium).values(), *_PASSED_OVER]
-    for rows in TITLES[medium.name]:
-        taken = [member for path in columns(f"{rows.key} {rows.told}").values() for member in members(path)]
-        paths += [rows.each, *(f"{rows.each}.{name}" for name in taken)]
+def _stored_members(medium: Medium) -> dict[str, Any]:
+    """Every member of a title that has a column, nested as in the answer."""
+    paths = [*paths_of(medium).values(), *_IGNORED]
+    for table in TITLE_TABLES[medium.name]:
+        sources = (*table.key.values(), *table.columns.values())
+        paths += [table.items, *(f"{table.items}.{path}" for source in sources for path in source.members)]
     shape: dict[str, Any] = {}
     for path in paths:
         inner = shape
@@ -319,17 +350,17 @@ def _known(medium: Medium) -> dict[str, Any]:
     return shape
 
 
-_KNOWN = {name: _known(medium) for name, medium in MEDIA.items()}
+_STORED_MEMBERS = {name: _stored_members(medium) for name, medium in MEDIA.items()}
 
 
 def _extra(medium: Medium, title: Title) -> str | None:
-    """The members of a title that have no place of their own, as JSON, so that nothing that MAL tells is lost."""
-    left = unknown(title, _KNOWN[medium.name])
+    """The members of a title without a column, as JSON, so that nothing is lost; None if there are none."""
+    left = without_members(title, _STORED_MEMBERS[medium.name])
     return None if left is None else orjson.dumps(left, option=orjson.OPT_SORT_KEYS).decode()
 
 
 _SOME = "SELECT value FROM json_each(?)"
-# A title that was never fetched is MAL's where it was on a list that was read from MAL (store.py, `_keep_titles`).
+# A title that was never fetched is MAL's own if it was on a list read from MAL (`Mirror._store_titles`).
 _FROM_MAL = f"""
     SELECT id, title FROM {{0}} WHERE id IN ({_SOME}) AND title != '' AND (
         fetched_at IS NOT NULL OR id IN (

@@ -18,7 +18,7 @@ from malsync.mirror.rows import Row
 from malsync.model.diff import OPS, FieldChanges
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
 from malsync.model.plain_text import text_fields
-from malsync.model.row_values import maybe, moment, one_of, typed
+from malsync.model.row_values import one_of, optional, optional_time, typed
 from malsync.model.snapshot import Snapshot, User
 from malsync.model.timestamps import local_time, parse_timestamp, timestamp
 from malsync.planning.request import RequestKind
@@ -359,12 +359,12 @@ def _run(row: Row) -> Run:
         account=typed(str, account),
         kind=one_of(KINDS, kind),
         head=_object(head),
-        before=maybe(int, before),
-        after=maybe(int, after),
-        undoes=maybe(int, undoes),
+        before=optional(int, before),
+        after=optional(int, after),
+        undoes=optional(int, undoes),
         state=one_of(RUN_STATES, state),
         started_at=parse_timestamp(typed(str, started_at)),
-        ended_at=moment(ended_at),
+        ended_at=optional_time(ended_at),
     )
 
 
@@ -383,9 +383,9 @@ def _entry(row: Row) -> JournalEntry:
         ),
         state=one_of(CALL_STATES, state),
         tries=typed(int, tries),
-        sent_at=moment(sent_at),
-        answered_at=moment(answered_at),
-        http=maybe(int, http),
+        sent_at=optional_time(sent_at),
+        answered_at=optional_time(answered_at),
+        http=optional(int, http),
         answer=None if answer is None else _object(answer),
         why=typed(str, why),
     )

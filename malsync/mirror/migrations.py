@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sqlite3 import SQLITE_CORRUPT, Connection, DatabaseError
 
 from malsync.mirror.encodings import record_encodings
-from malsync.mirror.titles import COLUMNS, columns_of
+from malsync.mirror.title_columns import COLUMNS, paths_of
 from malsync.model.medium import MEDIA, Kind, Medium
 from malsync.model.plain_text import plain_sql
 
@@ -55,33 +55,33 @@ def snapshots(db: Connection) -> None:
 
 
 def journal(db: Connection) -> None:
-    """Runs, and each write of a run with what came of it."""
+    """Runs, and a row for each write of a run."""
     for statement in _RUNS_AND_CALLS:
         db.execute(statement)
 
 
 def catalogue(db: Connection) -> None:
-    """What `fetch` reads: titles with all that belongs to them, rankings, seasons, the forum, and what finds words in them."""
+    """The catalogue: titles with their details, rankings, seasons, the forum, and full-text indexes."""
     for medium in MEDIA.values():
         _widen(db, medium)
     for name, body in _SHARED_TABLES.items():
         db.execute(f"CREATE TABLE {name} ({body})")
     for medium in MEDIA.values():
         for name, body in {**_TABLES_OF_A_MEDIUM, **_TABLES_OF_ONE_MEDIUM[medium.name]}.items():
-            # A row of these is found by its key alone, so it needs no other number.
+            # Rows are looked up by primary key only, so they need no rowid.
             db.execute(f"CREATE TABLE {medium.name}_{name} ({body.format(medium.name)}) WITHOUT ROWID")
     for index in _REVERSE:
         table, column = index.split(".")
         db.execute(f"CREATE INDEX {table}_by_{column} ON {table} ({column})")
     for name in MEDIA:
-        # Titles that a backup alone has told cost nothing: they are found once something was fetched of them.
+        # Titles that are known from backups alone are not indexed, which keeps backups fast.
         _search(db, name, ("title", "alternative_titles", "synopsis"), "{}.fetched_at IS NOT NULL")
     _search(db, "forum_topic", ("title",))
     _search(db, "forum_post", ("text",))
 
 
 def plain_text(db: Connection) -> None:
-    """Which fields of a snapshot are HTML-encoded; which fields an entry of a file does not know, and its title there."""
+    """A snapshot's HTML-encoded fields; the fields that an imported entry does not know, and its title in the file."""
     db.execute("ALTER TABLE snapshot ADD COLUMN encoded TEXT NOT NULL DEFAULT '{}'")
     for medium in MEDIA.values():
         for column in ("unknown", "file_title"):
@@ -103,7 +103,7 @@ _USERS_AND_SNAPSHOTS = (
         name TEXT NOT NULL
     )
     """,
-    # A user without an id is known by the name alone (whatever its case: User.key).
+    # A user without an id is identified by the name (ignoring case: User.key).
     "CREATE UNIQUE INDEX mal_user_by_key ON mal_user (origin, coalesce(mal_id, name))",
     """
     CREATE TABLE series (
@@ -150,7 +150,7 @@ _RUNS_AND_CALLS = (
     )
     """,
     "CREATE INDEX run_by_user ON run (user, state)",
-    # The guard against a second unfinished run, where no program can forget it.
+    # Prevents a second unfinished run, whatever program writes.
     "CREATE UNIQUE INDEX run_unfinished ON run (user) WHERE state = 'unfinished'",
     """
     CREATE TABLE run_call (
@@ -177,7 +177,7 @@ _RUNS_AND_CALLS = (
     "CREATE INDEX run_call_by_title ON run_call (medium, media_id)",
 )
 _SHARED_TABLES = {
-    # The number of a genre means another one in the other medium, so its key is as one writes titles: anime:41.
+    # A genre's number means another genre in the other medium, so the key contains the medium: anime:41.
     "genre": "id TEXT PRIMARY KEY, medium TEXT NOT NULL, mal_id INTEGER NOT NULL, name TEXT",
     "studio": "id INTEGER PRIMARY KEY, name TEXT",
     "person": "id INTEGER PRIMARY KEY, first_name TEXT, last_name TEXT",
@@ -253,7 +253,7 @@ _TABLES_OF_ONE_MEDIUM = {
         + "magazine INTEGER NOT NULL REFERENCES magazine (id), PRIMARY KEY (media_id, magazine)",
     },
 }
-# From what is referred to, to what refers to it, as one follows it in a browser.
+# Indexes for following a reference backwards, from a row to the rows that refer to it.
 _REVERSE = (
     *(
         f"{name}_{column}"
@@ -269,8 +269,8 @@ _REVERSE = (
 
 
 def _widen(db: Connection, medium: Medium) -> None:
-    """Give a title's row its columns: a new table in the place of the old one, as ALTER TABLE takes one column at a time."""
-    columns = [f"{name} {COLUMNS[name][0]}" for name in columns_of(medium) if name != "title"]
+    """Add the catalogue's columns to a title's table by replacing it: ALTER TABLE adds one column at a time."""
+    columns = [f"{name} {COLUMNS[name][0]}" for name in paths_of(medium) if name != "title"]
     columns += [f"{name} TEXT" for name in ("extra", "fetched_at", "details_at", "gone_at")]
     table, view = medium.name, f"{medium.name}_list"
     for statement in (
@@ -285,10 +285,10 @@ def _widen(db: Connection, medium: Medium) -> None:
 
 
 def _search(db: Connection, table: str, columns: tuple[str, ...], when: str = "TRUE") -> None:
-    """A full-text index over columns of `table`, kept up by triggers, of the rows that are `when`.
+    """Create a full-text index of `columns` for the rows of `table` that meet the condition `when`, and triggers to maintain it.
 
-    The way of SQLite's manual (FTS5, external content tables), but for the update: one trigger does both halves of it, because
-    the order of two is not defined, and none where nothing changed.
+    As in SQLite's manual (FTS5, external content tables), except that one trigger does both halves of an update, because the
+    order of two triggers is undefined, and only if something changed.
     """
     index, names = f"{table}_fts", ", ".join(columns)
     old, new = (", ".join(f"{row}.{name}" for name in columns) for row in ("old", "new"))
@@ -323,7 +323,7 @@ def _version_table(medium: Medium) -> str:
 
 
 def _list_view(medium: Medium, columns: list[str]) -> str:
-    """Each user's newest list, as a person would write it down: the title, and blanks where nothing was set."""
+    """A view of each user's newest list with titles, readable values, and blanks for unset ones."""
     return f"""
     CREATE VIEW {medium.name}_list AS
     SELECT mal_user.name AS user, newest.id AS snapshot, newest.taken_at, version.media_id AS id,
@@ -356,7 +356,7 @@ def _readable(medium: Medium) -> list[str]:
 
 
 def _readable_plain(medium: Medium) -> list[str]:
-    """The columns of `_readable`, with texts decoded where the newest snapshot is encoded."""
+    """The columns of `_readable`, texts decoded if the newest snapshot is encoded."""
     columns = _readable(medium)
     for place, field in enumerate(medium.fields):
         names = f"iif(json_valid(newest.encoded), json_extract(newest.encoded, '$.{medium.name}'), '')"

@@ -1,8 +1,10 @@
 """Snapshots as the mirror stores them: a header each, and the versions of entries that are valid at its number."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -11,8 +13,9 @@ from malsync.mirror import users
 from malsync.mirror.database import File, damaged
 from malsync.mirror.rows import Row, RowCodec
 from malsync.model.diff import Op
-from malsync.model.medium import MEDIA, Medium
-from malsync.model.row_values import maybe, typed
+from malsync.model.medium import MEDIA, ListStatus, Medium
+from malsync.model.plain_text import plain_status
+from malsync.model.row_values import optional, typed
 from malsync.model.snapshot import Covers, Encoded, Source, User
 from malsync.model.timestamps import parse_timestamp
 
@@ -66,7 +69,7 @@ def info_of(file: File, row: Sequence[Any]) -> SnapshotInfo:
             source=source,
             digest=typed(str, digest),
             covers={name: None if covered[name] is None else tuple(covered[name]) for name in MEDIA},
-            counts={"anime": maybe(int, anime), "manga": maybe(int, manga)},
+            counts={"anime": optional(int, anime), "manga": optional(int, manga)},
             changes={"add": typed(int, added), "update": typed(int, updated), "remove": typed(int, removed)},
             suspicious=tuple(typed(str, reason) for reason in orjson.loads(suspicious)),
             note=typed(str, note),
@@ -95,3 +98,52 @@ def titles(file: File, medium: Medium) -> dict[int, str]:
     # The catalogue has many more.
     on_a_list = f"SELECT media_id FROM {medium.name}_version"
     return dict(file.rows(f"SELECT id, title FROM {medium.name} WHERE id IN ({on_a_list})"))
+
+
+# -- the history of one entry
+
+_Interval = tuple[int, int | None, ListStatus]
+"""A stored version: the snapshots from which and until which it is valid (None: still valid), and its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An entry from a snapshot on until the next version, with plain texts. `list_status` None: it was not on the list."""
+
+    snapshot: int
+    taken_at: datetime
+    list_status: ListStatus | None
+
+
+def history(file: File, infos: Iterable[SnapshotInfo], medium: Medium, id: int) -> list[Version]:
+    """One entry through `infos`, which are in order of time and cover `medium`: a version for each change."""
+    codec = CODECS[medium.name]
+    rows = file.rows(
+        f"SELECT series, since, until, {', '.join(codec.columns)} FROM {medium.name}_version"
+        " WHERE media_id = ? AND series IN (SELECT DISTINCT series FROM snapshot) ORDER BY since",
+        id,
+    )
+    intervals: dict[int, list[_Interval]] = {}
+    with file.decoding(f"the history of {medium.name} {id}"):
+        for series, since, until, *row in rows:
+            intervals.setdefault(series, []).append((since, until, codec.decode(tuple(row))))
+        versions: list[Version] = []
+        previous: ListStatus | None = None
+        for info in infos:
+            current = _valid_at(intervals.get(info.series, []), info.number)
+            if current == previous:
+                continue  # equal bytes are equal texts, even if a change elsewhere in the list made them count as encoded
+            previous = current
+            plain = None if current is None else plain_status(current, info.encoded.get(medium.name, ()))
+            if plain != (versions[-1].list_status if versions else None):
+                versions.append(Version(info.number, info.taken_at, plain))
+    return versions
+
+
+def _valid_at(intervals: list[_Interval], number: int) -> ListStatus | None:
+    """The version that is valid at a snapshot. Found by bisection, because an entry may have a thousand versions."""
+    index = bisect_right(intervals, number, key=itemgetter(0)) - 1
+    if index < 0:
+        return None
+    _, until, list_status = intervals[index]
+    return list_status if until is None or until > number else None

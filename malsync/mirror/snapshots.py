@@ -20,10 +20,9 @@ from malsync.mirror.database import (
     is_row_number,
     refuse_irregular,
 )
-from malsync.mirror.history import Version, history
 from malsync.mirror.journal import Journal
 from malsync.mirror.migrations import VERSION
-from malsync.mirror.snapshot_rows import CODECS, SnapshotInfo, infos, rows_at, titles
+from malsync.mirror.snapshot_rows import CODECS, SnapshotInfo, Version, history, infos, rows_at, titles
 from malsync.mirror.verify import VerifyReport, digest_differs, prove, verify
 from malsync.model.diff import OPS
 from malsync.model.entry import TitleList

@@ -1,7 +1,7 @@
 """The table `mal_user`: a number for each MAL user that the mirror knows."""
 
 from malsync.mirror.database import File
-from malsync.model.row_values import maybe, typed
+from malsync.model.row_values import optional, typed
 from malsync.model.snapshot import User
 
 
@@ -26,7 +26,7 @@ def ensure(file: File, user: User, *, rename: bool) -> int:
 
 def user_of(origin: object, mal_id: object, name: object) -> User:
     """The user in a row of `mal_user`. Raises TypeError if malsync did not write the row."""
-    return User(typed(str, origin), maybe(int, mal_id), typed(str, name))
+    return User(typed(str, origin), optional(int, mal_id), typed(str, name))
 
 
 def _find(file: File, user: User) -> tuple[int, str] | None:

@@ -1,4 +1,4 @@
-"""What was written down, read again: whatever is not as it was written raises TypeError or ValueError."""
+"""Check values that were read from a file or a database: a value that malsync did not write raises TypeError or ValueError."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,26 +9,26 @@ from malsync.model.timestamps import parse_timestamp
 _T = TypeVar("_T")
 
 
-def one_of(words: Sequence[_T], found: object) -> _T:
-    """The one of `words` that `found` is. Raises ValueError."""
-    for word in words:
-        if word == found:
-            return word
-    raise ValueError(f"{found!r:.40} is none of {', '.join(map(str, words))}")
+def one_of(choices: Sequence[_T], value: object) -> _T:
+    """The member of `choices` that equals `value`. Raises ValueError if there is none."""
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise ValueError(f"{value!r:.40} is none of {', '.join(map(str, choices))}")
 
 
-def typed(kind: type[_T], found: object) -> _T:
-    """`found`, which is of type `kind`: true is no number here. Raises TypeError."""
-    if type(found) is not kind:
-        raise TypeError(f"{found!r:.40} is not of type {kind.__name__}")
-    return found
+def typed(kind: type[_T], value: object) -> _T:
+    """`value`, whose type is exactly `kind`: a bool is not an int here. Raises TypeError."""
+    if type(value) is not kind:
+        raise TypeError(f"{value!r:.40} is not of type {kind.__name__}")
+    return value
 
 
-def maybe(kind: type[_T], found: object) -> _T | None:
-    """`found`, which may be nothing. Raises TypeError."""
-    return None if found is None else typed(kind, found)
+def optional(kind: type[_T], value: object) -> _T | None:
+    """`value`, which is None or of type `kind`. Raises TypeError."""
+    return None if value is None else typed(kind, value)
 
 
-def moment(text: object) -> datetime | None:
-    """What `maybe_timestamp` wrote. Raises TypeError and ValueError."""
-    return None if text is None else parse_timestamp(typed(str, text))
+def optional_time(value: object) -> datetime | None:
+    """The time that `maybe_timestamp` wrote; None for None. Raises TypeError and ValueError."""
+    return None if value is None else parse_timestamp(typed(str, value))

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypedDict, get_args
 
 from malsync.model.medium import MEDIA
-from malsync.model.row_values import maybe, moment, one_of, typed
+from malsync.model.row_values import one_of, optional, optional_time, typed
 from malsync.model.snapshot import Snapshot
 from malsync.model.timestamps import maybe_timestamp
 from malsync.planning.restore_plan import EVERYTHING, MODES, PREFERENCES, Filters, Left, Mode, Plan, Prefer, plan
@@ -99,10 +99,10 @@ class WriteRequest:
                 frozenset(typed(str, status) for status in typed(list, filters["statuses"])),
                 frozenset(typed(str, name) for name in typed(list, filters["fields"])),
             ),
-            window=Window(*(moment(window[side]) for side in ("since", "until"))),
+            window=Window(*(optional_time(window[side]) for side in ("since", "until"))),
             force=typed(bool, document["force"]),
             round_dates=typed(bool, document["round_dates"]),
-            max_deletes=maybe(int, document["max_deletes"]),
+            max_deletes=optional(int, document["max_deletes"]),
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from malsync.mirror.catalogue import LISTS, TITLES
+from malsync.mirror.catalogue import ANSWER_TABLES, TITLE_TABLES
 from malsync.sandbox import Sandbox, World
 from tests.support.catalogue import FEW, FIELDS, answer, assert_sound, change, few_titles, record, rows, whole
 from tests.support.harness import ROOT, Malsync, until
@@ -971,7 +971,7 @@ def test_the_queries_in_the_document_run_over_what_was_fetched(malsync: Malsync)
 
 def test_every_table_of_the_catalogue_is_documented(malsync: Malsync) -> None:
     text = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
-    filled = {row.table for some in (*TITLES.values(), *LISTS.values()) for row in some}
+    filled = {row.table for some in (*TITLE_TABLES.values(), *ANSWER_TABLES.values()) for row in some}
 
     # Twins are named once in full.
     named = {name.replace("manga_", "anime_") if f"`{name}`" not in text else name for name in filled}

@@ -120,7 +120,7 @@ def test_an_edit_of_the_file_is_found_in_exactly_the_snapshots_that_it_changes(
     assert_rest_is_whole(path, numbers)
 
 
-def test_a_version_that_outlives_the_one_after_it_is_found(path: Path) -> None:
+def test_verify_finds_overlapping_versions(path: Path) -> None:
     """It comes back from the dead once the one after it has ended."""
     with Mirror.open(path, write=True) as mirror:
         mirror.add(snapshot({}, {}, at="2026-11-04T12:00:00Z"))
@@ -133,7 +133,7 @@ def test_a_version_that_outlives_the_one_after_it_is_found(path: Path) -> None:
 
 
 @pytest.mark.promise("storing-2")
-def test_a_file_that_does_not_keep_what_is_written_takes_nothing(path: Path) -> None:
+def test_add_commits_nothing_if_the_file_loses_what_is_written(path: Path) -> None:
     """A snapshot is rebuilt before it is committed. Here a trigger changes each row behind malsync's back."""
     with Mirror.open(path, write=True) as mirror:
         tamper(path, "CREATE TRIGGER t AFTER INSERT ON anime_version BEGIN UPDATE anime_version SET score = 1; END")
@@ -159,20 +159,20 @@ def test_a_copy_of_a_damaged_mirror_names_the_mirror_and_is_not_left_behind(
     assert not target.exists()
 
 
-def test_a_count_that_differs_from_what_a_snapshot_holds_is_found(path: Path) -> None:
+def test_verify_finds_a_wrong_count(path: Path) -> None:
     tamper(path, "UPDATE snapshot SET anime = 40 WHERE id = 2")
 
     assert bad(path) == [2]
 
 
-def test_a_row_that_points_nowhere_is_found(path: Path) -> None:
+def test_verify_finds_a_broken_foreign_key(path: Path) -> None:
     tamper(path, "DELETE FROM mal_user")
 
     with Mirror.open(path) as mirror:
         assert "points at a missing mal_user" in mirror.verify().database
 
 
-def test_a_snapshot_that_would_follow_a_row_that_cannot_be_read_is_refused(path: Path) -> None:
+def test_add_refuses_to_follow_an_unreadable_row(path: Path) -> None:
     tamper(path, ANIME_1.format("tags = '[\"half'"))
 
     with Mirror.open(path, write=True) as mirror, pytest.raises(Damaged):
@@ -181,7 +181,7 @@ def test_a_snapshot_that_would_follow_a_row_that_cannot_be_read_is_refused(path:
     assert bad(path) == [2, 3]
 
 
-def test_no_snapshot_is_stored_upon_one_that_is_damaged(path: Path) -> None:
+def test_add_refuses_to_follow_a_damaged_snapshot(path: Path) -> None:
     """It would make the damage look like the user's own edit."""
     tamper(path, ANIME_1.format("num_episodes_watched = 3"))
     later = snapshot({1: watched(2), 2: TWO, 3: watched()}, {}, at="2026-11-04T12:00:00Z")
@@ -194,7 +194,7 @@ def test_no_snapshot_is_stored_upon_one_that_is_damaged(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["tags = '[\"half'", "until = 'later'"])
-def test_the_history_of_a_row_that_cannot_be_read_says_that_the_mirror_is_damaged(path: Path, damage: str) -> None:
+def test_history_of_an_unreadable_row_raises_damaged(path: Path, damage: str) -> None:
     tamper(path, ANIME_1.format(damage))
 
     with Mirror.open(path) as mirror:
@@ -203,7 +203,7 @@ def test_the_history_of_a_row_that_cannot_be_read_says_that_the_mirror_is_damage
         assert len(mirror.history(MIKA, ANIME, 2)) == 1
 
 
-def test_a_snapshot_that_is_listed_and_cannot_be_looked_up_is_damage(path: Path) -> None:
+def test_a_snapshot_missing_from_the_index_raises_damaged(path: Path) -> None:
     """The rows of a table stand in a wrong order: going through them finds each, and looking the first one up does not."""
     tamper(path, "DROP INDEX snapshot_by_series")
     with closing(sqlite3.connect(path)) as connection:
@@ -227,7 +227,7 @@ def test_a_snapshot_that_is_listed_and_cannot_be_looked_up_is_damage(path: Path)
 # -- through the command line
 
 
-def test_verify_says_what_is_whole(offline: Malsync, path: Path) -> None:
+def test_verify_reports_a_whole_mirror(offline: Malsync, path: Path) -> None:
     document = offline.json("verify")
 
     assert document == {
@@ -238,7 +238,7 @@ def test_verify_says_what_is_whole(offline: Malsync, path: Path) -> None:
     assert "3 of 3 snapshots are whole." in offline.ok("verify").stdout
 
 
-def test_verify_names_what_is_not_whole_and_says_what_to_do(offline: Malsync, path: Path) -> None:
+def test_verify_names_damage_and_advises_a_rebuild(offline: Malsync, path: Path) -> None:
     tamper(path, ANIME_1.format("num_episodes_watched = 3"))
 
     document = offline.json("verify", exit_code=6)
@@ -272,7 +272,7 @@ def test_a_tampered_snapshot_is_never_shown_as_a_good_one(offline: Malsync, path
         "UPDATE snapshot SET taken_at = 'yesterday' WHERE id IN (2, 3)",
     ],
 )
-def test_a_rebuild_carries_over_what_is_still_whole(
+def test_rebuild_keeps_the_snapshots_that_are_whole(
     offline: Malsync, path: Path, tmp_path: Path, statement: str
 ) -> None:
     tamper(path, statement)
@@ -338,7 +338,7 @@ def data(made: Snapshot) -> dict[str, Any]:
 
 
 @pytest.mark.promise("storing-6")
-def test_random_bytes_in_any_page_never_pass_for_a_whole_snapshot(tmp_path: Path) -> None:
+def test_random_damage_in_any_page_is_never_reported_as_whole(tmp_path: Path) -> None:
     original, broken = tmp_path / "original.db", tmp_path / "broken.db"
     days = big(original)
     pages = original.stat().st_size // 4096
@@ -391,16 +391,14 @@ def test_a_file_whose_beginning_was_written_over_is_damaged(offline: Malsync, pa
     assert path.read_bytes() == before
 
 
-def test_a_mirror_that_lost_a_table_is_damaged(offline: Malsync, path: Path) -> None:
+def test_a_mirror_without_a_table_is_damaged(offline: Malsync, path: Path) -> None:
     tamper(path, "PRAGMA foreign_keys = OFF", "DROP TABLE snapshot")
 
     for command in (["verify"], ["show", "1"], ["snapshots"]):
         assert "damaged" in offline.error(*command, exit_code=6)["message"]
 
 
-def test_a_rebuild_after_the_worst_damage_holds_what_the_files_hold(
-    offline: Malsync, path: Path, tmp_path: Path
-) -> None:
+def test_rebuild_without_a_readable_mirror_holds_the_files(offline: Malsync, path: Path, tmp_path: Path) -> None:
     path.write_bytes(random.Random(1).randbytes(9000))
     files: list[Any] = [tmp_path / f"{number}.json" for number in range(3)]
     for file, made in zip(files, DAYS, strict=True):

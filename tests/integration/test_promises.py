@@ -46,8 +46,8 @@ def test_a_snapshot_that_does_not_rebuild_is_not_stored(malsync: Malsync, tmp_pa
     broken = broken_installation(
         tmp_path / "broken",
         "mirror/rows.py",
-        "for name, item in list_status.items() if name not in kept}",
-        "for name, item in list_status.items() if name not in kept and item is not None}",
+        "for name, item in list_status.items() if name not in stored}",
+        "for name, item in list_status.items() if name not in stored and item is not None}",
     )
     with FarSide(mal(anime=lambda heard: page(entry(1, mood=None)))) as far:
         process = malsync.process("backup", env={**far.environment(), **broken})

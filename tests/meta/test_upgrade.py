@@ -50,7 +50,7 @@ def test_a_mirror_of_an_older_version_verifies_and_shows_its_lists(mirror: Path,
     assert shown[20]["list_status"]["finish_date"] == "2023-12"
 
 
-def test_a_mirror_from_before_the_journal_has_no_runs_and_takes_them(tmp_path: Path) -> None:
+def test_a_mirror_older_than_the_journal_accepts_runs(tmp_path: Path) -> None:
     shutil.copy(MIRRORS[0], tmp_path / FILE_NAME)
 
     with Mirror.open(tmp_path / FILE_NAME) as mirror:
@@ -61,7 +61,7 @@ def test_a_mirror_from_before_the_journal_has_no_runs_and_takes_them(tmp_path: P
         assert (run.number, run.before, mirror.verify().database) == (1, 2, "ok")
 
 
-def test_a_mirror_is_brought_up_to_date_once_however_many_open_it(tmp_path: Path) -> None:
+def test_concurrent_processes_migrate_a_mirror_once(tmp_path: Path) -> None:
     """Reading commands wait for nobody, and after an upgrade of malsync each of them finds an older mirror."""
     together = Barrier(8)
 
@@ -77,7 +77,7 @@ def test_a_mirror_is_brought_up_to_date_once_however_many_open_it(tmp_path: Path
             assert list(threads.map(verified, [path] * 8)) == ["ok"] * 8
 
 
-def test_an_older_mirror_that_cannot_be_brought_up_to_date_is_damaged(tmp_path: Path) -> None:
+def test_an_unreadable_record_of_migrations_is_damage(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     shutil.copy(MIRRORS[0], path)
     with closing(sqlite3.connect(path)) as connection:
@@ -88,9 +88,7 @@ def test_an_older_mirror_that_cannot_be_brought_up_to_date_is_damaged(tmp_path: 
 
 
 @pytest.mark.parametrize("mirror", MIRRORS[1:], ids=lambda path: path.stem)
-def test_the_runs_in_a_mirror_of_an_older_version_are_read_and_can_be_gone_on_with(
-    mirror: Path, tmp_path: Path
-) -> None:
+def test_runs_in_an_older_mirror_can_be_resumed(mirror: Path, tmp_path: Path) -> None:
     shutil.copy(mirror, tmp_path / FILE_NAME)
 
     with Mirror.open(tmp_path / FILE_NAME, write=True) as opened:
@@ -132,7 +130,7 @@ def test_the_runs_in_a_mirror_of_an_older_version_are_read_and_can_be_gone_on_wi
 
 
 @pytest.mark.parametrize("mirror", MIRRORS[2:], ids=lambda path: path.stem)
-def test_the_catalogue_in_a_mirror_of_an_older_version_is_searched_and_goes_on(mirror: Path, tmp_path: Path) -> None:
+def test_the_catalogue_of_an_older_mirror_is_searched_and_updated(mirror: Path, tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     shutil.copy(mirror, path)
     now = datetime(2026, 1, 7, 20, 0, tzinfo=UTC)
@@ -140,7 +138,7 @@ def test_the_catalogue_in_a_mirror_of_an_older_version_is_searched_and_goes_on(m
 
     with Mirror.open(path, write=True) as opened:
         mika = opened.info(1).user
-        missing = [one.id for one in opened.catalogue.not_asked_for(mika, ANIME)]
+        missing = [one.id for one in opened.catalogue.titles_to_fetch(mika, ANIME)]
         sweep = opened.catalogue.begin_fetch(mika, "details", now)
         before = record(path, "anime", 1)
         opened.catalogue.keep("search", {}, now, titles=[(ANIME, told)])
@@ -157,7 +155,7 @@ def test_the_catalogue_in_a_mirror_of_an_older_version_is_searched_and_goes_on(m
     assert_sound(path)
 
 
-def test_a_new_mirror_has_the_tables_of_one_that_was_brought_up_to_date(tmp_path: Path) -> None:
+def test_a_new_mirror_has_the_tables_of_a_migrated_one(tmp_path: Path) -> None:
     """Migrations are never edited: what they once made is what they make today."""
     tables = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name"
     applied = "SELECT id, migration_set, name, length(applied_at) FROM _sqlite_migrations"

@@ -37,7 +37,7 @@ def shown(comments: tuple[str, ...], day: int, *, as_html: bool, score: int = 5)
     return snapshot(entries, {}, at=f"2026-11-{day:02}T12:00:00Z")
 
 
-def test_a_change_of_the_encoding_alone_is_no_change(path: Path) -> None:
+def test_a_change_of_encoding_alone_is_not_a_change(path: Path) -> None:
     raw, encoded = (shown(COMMENTS, day, as_html=day > 1) for day in (1, 2))
     more = shown(COMMENTS, 3, as_html=False, score=9)
 
@@ -67,7 +67,7 @@ def test_pruning_counts_changes_of_the_plain_text(path: Path) -> None:
 
 
 @given(st.lists(st.lists(signs, min_size=1, max_size=4), min_size=1, max_size=5))
-def test_an_upgrade_judges_every_snapshot_as_it_would_have_been_stored(days: list[list[str]]) -> None:
+def test_migration_records_the_encoding_that_a_new_snapshot_would_have(days: list[list[str]]) -> None:
     with fresh() as mirror:
         for day, texts in enumerate(days, 1):
             entries = {id: watched(1, comments=text, tags=[text, "x"]) for id, text in enumerate(texts, 1)}
@@ -79,7 +79,7 @@ def test_an_upgrade_judges_every_snapshot_as_it_would_have_been_stored(days: lis
         assert {info.number: info.encoded for info in mirror.infos()} == stored
 
 
-def test_an_older_list_from_a_file_is_not_judged(path: Path) -> None:
+def test_migration_records_no_encoding_for_imports(path: Path) -> None:
     covers = {"anime": ("status", "comments"), "manga": None}
     lists = {"anime": {1: Entry(1, "One", {"status": "watching", "comments": "&lt;typed"})}, "manga": None}
     file = Snapshot(MIKA, moment("2026-11-01T12:00:00Z"), "import", covers, lists, encoded_as=PLAIN)
@@ -91,7 +91,7 @@ def test_an_older_list_from_a_file_is_not_judged(path: Path) -> None:
 
 
 @given(snapshots(complete=False))
-def test_what_entries_do_not_know_survives_the_mirror_and_a_file(made: Snapshot) -> None:
+def test_unknown_fields_survive_the_mirror_and_a_file(made: Snapshot) -> None:
     with fresh() as mirror:
         stored = mirror.load(mirror.add(made).number)
     again = snapshot_file.decode(b"".join(snapshot_file.encode(stored)), "a file")

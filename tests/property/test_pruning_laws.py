@@ -181,7 +181,7 @@ def test_what_is_kept_is_what_the_rules_say_and_what_must_be_kept(template: Path
 
 @pytest.mark.promise("pruning-5")
 @given(stories(), policies)
-def test_what_stays_is_what_it_was(template: Path, story: Any, policy: Policy) -> None:
+def test_pruning_leaves_the_other_snapshots_unchanged(template: Path, story: Any, policy: Policy) -> None:
     with lived(template, story) as mirror:
         infos, runs = mirror.infos(), mirror.journal.runs()
         was = {info.number: mirror.load(info.number) for info in infos}
@@ -217,7 +217,7 @@ def test_what_stays_is_what_it_was(template: Path, story: Any, policy: Policy) -
 
 
 @given(stories(), policies, stories())
-def test_what_comes_after_goes_on_where_it_was(template: Path, story: Any, policy: Policy, later: Any) -> None:
+def test_backups_after_pruning_continue_the_series(template: Path, story: Any, policy: Policy, later: Any) -> None:
     with lived(template, story) as mirror:
         infos = mirror.infos()
         highest = max(info.number for info in infos)
@@ -240,7 +240,7 @@ def test_what_comes_after_goes_on_where_it_was(template: Path, story: Any, polic
         assert mirror.verify() == VerifyReport(dict.fromkeys(sorted(mirror.numbers())), "ok")
 
 
-def test_a_version_goes_that_is_left_to_those_alone_who_know_nothing_of_its_list(template: Path) -> None:
+def test_pruning_deletes_versions_that_no_snapshot_covers(template: Path) -> None:
     """Between the two that know the list, one does not: it needs no version of it."""
     manga = {1: {"status": "reading"}}
     story = [
@@ -328,7 +328,7 @@ def _unseen(mirror: Mirror) -> int:
 
 
 @pytest.mark.promise("pruning-7")
-def test_pruning_costs_as_much_more_as_there_are_more_snapshots(template: Path) -> None:
+def test_the_cost_of_pruning_is_linear(template: Path) -> None:
     """Four times as many, with four times as many versions, are four times the work for SQLite: it was sixteen times."""
     few, many = (_work_of_pruning_one(template, snapshots) for snapshots in (30, 120))
 

@@ -163,7 +163,7 @@ def _rest(mirror: Mirror) -> None:
     mirror.users()
     for medium in MEDIA.values():
         mirror.titles(medium)
-        mirror.catalogue.told(medium, list(LAYOUTS[medium.name].facts.values()))
+        mirror.catalogue.facts(medium, list(LAYOUTS[medium.name].facts.values()))
 
 
 def mirror_file(content: bytes) -> object:

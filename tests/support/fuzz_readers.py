@@ -26,7 +26,7 @@ from malsync.mal.redirect_listener import _Handler, _SignIn
 from malsync.mal.token_store import FileStore
 from malsync.mirror import Mirror
 from malsync.mirror.database import connect_in_memory
-from malsync.mirror.paths import plain
+from malsync.mirror.mapping import strip_html
 from malsync.model.medium import ANIME, MANGA
 from malsync.model.snapshot import Snapshot, User, whole
 from malsync.operations import config
@@ -299,7 +299,7 @@ def forum(content: bytes) -> object:
     assert "<script" not in shown
     assert "<iframe" not in shown
     assert "<style" not in shown
-    return plain(text)
+    return strip_html(text)
 
 
 _REFERENCES = (

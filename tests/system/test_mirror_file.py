@@ -57,7 +57,7 @@ def assert_still_whole(path: Path) -> None:
 
 
 @pytest.mark.promise("security-1", "security-17")
-def test_the_file_is_its_owners_alone_and_says_whose_it_is(path: Path) -> None:
+def test_the_file_is_private_and_has_an_application_id(path: Path) -> None:
     with Mirror.open(path, write=True) as mirror:
         mirror.add(BIG)
         modes = {found.name: found.stat().st_mode & 0o777 for found in path.parent.iterdir()}
@@ -108,7 +108,7 @@ def test_a_database_of_another_program_is_left_alone(offline: Malsync, file: Pat
 
 
 @pytest.mark.parametrize("pragma", ["application_id = 1196444487", "user_version = 7"])
-def test_an_empty_database_that_is_marked_as_anothers_is_left_alone(tmp_path: Path, pragma: str) -> None:
+def test_an_empty_database_of_another_program_is_left_alone(tmp_path: Path, pragma: str) -> None:
     path = tmp_path / FILE_NAME
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA {pragma}")
@@ -142,7 +142,7 @@ def test_an_empty_file_becomes_a_mirror(offline: Malsync, file: Path) -> None:
     assert offline.json("verify")["ok"] is True
 
 
-def test_a_folder_in_the_mirrors_place_is_no_mirror(offline: Malsync) -> None:
+def test_a_folder_at_the_mirrors_path_is_an_error(offline: Malsync) -> None:
     (offline.home / FILE_NAME).mkdir(parents=True)
 
     for command in ("snapshots", "verify"):
@@ -152,7 +152,7 @@ def test_a_folder_in_the_mirrors_place_is_no_mirror(offline: Malsync) -> None:
 # -- locked
 
 
-def test_a_mirror_that_another_program_holds_is_busy(path: Path) -> None:
+def test_a_locked_mirror_is_busy(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with Mirror.open(path, write=True, wait=0) as mirror:
@@ -168,7 +168,7 @@ def test_a_mirror_that_another_program_holds_is_busy(path: Path) -> None:
     assert_still_whole(path)
 
 
-def test_two_that_write_wait_for_each_other(path: Path) -> None:
+def test_concurrent_writers_wait_for_each_other(path: Path) -> None:
     """What is here already is looked up in the same transaction, so neither can build on what the other replaces."""
 
     def write(day: int) -> int:
@@ -183,9 +183,7 @@ def test_two_that_write_wait_for_each_other(path: Path) -> None:
         assert mirror.verify() == VerifyReport(dict.fromkeys(range(1, 27)), "ok")
 
 
-def test_a_command_that_would_write_to_a_mirror_that_is_held_ends_with_7(
-    offline: Malsync, path: Path, file: Path
-) -> None:
+def test_a_command_that_writes_to_a_locked_mirror_exits_with_7(offline: Malsync, path: Path, file: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         error = offline.error("import", file, "--wait", "0", exit_code=7)
@@ -197,7 +195,7 @@ def test_a_command_that_would_write_to_a_mirror_that_is_held_ends_with_7(
     assert offline.json("import", file)["snapshot"] == 3
 
 
-def test_where_there_is_no_write_ahead_log_a_locked_mirror_is_busy_for_readers_too(path: Path) -> None:
+def test_a_locked_mirror_without_wal_is_busy_for_readers_too(path: Path) -> None:
     """A network disk: the journal is a file beside the database, and who writes holds everyone else off."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode = DELETE")
@@ -215,7 +213,7 @@ def test_where_there_is_no_write_ahead_log_a_locked_mirror_is_busy_for_readers_t
 
 @pytest.mark.promise("storing-3")
 @pytest.mark.parametrize("room", [0, 30_000, 200_000])
-def test_a_full_disk_costs_nothing_that_was_stored(offline: Malsync, path: Path, file: Path, room: int) -> None:
+def test_a_full_disk_loses_nothing_that_was_stored(offline: Malsync, path: Path, file: Path, room: int) -> None:
     limit = path.stat().st_size + room
 
     code, stdout, stderr = in_a_process(offline, "import", file, "--json", prepare=small_files_only(limit))
@@ -267,7 +265,7 @@ def test_a_file_that_may_not_be_read_cannot_be_opened(offline: Malsync, path: Pa
     assert "Check the rights" in stderr
 
 
-def test_a_folder_that_may_not_be_written_is_said_so(offline: Malsync, path: Path, file: Path) -> None:
+def test_a_read_only_folder_is_named_in_the_error(offline: Malsync, path: Path, file: Path) -> None:
     path.parent.chmod(0o500)
     try:
         stored, _, why_not_stored = in_a_process(offline, "import", file, prepare=as_somebody)
@@ -283,7 +281,7 @@ def test_a_folder_that_may_not_be_written_is_said_so(offline: Malsync, path: Pat
     assert_still_whole(path)
 
 
-def test_a_folder_that_may_not_be_written_has_another_name_where_a_mirror_was_left_open(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_recognized_by_a_locking_protocol_error(tmp_path: Path) -> None:
     """SQLite says so of a folder that was copied while somebody had the mirror open."""
     error = sqlite3.OperationalError("locking protocol")
     error.sqlite_errorcode = sqlite3.SQLITE_PROTOCOL
@@ -313,7 +311,7 @@ def test_a_copy_can_be_read_where_nothing_can_be_written(offline: Malsync, path:
 
 
 @pytest.mark.parametrize("command", ["snapshots", "verify", "show 1", "import FILE", "mirror rebuild FILE"])
-def test_a_folder_that_may_not_be_entered_is_said_so(offline: Malsync, path: Path, file: Path, command: str) -> None:
+def test_an_unreadable_folder_is_named_in_the_error(offline: Malsync, path: Path, file: Path, command: str) -> None:
     arguments = [file if word == "FILE" else word for word in command.split()]
     path.parent.chmod(0)
     try:
@@ -328,7 +326,7 @@ def test_a_folder_that_may_not_be_entered_is_said_so(offline: Malsync, path: Pat
 
 
 @pytest.mark.parametrize("place", ["missing/copy.db", ".", "file/copy.db"])
-def test_a_copy_to_a_place_that_cannot_be_is_refused(offline: Malsync, path: Path, tmp_path: Path, place: str) -> None:
+def test_a_copy_to_an_impossible_path_is_refused(offline: Malsync, path: Path, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
 
     error = offline.error("mirror", "copy", tmp_path / place, exit_code=2)
@@ -369,9 +367,7 @@ def kill_while_storing(path: Path, journal: str) -> Path:
 
 
 @pytest.mark.parametrize("journal", ["WAL", "DELETE"])
-def test_a_process_that_was_killed_while_it_stored_leaves_what_was_there(
-    offline: Malsync, path: Path, journal: str
-) -> None:
+def test_a_process_killed_while_storing_leaves_the_mirror_as_it_was(offline: Malsync, path: Path, journal: str) -> None:
     """Where there is a rollback journal, the file itself is half changed, and who only reads may not mend it."""
     kill_while_storing(path, journal)
 
@@ -379,7 +375,9 @@ def test_a_process_that_was_killed_while_it_stored_leaves_what_was_there(
     assert_still_whole(path)
 
 
-def test_a_mirror_whose_making_was_killed_is_made_by_the_next(offline: Malsync, path: Path, file: Path) -> None:
+def test_a_mirror_killed_while_being_created_is_created_by_the_next_command(
+    offline: Malsync, path: Path, file: Path
+) -> None:
     path.unlink()
     kill_while_storing(path, "DELETE")
     assert path.stat().st_size > 0
@@ -389,7 +387,7 @@ def test_a_mirror_whose_making_was_killed_is_made_by_the_next(offline: Malsync, 
     assert offline.json("verify")["ok"] is True
 
 
-def test_lengths_in_the_schema_that_no_memory_holds_are_damage(tmp_path: Path) -> None:
+def test_impossible_lengths_in_the_schema_are_damage(tmp_path: Path) -> None:
     """SQLite says that it is out of memory where nine bytes of a long table's record are written over."""
     path = tmp_path / "mirror.db"
     columns = ", ".join(f"a_column_with_a_long_name_{number} TEXT" for number in range(60))
@@ -430,7 +428,7 @@ FOREIGN = {
 
 @pytest.mark.promise("storing-7")
 @pytest.mark.parametrize(("statements", "what"), FOREIGN.items(), ids=FOREIGN.values())
-def test_a_mirror_with_something_that_malsync_did_not_create_is_rejected(
+def test_a_mirror_with_a_foreign_object_is_rejected(
     offline: Malsync, path: Path, file: Path, statements: str, what: str
 ) -> None:
     with closing(sqlite3.connect(path)) as connection:
@@ -447,7 +445,7 @@ def test_a_mirror_with_something_that_malsync_did_not_create_is_rejected(
 
 @pytest.mark.promise("storing-7")
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_something_foreign_is_found_before_an_older_mirror_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
+def test_a_foreign_object_is_found_before_migration(tmp_path: Path, version: int) -> None:
     path = tmp_path / FILE_NAME
     shutil.copy(ROOT / "fixtures" / "mirrors" / f"version-{version}.db", path)
     with closing(sqlite3.connect(path)) as connection:
@@ -461,7 +459,7 @@ def test_something_foreign_is_found_before_an_older_mirror_is_brought_up_to_date
 
 
 @pytest.mark.promise("storing-7")
-def test_what_fetch_search_and_analyze_create_is_malsyncs_own(offline: Malsync, path: Path) -> None:
+def test_objects_created_by_search_and_analyze_are_not_foreign(offline: Malsync, path: Path) -> None:
     with Mirror.open(path, write=True) as mirror:
         mirror.catalogue.keep_details(ANIME, Title({"id": 1, "title": "Cowboy Bebop", "synopsis": "Jazz"}), DAY)
     with closing(sqlite3.connect(path)) as connection:
@@ -473,7 +471,7 @@ def test_what_fetch_search_and_analyze_create_is_malsyncs_own(offline: Malsync, 
     offline.ok("snapshots")
 
 
-def test_how_sqlite_spells_a_table_does_not_matter(offline: Malsync, path: Path) -> None:
+def test_the_spelling_of_a_table_does_not_matter(offline: Malsync, path: Path) -> None:
     """Its versions quote names in different ways."""
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(
@@ -485,7 +483,7 @@ def test_how_sqlite_spells_a_table_does_not_matter(offline: Malsync, path: Path)
     assert offline.json("verify")["ok"] is True
 
 
-def test_the_digest_of_the_schema_is_that_of_a_new_file() -> None:
+def test_schema_is_the_digest_of_a_new_file() -> None:
     """Without it every command would make the schema in memory, to compare."""
     with closing(connect_in_memory()) as connection:
         assert schema_digest(schema_objects(connection)) == SCHEMA

@@ -62,7 +62,7 @@ def tamper(path: Path, *statements: str) -> None:
 # -- a run from its beginning to its end
 
 
-def test_a_run_is_there_with_all_its_calls_before_anything_is_sent(path: Path, journal: Journal) -> None:
+def test_begin_stores_a_run_with_all_its_writes_planned(path: Path, journal: Journal) -> None:
     head = {"wanted": {"snapshot": 1}, "mode": "exact", "filters": {"ids": [["anime", 1]]}, "ä": None}
 
     run = journal.begin(MIKA, "default", "restore", head, CALLS, before=BEFORE, now=at(5))
@@ -81,7 +81,7 @@ def test_a_run_is_there_with_all_its_calls_before_anything_is_sent(path: Path, j
         assert seen.outcomes(1) == {"done": 0, "already": 0, "skipped": 0, "failed": 0, "not_restorable": 0}
 
 
-def test_a_call_is_told_from_its_sending_to_its_outcome(journal: Journal) -> None:
+def test_a_write_is_recorded_from_sending_to_outcome(journal: Journal) -> None:
     begin(journal)
 
     journal.sent(1, 2, at(1))
@@ -94,7 +94,7 @@ def test_a_call_is_told_from_its_sending_to_its_outcome(journal: Journal) -> Non
     assert states(journal, 1) == ["planned", "done", "planned"]
 
 
-def test_a_finished_run_says_what_came_of_it_and_which_lists_it_left(journal: Journal) -> None:
+def test_a_finished_run_has_outcomes_and_the_snapshot_after_it(journal: Journal) -> None:
     begin(journal, (*CALLS, ADD, ADD, ADD, ADD))
     for seq, state in enumerate(OUTCOMES, 1):
         journal.answered(1, seq, state, now=at(1), tries=0)
@@ -110,7 +110,7 @@ def test_a_finished_run_says_what_came_of_it_and_which_lists_it_left(journal: Jo
     assert journal.unfinished(MIKA) is None
 
 
-def test_a_call_that_was_never_sent_can_have_an_outcome(journal: Journal) -> None:
+def test_a_write_that_was_never_sent_can_have_an_outcome(journal: Journal) -> None:
     begin(journal)
 
     line = journal.answered(1, 1, "skipped", now=at(2), tries=0, why="moved: score was 7 and is 9")
@@ -119,7 +119,7 @@ def test_a_call_that_was_never_sent_can_have_an_outcome(journal: Journal) -> Non
     assert line.why == "moved: score was 7 and is 9"
 
 
-def test_a_call_whose_effect_nobody_knows_is_sent_again_and_its_tries_add_up(journal: Journal) -> None:
+def test_a_write_with_an_unknown_outcome_is_sent_again_and_its_tries_add_up(journal: Journal) -> None:
     begin(journal)
     journal.sent(1, 1, at(1))
     journal.answered(1, 1, "failed", now=at(2), tries=5, http=503, why="MAL is down")
@@ -134,7 +134,7 @@ def test_a_call_whose_effect_nobody_knows_is_sent_again_and_its_tries_add_up(jou
     assert (done.state, done.tries, done.http, done.answer) == ("done", 6, 200, {})
 
 
-def test_an_outcome_that_the_last_reading_sets_right_keeps_what_mal_answered(journal: Journal) -> None:
+def test_a_corrected_outcome_keeps_mals_answer(journal: Journal) -> None:
     begin(journal)
     journal.sent(1, 1, at(1))
     journal.answered(1, 1, "done", now=at(2), tries=1, http=200, answer={"score": 8})
@@ -148,7 +148,7 @@ def test_an_outcome_that_the_last_reading_sets_right_keeps_what_mal_answered(jou
 # -- one run at a time
 
 
-def test_a_user_with_an_unfinished_run_begins_no_other(path: Path, journal: Journal) -> None:
+def test_an_unfinished_run_prevents_another(path: Path, journal: Journal) -> None:
     begin(journal, kind="revert")
     journal.answered(1, 1, "already", now=at(1), tries=0)
 
@@ -170,7 +170,7 @@ def test_a_user_with_an_unfinished_run_begins_no_other(path: Path, journal: Jour
 
 
 @pytest.mark.parametrize("state", ["finished", "undone", "abandoned"])
-def test_the_next_run_can_begin_when_the_one_before_it_has_ended(journal: Journal, state: Any) -> None:
+def test_a_run_can_begin_after_the_previous_one_has_ended(journal: Journal, state: Any) -> None:
     begin(journal)
 
     assert journal.ended(1, state, at(5)).state == state
@@ -178,7 +178,7 @@ def test_the_next_run_can_begin_when_the_one_before_it_has_ended(journal: Journa
     assert [run.state for run in journal.runs()] == [state, "unfinished"]
 
 
-def test_two_users_of_one_mirror_do_not_stand_in_each_others_way(journal: Journal) -> None:
+def test_an_unfinished_run_does_not_prevent_another_users_run(journal: Journal) -> None:
     mine = begin(journal)
     theirs = begin(journal, user=THEO, before=THEIRS)
 
@@ -190,7 +190,7 @@ def test_two_users_of_one_mirror_do_not_stand_in_each_others_way(journal: Journa
     assert (journal.unfinished(MIKA), journal.unfinished(THEO)) == (None, theirs)
 
 
-def test_somebody_who_was_never_here_has_no_runs(journal: Journal) -> None:
+def test_an_unknown_user_has_no_runs(journal: Journal) -> None:
     begin(journal)
     stranger = User(MIKA.origin, 99, "stranger")
 
@@ -200,7 +200,7 @@ def test_somebody_who_was_never_here_has_no_runs(journal: Journal) -> None:
         begin(journal, user=stranger)
 
 
-def test_a_run_keeps_to_its_user_who_has_taken_another_name(mirror: Mirror) -> None:
+def test_a_run_belongs_to_its_user_after_a_renaming(mirror: Mirror) -> None:
     begin(mirror.journal)
     renamed = User(MIKA.origin, MIKA.id, "mika_the_second")
     mirror.add(snapshot({}, {}, at="2026-11-04T12:00:00Z", user=renamed))
@@ -221,7 +221,7 @@ def test_no_program_can_store_a_second_unfinished_run(path: Path, journal: Journ
 # -- undoing
 
 
-def test_an_unfinished_run_that_is_taken_back_is_undone(journal: Journal) -> None:
+def test_an_undo_makes_an_unfinished_run_undone(journal: Journal) -> None:
     begin(journal)
 
     undo = begin(journal, (REMOVE,), kind="undo", before=AFTER, second=9, undoes=1)
@@ -233,7 +233,7 @@ def test_an_unfinished_run_that_is_taken_back_is_undone(journal: Journal) -> Non
     assert states(journal, 1) == ["planned"] * 3
 
 
-def test_a_finished_run_that_is_taken_back_stays_finished(journal: Journal) -> None:
+def test_an_undo_leaves_a_finished_run_finished(journal: Journal) -> None:
     begin(journal)
     finished = journal.ended(1, "finished", at(5), after=AFTER)
 
@@ -251,7 +251,7 @@ def test_an_undo_is_a_run_and_can_be_undone(journal: Journal) -> None:
     assert [(run.state, run.undoes) for run in journal.runs()] == [("undone", None), ("undone", 1), ("unfinished", 2)]
 
 
-def test_taking_back_another_run_than_the_unfinished_one_is_refused(journal: Journal) -> None:
+def test_an_undo_of_another_run_than_the_unfinished_one_is_refused(journal: Journal) -> None:
     begin(journal)
     journal.ended(1, "finished", at(5))
     begin(journal, second=10)
@@ -262,7 +262,7 @@ def test_taking_back_another_run_than_the_unfinished_one_is_refused(journal: Jou
     assert [run.state for run in journal.runs()] == ["finished", "unfinished"]
 
 
-def test_only_a_run_that_there_is_and_of_the_same_user_can_be_taken_back(journal: Journal) -> None:
+def test_an_undo_needs_an_existing_run_of_the_same_user(journal: Journal) -> None:
     begin(journal, user=THEO, before=THEIRS)
 
     with pytest.raises(KeyError):
@@ -285,7 +285,7 @@ def test_an_undo_that_cannot_be_begun_leaves_the_run_as_it_was(journal: Journal)
 # -- the snapshots around a run
 
 
-def test_the_lists_that_an_interrupted_run_left_can_be_named(journal: Journal) -> None:
+def test_an_interrupted_run_can_have_a_snapshot_after_it(journal: Journal) -> None:
     begin(journal)
 
     journal.set_after(1, AFTER)
@@ -294,7 +294,7 @@ def test_the_lists_that_an_interrupted_run_left_can_be_named(journal: Journal) -
     assert journal.ended(1, "abandoned", at(9)).after == AFTER
 
 
-def test_the_lists_around_a_run_are_its_users_own(journal: Journal) -> None:
+def test_the_snapshots_around_a_run_must_be_its_users(journal: Journal) -> None:
     begin(journal)
 
     for wrong in (THEIRS, 99):
@@ -322,7 +322,7 @@ def test_a_run_outlives_the_snapshots_around_it(path: Path, mirror: Mirror) -> N
 # -- what would be a bug
 
 
-def test_what_is_done_is_never_sent_again(journal: Journal) -> None:
+def test_a_write_that_is_done_cannot_be_sent_again(journal: Journal) -> None:
     begin(journal)
     journal.sent(1, 1, at(1))
     done = journal.answered(1, 1, "done", now=at(2), tries=1, http=200, answer={"score": 8})
@@ -335,7 +335,7 @@ def test_what_is_done_is_never_sent_again(journal: Journal) -> None:
     assert journal.line(1, 1) == done
 
 
-def test_a_call_that_was_never_sent_cannot_be_said_to_be_on_its_way(journal: Journal) -> None:
+def test_a_write_that_was_never_sent_cannot_become_sent(journal: Journal) -> None:
     begin(journal)
 
     with pytest.raises(ValueError, match="line 1 of run 1"):
@@ -358,7 +358,7 @@ def test_nothing_is_sent_for_a_run_that_has_ended(journal: Journal, state: Any) 
     assert journal.run(1) == ended
 
 
-def test_what_is_not_there_is_named_as_such(journal: Journal) -> None:
+def test_unknown_numbers_raise_key_error(journal: Journal) -> None:
     begin(journal)
 
     for missing in (
@@ -379,7 +379,7 @@ def test_what_is_not_there_is_named_as_such(journal: Journal) -> None:
 
 
 @pytest.mark.promise("writing-2")
-def test_what_was_sent_is_there_for_others_as_soon_as_it_was_said(path: Path, journal: Journal) -> None:
+def test_other_processes_see_sent_at_once(path: Path, journal: Journal) -> None:
     begin(journal)
 
     with another_reader(path) as seen:
@@ -404,7 +404,7 @@ WRITING: dict[str, Callable[[Journal], object]] = {
 
 
 @pytest.mark.parametrize("write", WRITING)
-def test_a_mirror_that_was_opened_for_reading_says_its_runs_and_takes_none(path: Path, write: str) -> None:
+def test_a_mirror_opened_for_reading_refuses_new_runs(path: Path, write: str) -> None:
     with Mirror.open(path, write=True) as opened:
         run = begin(opened.journal)
 
@@ -418,7 +418,7 @@ def test_a_mirror_that_was_opened_for_reading_says_its_runs_and_takes_none(path:
 
 
 @pytest.mark.parametrize("write", WRITING)
-def test_a_mirror_that_another_program_holds_is_busy(path: Path, journal: Journal, write: str) -> None:
+def test_a_locked_mirror_is_busy(path: Path, journal: Journal, write: str) -> None:
     begin(journal)
 
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -431,7 +431,7 @@ def test_a_mirror_that_another_program_holds_is_busy(path: Path, journal: Journa
     assert [run.state for run in journal.runs()] == ["unfinished"]
 
 
-def test_where_there_is_no_mirror_there_are_no_runs(tmp_path: Path) -> None:
+def test_a_missing_mirror_has_no_runs(tmp_path: Path) -> None:
     with Mirror.open(tmp_path / FILE_NAME) as mirror:
         assert mirror.journal.runs() == []
         assert mirror.journal.unfinished(MIKA) is None
@@ -440,7 +440,7 @@ def test_where_there_is_no_mirror_there_are_no_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["run", "run_call"])
-def test_a_mirror_that_lost_a_table_is_damaged(path: Path, journal: Journal, table: str) -> None:
+def test_a_mirror_without_a_table_is_damaged(path: Path, journal: Journal, table: str) -> None:
     begin(journal)
     with closing(sqlite3.connect(path)) as other:
         other.execute(f"DROP TABLE {table}")
@@ -500,7 +500,7 @@ RUN_DAMAGE = [
 
 
 @pytest.mark.parametrize("damage", LINE_DAMAGE)
-def test_a_line_that_cannot_be_understood_is_damage_and_is_named(path: Path, journal: Journal, damage: str) -> None:
+def test_an_unreadable_entry_is_named_as_damage(path: Path, journal: Journal, damage: str) -> None:
     begin(journal)
     begin(journal, user=THEO, before=THEIRS)
     tamper(path, f"UPDATE run_call SET {damage} WHERE run = 1 AND seq = 2")
@@ -517,7 +517,7 @@ def test_a_line_that_cannot_be_understood_is_damage_and_is_named(path: Path, jou
 
 
 @pytest.mark.parametrize("damage", RUN_DAMAGE)
-def test_a_run_that_cannot_be_understood_is_damage_and_is_named(path: Path, journal: Journal, damage: str) -> None:
+def test_an_unreadable_run_is_named_as_damage(path: Path, journal: Journal, damage: str) -> None:
     begin(journal)
     begin(journal, user=THEO, before=THEIRS)
     tamper(path, f"UPDATE run SET {damage} WHERE id = 1")
@@ -531,7 +531,7 @@ def test_a_run_that_cannot_be_understood_is_damage_and_is_named(path: Path, jour
         assert "run 1 cannot be read" in mirror.verify().database
 
 
-def test_a_state_that_nobody_knows_is_not_counted_but_told(path: Path, journal: Journal) -> None:
+def test_an_unknown_state_is_reported_and_not_counted(path: Path, journal: Journal) -> None:
     begin(journal)
     tamper(path, "UPDATE run_call SET state = 'perhaps' WHERE seq = 2")
 
@@ -557,14 +557,14 @@ def test_a_state_that_nobody_knows_is_not_counted_but_told(path: Path, journal: 
         "UPDATE run_call SET seq = 1",
     ],
 )
-def test_the_tables_take_nothing_that_a_run_cannot_be(path: Path, journal: Journal, statement: str) -> None:
+def test_the_tables_reject_impossible_runs(path: Path, journal: Journal, statement: str) -> None:
     begin(journal)
 
     with closing(sqlite3.connect(path)) as other, pytest.raises(sqlite3.IntegrityError):
         other.execute(statement)
 
 
-def test_every_word_of_the_journal_is_one_that_its_tables_take(path: Path, journal: Journal) -> None:
+def test_the_tables_accept_every_state_of_the_journal(path: Path, journal: Journal) -> None:
     begin(journal, CALLS)
     journal.ended(1, "finished", at(1))
 
@@ -616,7 +616,7 @@ def test_every_column_is_in_the_document(path: Path, table: str) -> None:
     assert named == columns
 
 
-def test_the_query_in_the_document_tells_what_a_run_wrote_and_what_failed(path: Path, journal: Journal) -> None:
+def test_the_documented_query_lists_a_runs_outcomes(path: Path, journal: Journal) -> None:
     for number in (1, 2):
         begin(journal)
         journal.ended(number, "finished", at(1))

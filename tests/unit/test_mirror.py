@@ -127,7 +127,7 @@ def test_an_older_snapshot_starts_another_series(path: Path) -> None:
         assert_whole(mirror)
 
 
-def test_what_a_user_read_what_anyone_can_read_and_what_was_imported_are_series_of_their_own(path: Path) -> None:
+def test_own_backups_public_lists_and_imports_are_separate_series(path: Path) -> None:
     sources: list[Any] = ["backup", "before-run", "import", "public", "after-run", "import"]
     made = [
         snapshot({1: {}}, {}, source=source, at=f"2026-11-{day:02}T12:00:00Z") for day, source in enumerate(sources, 1)
@@ -142,7 +142,7 @@ def test_a_snapshot_of_the_same_moment_continues_its_series(path: Path) -> None:
     assert [(info.number, info.series) for info in infos] == [(1, 1), (2, 1)]
 
 
-def test_a_list_that_was_out_of_sight_for_a_while_costs_nothing(path: Path) -> None:
+def test_a_list_missing_from_some_snapshots_adds_no_rows(path: Path) -> None:
     both = {1: {"status": "reading"}}
     infos = store(
         path,
@@ -162,7 +162,7 @@ def test_a_list_that_was_out_of_sight_for_a_while_costs_nothing(path: Path) -> N
 # -- users
 
 
-def test_a_user_is_known_by_id_whatever_the_name(path: Path) -> None:
+def test_a_user_with_an_id_is_identified_by_it(path: Path) -> None:
     store(
         path, snapshot({}, {}), snapshot({1: {}}, {}, user=User(ORIGIN, MIKA.id, "renamed"), at="2026-11-02T12:00:00Z")
     )
@@ -173,7 +173,7 @@ def test_a_user_is_known_by_id_whatever_the_name(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("one", "two"), [("Mika", "mIKA"), ("ÉLAN", "élan"), ("Élan", "Élan")])
-def test_a_user_without_an_id_is_known_by_the_name_whatever_its_case(path: Path, one: str, two: str) -> None:
+def test_a_user_without_an_id_is_identified_by_the_name_ignoring_case(path: Path, one: str, two: str) -> None:
     store(
         path,
         snapshot({}, {}, user=User(ORIGIN, None, one), source="public"),
@@ -198,7 +198,7 @@ def test_users_of_two_origins_and_a_name_that_looks_like_an_id_are_different_use
 # -- titles and history
 
 
-def test_a_title_is_the_newest_one_that_mal_gave(path: Path) -> None:
+def test_the_newest_title_from_mal_is_stored(path: Path) -> None:
     store(
         path,
         snapshot({1: {"title": "First"}, 2: {"title": "Kept"}}, {1: {"title": "A manga"}}),
@@ -211,7 +211,7 @@ def test_a_title_is_the_newest_one_that_mal_gave(path: Path) -> None:
         assert [entry.title for entry in mirror.load(1).entries(ANIME).values()] == ["Renamed", "Kept"]
 
 
-def test_an_imported_title_is_kept_only_where_there_is_none(path: Path) -> None:
+def test_an_imported_title_is_stored_only_if_there_is_none(path: Path) -> None:
     store(
         path,
         snapshot({1: {"title": "MAL's own"}}, {}),
@@ -222,7 +222,7 @@ def test_an_imported_title_is_kept_only_where_there_is_none(path: Path) -> None:
         assert mirror.titles(ANIME) == {1: "MAL's own", 2: "new"}
 
 
-def test_the_history_of_an_entry_has_a_version_wherever_it_changed_came_or_went(path: Path) -> None:
+def test_history_has_a_version_for_each_change(path: Path) -> None:
     days: list[dict[int, dict[str, Any]] | None] = [
         {2: {}},
         {1: watched(1)},
@@ -248,7 +248,7 @@ def test_the_history_of_an_entry_has_a_version_wherever_it_changed_came_or_went(
         assert mirror.history(THEO, ANIME, 1) == []
 
 
-def test_the_snapshots_are_looked_through_once_however_many_histories_are_asked_for(path: Path) -> None:
+def test_histories_read_the_headers_once(path: Path) -> None:
     """`malsync history a` asks for those of half the list, and there may be a thousand snapshots."""
     store(
         path,
@@ -279,7 +279,7 @@ def test_history_runs_through_every_series_by_time(path: Path) -> None:
 # -- an empty mirror, and numbers
 
 
-def test_a_mirror_that_is_not_there_reads_as_an_empty_one_and_is_not_made(path: Path) -> None:
+def test_a_missing_mirror_reads_as_empty_and_is_not_created(path: Path) -> None:
     with Mirror.open(path) as mirror:
         assert (mirror.infos(), mirror.users(), mirror.titles(ANIME), mirror.verify()) == (
             [],
@@ -291,7 +291,7 @@ def test_a_mirror_that_is_not_there_reads_as_an_empty_one_and_is_not_made(path: 
     assert not path.exists()
 
 
-def test_a_number_that_is_no_snapshots_is_an_error(path: Path) -> None:
+def test_loading_an_unknown_number_raises_key_error(path: Path) -> None:
     store(path, snapshot({}, {}))
 
     with Mirror.open(path) as mirror:
@@ -302,7 +302,7 @@ def test_a_number_that_is_no_snapshots_is_an_error(path: Path) -> None:
                 mirror.load(number)
 
 
-def test_reasons_for_suspicion_are_kept(path: Path) -> None:
+def test_reasons_for_suspicion_are_stored(path: Path) -> None:
     with Mirror.open(path, write=True) as mirror:
         mirror.add(replace(snapshot({}, {}), suspicious=("anime: the list is empty", "two")))
 
@@ -313,7 +313,7 @@ def test_reasons_for_suspicion_are_kept(path: Path) -> None:
 # -- the views
 
 
-def test_the_views_read_well(path: Path) -> None:
+def test_the_views_show_readable_values(path: Path) -> None:
     store(
         path,
         snapshot({1: watched(1, score=5)}, {7: {"status": "plan_to_read", "title": "Gone later"}}),
@@ -354,7 +354,7 @@ def test_the_views_read_well(path: Path) -> None:
     ]
 
 
-def test_a_list_that_the_newest_snapshot_does_not_cover_is_shown_as_it_was_last_seen(path: Path) -> None:
+def test_the_views_show_the_last_snapshot_that_covers_a_list(path: Path) -> None:
     store(path, snapshot({1: {}}, {5: {}}), snapshot({1: {}}, None, at="2026-11-02T12:00:00Z"))
 
     assert rows(path, "SELECT snapshot, id FROM anime_list") == [(2, 1)]
@@ -382,7 +382,7 @@ def test_a_copy_is_a_whole_mirror(path: Path, tmp_path: Path) -> None:
         assert len(mirror.infos()) == 3
 
 
-def test_a_copy_is_whole_while_another_writes(path: Path, tmp_path: Path) -> None:
+def test_a_copy_is_whole_while_another_process_writes(path: Path, tmp_path: Path) -> None:
     store(path, snapshot({1: {}}, {}))
 
     with closing(sqlite3.connect(path, isolation_level=None)) as other, Mirror.open(path) as mirror:
@@ -395,7 +395,7 @@ def test_a_copy_is_whole_while_another_writes(path: Path, tmp_path: Path) -> Non
         assert_whole(copied)
 
 
-def test_times_are_kept_to_the_millisecond(path: Path) -> None:
+def test_times_are_stored_to_the_millisecond(path: Path) -> None:
     made = snapshot({}, {}, at="2026-11-01T12:00:00.123Z")
     later = Snapshot(made.user, made.taken_at + timedelta(milliseconds=1), made.source, made.covers, made.lists)
 
