@@ -29,7 +29,7 @@ from tests.harness import ROOT, clean_environment
 TESTS: Mapping[str, tuple[str, ...]] = {
     "attempt.py": ("restore_http", "restore_interrupt"),
     "cli/again.py": ("cli_apply", "cli_runs", "cli_undo"),
-    "cli/running.py": ("cli_apply", "cli_guards", "cli_runs", "cli_undo"),
+    "cli/running.py": ("cli_apply", "cli_guards", "cli_restore", "cli_runs", "cli_undo"),
     "diff.py": ("diff",),
     "entry.py": ("diff", "plan"),
     "intent.py": ("intent",),
