@@ -400,6 +400,27 @@ def test_of_two_of_one_time_the_one_stored_last_is_the_newer() -> None:
     assert by_policy(taken, Policy(last=2)) == {3: ["last"], 2: ["last"]}
 
 
+def test_the_newest_is_the_one_of_the_latest_time_though_an_older_one_was_stored_later() -> None:
+    taken = {one.number: one.taken_at for one in days(1, 9, 3)}
+
+    assert by_policy(taken, Policy(last=2, daily=1)) == {2: ["last", "daily"], 3: ["last"]}
+
+
+def test_backups_imports_and_lists_around_runs_are_thinned_out_apart() -> None:
+    sources: list[Source] = ["import", "before-run", "after-run", "backup", "public"]
+    infos = [replace(one, source=source) for one, source in zip(days(1, 2, 3, 4, 5), sources, strict=True)]
+
+    reasons = kept(infos, [], Policy(last=1), LATER)
+
+    assert {number for number, words in reasons.items() if "last" in words} == {1, 3, 5}
+
+
+def test_a_suspicious_snapshot_before_any_good_one_is_kept_alone() -> None:
+    infos = [info(1, "2026-10-01T12:00:00Z", suspicious=("anime: empty",)), *days(2, first=2)]
+
+    assert always(infos, []) == {1: ["suspicious"], 2: ["newest good", "newest backup"]}
+
+
 def test_a_note_is_a_reason_only_where_that_was_asked_for() -> None:
     infos = [info(1, "2026-10-01T12:00:00Z", note="mine"), *days(2, 3, first=2)]
 
