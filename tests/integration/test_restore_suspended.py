@@ -114,8 +114,8 @@ WAITS = {
 }
 REFUSED_DATE = "a date that is refused"
 WAITS[REFUSED_DATE] = "503:method=PATCH,nth=3"
-STRIDE = effort(6, nightly=1)
-"""Of the moments of a run, every sixth; at night all."""
+STRIDE = effort(10, nightly=1)
+"""Of the moments of a run, every tenth; at night all."""
 
 
 @pytest.mark.promise("writing-3")
