@@ -6,7 +6,7 @@ import gc
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,9 @@ for _number, _handler in (
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
 
-settings.register_profile("dev", max_examples=50, deadline=None)
-settings.register_profile("ci", max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", max_examples=25, deadline=None)
+settings.register_profile("ci", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("nightly", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deterministic", max_examples=100, deadline=None, derandomize=True)
 settings.register_profile("mutations", max_examples=20, deadline=None, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
@@ -72,9 +73,24 @@ def world() -> World:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests of writes run with each way in which MAL may show comments."""
+    """Run tests of writes with each way in which MAL may show comments: at night all, else those that write such comments."""
     if metafunc.definition.get_closest_marker("writes"):
-        metafunc.parametrize("comments_shown", ["encoded", "raw"], indirect=True, scope="module")
+        needs_both = metafunc.definition.get_closest_marker("comments")
+        raw = pytest.param("raw", marks=[] if needs_both else pytest.mark.nightly)
+        metafunc.parametrize("comments_shown", ["encoded", raw], indirect=True, scope="module")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test of writes that sends comments which encoding changes, unless its marker says so: it must run both ways."""
+    if item.get_closest_marker("writes") is None or item.get_closest_marker("comments"):
+        return (yield)
+    from tests.support.farside import ENCODABLE_COMMENTS
+
+    ENCODABLE_COMMENTS.clear()
+    result = yield
+    assert not ENCODABLE_COMMENTS, "this test needs the marker `comments`"
+    return result
 
 
 @pytest.fixture(autouse=True, scope="module")

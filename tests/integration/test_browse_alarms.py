@@ -198,8 +198,15 @@ def recommended(malsync: Malsync, before: int, after: int) -> set[str]:
 
 
 @pytest.mark.promise("guards-5")
-@pytest.mark.parametrize(("updates", "removes"), [(108, 0), (80, 28), (60, 0)])
-@pytest.mark.parametrize("nights", [0, 2])
+@pytest.mark.parametrize(
+    ("updates", "removes", "nights"),
+    [
+        (108, 0, 0),
+        (80, 28, 2),
+        (60, 0, 2),
+        *(pytest.param(*harm, marks=pytest.mark.nightly) for harm in [(108, 0, 2), (80, 28, 0), (60, 0, 0)]),
+    ],
+)
 def test_undoing_a_repair_is_never_recommended(
     malsync: Malsync, box: Sandbox, updates: int, removes: int, nights: int
 ) -> None:

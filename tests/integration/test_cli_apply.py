@@ -733,6 +733,7 @@ def test_a_file_cannot_hide_which_entry_it_means(
     assert (box.world.catalogue.get("manga", harmed["new"]) or {})["title"][:20] in said
 
 
+@pytest.mark.comments
 def test_a_value_is_sent_as_a_value_whatever_it_looks_like(
     malsync: Malsync, box: Sandbox, file: Path, harmed: dict[str, int]
 ) -> None:

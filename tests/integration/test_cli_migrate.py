@@ -69,6 +69,7 @@ def everything(box: Sandbox) -> tuple[Any, Any]:
 # -- what is carried
 
 
+@pytest.mark.comments
 @pytest.mark.parametrize("reference", ["1", "latest", "live", "good", "default@latest", "sandbox_mika@1"])
 def test_a_list_is_carried_into_another_account(malsync: Malsync, box: Sandbox, reference: str) -> None:
     source, target = everything(box)
@@ -114,6 +115,7 @@ def test_from_the_second_account_to_the_first(malsync: Malsync, box: Sandbox) ->
     assert malsync.json("runs")[0]["account"] == "default"
 
 
+@pytest.mark.comments
 def test_a_token_from_elsewhere_is_used_for_its_own_account_alone(malsync: Malsync, box: Sandbox) -> None:
     """Whichever account's it is, and however the accounts are called."""
     for env, source, target, whose in (
@@ -127,6 +129,7 @@ def test_a_token_from_elsewhere_is_used_for_its_own_account_alone(malsync: Malsy
         malsync.ok("undo", "--yes", "--max-deletes", "99")
 
 
+@pytest.mark.comments
 def test_only_what_is_not_there_is_carried_with_missing(malsync: Malsync, box: Sandbox) -> None:
     source, target = everything(box)
 
@@ -136,6 +139,7 @@ def test_only_what_is_not_there_is_carried_with_missing(malsync: Malsync, box: S
     assert lists(box, THEO) == {m: dict(sorted({**source[m], **target[m]}.items())) for m in MEDIA}
 
 
+@pytest.mark.comments
 def test_the_other_list_becomes_the_same_with_exact(malsync: Malsync, box: Sandbox) -> None:
     source, target = everything(box)
     extra = [("remove", medium, id) for medium in MEDIA for id in target[medium].keys() - source[medium].keys()]
@@ -173,6 +177,7 @@ def test_a_half_that_is_not_known_is_left_alone(malsync: Malsync, box: Sandbox) 
     malsync.error("migrate", "3", "--to", "default", "--only", "anime", "--yes", exit_code=2)
 
 
+@pytest.mark.comments
 def test_a_list_from_another_address_may_be_carried(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
     made = replace(mine(box, lists(box, MIKA)), user=User("https://api.myanimelist.net", 4711, "elsewhere"))
 
@@ -229,6 +234,7 @@ PAIRS: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
 ]
 
 
+@pytest.mark.comments
 @pytest.mark.parametrize("prefer", ["source", "target", "newest", "progress", None])
 def test_whose_entry_wins_is_settled_entry_by_entry(malsync: Malsync, box: Sandbox, prefer: str | None) -> None:
     with box.world.lock:
@@ -350,6 +356,7 @@ def test_another_users_token_under_that_name_is_refused(malsync: Malsync, box: S
     assert writes(box) == {}
 
 
+@pytest.mark.comments
 def test_each_accounts_tokens_are_refreshed_for_itself(malsync: Malsync, box: Sandbox) -> None:
     tokens = {account: pair["access_token"] for account, pair in kept(malsync).items()}
     box.expire_tokens()
@@ -389,6 +396,7 @@ def test_an_empty_list_is_not_carried_anywhere_unless_it_is_meant(malsync: Malsy
     assert lists(box, THEO) == ({"anime": {}, "manga": {}} if mode == "exact" else before)
 
 
+@pytest.mark.comments
 @pytest.mark.parametrize("mode", ["merge", "exact", "missing"])
 def test_a_suspicious_list_is_not_carried_anywhere_unless_it_is_meant(
     malsync: Malsync, box: Sandbox, mode: str
@@ -404,6 +412,7 @@ def test_a_suspicious_list_is_not_carried_anywhere_unless_it_is_meant(
     malsync.ok("migrate", "latest", "--to", "second", "--mode", mode, "--yes", "--force", "--max-deletes", "99")
 
 
+@pytest.mark.comments
 def test_who_reads_no_manga_is_carried_all_the_same(malsync: Malsync, box: Sandbox) -> None:
     empty(box, "manga")
 
@@ -421,6 +430,7 @@ def test_where_nobody_can_answer_nothing_is_sent(malsync: Malsync, box: Sandbox)
     assert writes(box) == {}
 
 
+@pytest.mark.comments
 def test_a_look_sends_nothing_but_get(malsync: Malsync, box: Sandbox, tmp_path: Path) -> None:
     before, file = everything(box), tmp_path / "plan.json"
     words = ("--dry-run", "--rehearse", "--plan", file)
@@ -439,6 +449,7 @@ def test_a_look_sends_nothing_but_get(malsync: Malsync, box: Sandbox, tmp_path: 
 # -- afterwards
 
 
+@pytest.mark.comments
 def test_it_is_taken_back_in_the_account_that_it_went_to(malsync: Malsync, box: Sandbox) -> None:
     before = everything(box)
     malsync.ok("migrate", "1", "--to", "second", "--yes")
@@ -455,6 +466,7 @@ def test_it_is_taken_back_in_the_account_that_it_went_to(malsync: Malsync, box: 
     ]
 
 
+@pytest.mark.comments
 def test_it_cannot_be_taken_back_as_somebody_else(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("migrate", "1", "--to", "second", "--yes")
     sent = writes(box)
@@ -466,6 +478,7 @@ def test_it_cannot_be_taken_back_as_somebody_else(malsync: Malsync, box: Sandbox
     assert writes(box) == sent
 
 
+@pytest.mark.comments
 def test_an_unfinished_migration_holds_up_its_own_account_alone(malsync: Malsync, box: Sandbox) -> None:
     source, target = everything(box)
     interrupt(malsync, box, 2, "migrate", "1", "--to", "second")
@@ -481,6 +494,7 @@ def test_an_unfinished_migration_holds_up_its_own_account_alone(malsync: Malsync
     assert all(lists(box, THEO)[m] == dict(sorted({**target[m], **source[m]}.items())) for m in MEDIA)
 
 
+@pytest.mark.comments
 def test_a_new_title_of_the_target_is_kept(malsync: Malsync, box: Sandbox) -> None:
     new = absent(box, user=THEO)
     box.add(THEO, "anime", new, status="dropped", comments="mine")

@@ -111,6 +111,7 @@ def test_only_what_differs_is_sent_and_a_blank_clears(malsync: Malsync, box: San
     assert row["form"] == {"tags": "", "comments": ""}
 
 
+@pytest.mark.comments
 def test_what_was_updated_last_is_written_last(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     updated = {
@@ -193,6 +194,7 @@ def _change_much(box: Sandbox) -> None:
         box.add(box.user, medium, absent(box, medium), status="completed", score=3)
 
 
+@pytest.mark.comments
 @pytest.mark.parametrize(
     "filters",
     [
@@ -614,6 +616,7 @@ def test_one_empty_list_is_refused_with_exact_unless_the_other_is_meant(
         assert malsync.json("restore", file, "--mode", "exact", "--only", "anime", "--yes")["plan"]["remove"] == 1
 
 
+@pytest.mark.comments
 @pytest.mark.promise("guards-4")
 def test_a_suspicious_list_is_refused_with_exact_unless_it_is_meant(malsync: Malsync, home: Path) -> None:
     with Sandbox(small(anime=9)) as box:
@@ -958,6 +961,7 @@ def test_a_first_restore_needs_no_backup_of_this_home(malsync: Malsync, box: San
 # -- a list that somebody has emptied
 
 
+@pytest.mark.comments
 def test_an_emptied_list_is_restored_without_fuss_and_good_stays_good(home: Path) -> None:
     with Sandbox(small()) as box:
         malsync = Malsync(home, box)
@@ -977,6 +981,7 @@ def test_an_emptied_list_is_restored_without_fuss_and_good_stays_good(home: Path
         malsync.ok("backup")
 
 
+@pytest.mark.comments
 @pytest.mark.parametrize("end", [("resume",), ("undo", "--yes", "--max-deletes", "2"), ("runs", "--abandon", "1")])
 def test_good_stays_good_where_restoring_an_emptied_list_is_interrupted(home: Path, end: tuple[str, ...]) -> None:
     with Sandbox(small()) as box:

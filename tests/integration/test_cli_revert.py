@@ -191,6 +191,7 @@ def test_when_mal_updated_an_entry_does_not_matter(malsync: Malsync, box: Sandbo
 # -- laws
 
 
+@pytest.mark.comments
 def test_what_changed_up_to_now_is_taken_back_whole(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     good = lists(box)

@@ -119,6 +119,7 @@ def test_each_run_is_told_with_what_came_of_it(malsync: Malsync, box: Sandbox, t
     ]
 
 
+@pytest.mark.comments
 def test_the_runs_of_one_account_are_listed_alone_when_asked(malsync: Malsync, box: Sandbox) -> None:
     both(malsync, box)
     malsync.ok("migrate", "1", "--to", "second", "--only", "manga", "--yes")
@@ -254,6 +255,7 @@ def test_it_can_be_interrupted_again_and_again(malsync: Malsync, box: Sandbox) -
     assert [made.count(id) for id in some] == [1, 2, 2, 2, 2]
 
 
+@pytest.mark.comments
 def test_which_of_several_runs_must_be_said(malsync: Malsync, box: Sandbox) -> None:
     both(malsync, box)
     some = vandalize(malsync, box)
@@ -276,6 +278,7 @@ def test_which_of_several_runs_must_be_said(malsync: Malsync, box: Sandbox) -> N
     assert [row["state"] for row in malsync.json("runs")] == ["finished", "finished"]
 
 
+@pytest.mark.comments
 @pytest.mark.parametrize("number", ["1", "2"])
 def test_a_run_is_resumed_by_its_number_with_its_own_accounts_token(
     malsync: Malsync, box: Sandbox, number: str
@@ -568,6 +571,7 @@ def test_it_asks_as_every_run_does(malsync: Malsync, box: Sandbox) -> None:
     assert writes(box) == sent
 
 
+@pytest.mark.comments
 def test_taking_back_many_additions_needs_a_word(malsync: Malsync, box: Sandbox) -> None:
     malsync.ok("backup")
     for id in ids(box)[:11]:

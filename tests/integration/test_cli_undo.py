@@ -204,6 +204,7 @@ def test_a_deletion_that_somebody_else_made_first_is_done_whatever_mal_answers(h
             assert new not in lists(box)["anime"]
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-17")
 @pytest.mark.parametrize("end", ["read", "resume"])
 def test_a_deletion_that_deleted_nothing_failed_whatever_mal_answered(malsync: Malsync, box: Sandbox, end: str) -> None:

@@ -62,6 +62,7 @@ def rehearsed(malsync: Malsync, box: Sandbox, *command: str | Path, exit_code: i
 # -- it says what will be
 
 
+@pytest.mark.comments
 @pytest.mark.promise("guards-1")
 @pytest.mark.parametrize(
     ("words", "code"),

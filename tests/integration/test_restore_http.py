@@ -23,6 +23,7 @@ from malsync.model.snapshot import PLAIN
 from malsync.sandbox import World
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from malsync.sandbox.media import Kind
+from tests.support.effort import effort
 from tests.support.far_lists import USER, Log, fault, holds, key_of, put, world_of
 from tests.support.farside import Sandbox
 from tests.support.harness import Malsync, Result, TestTime
@@ -32,7 +33,7 @@ from tests.support.writing import mine
 
 pytestmark = pytest.mark.writes
 # Each example is four or more commands: fewer of them than where nothing but values is compared.
-http_law = settings(max_examples=50 if settings.get_current_profile_name() == "ci" else 10)
+http_law = settings(max_examples=effort(10, nightly=100))
 
 
 # -- an account, and what is sent to it
@@ -103,6 +104,7 @@ def pairs(draw: Draw) -> tuple[Lists, Lists]:
     return found
 
 
+@pytest.mark.comments
 @http_law
 @given(pairs())
 def test_exact_makes_the_account_hold_what_it_held_and_undo_takes_that_back(pair: tuple[Lists, Lists]) -> None:
@@ -153,6 +155,7 @@ def test_exact_makes_the_account_hold_what_it_held_and_undo_takes_that_back(pair
         assert untouched(was, holds(box), b.keys() - changed - extra)
 
 
+@pytest.mark.comments
 @http_law
 @given(pairs(), st.sampled_from(["merge", "missing"]))
 def test_merge_deletes_nothing_and_missing_changes_nothing_that_is_there(pair: tuple[Lists, Lists], mode: str) -> None:
@@ -183,12 +186,13 @@ def test_merge_deletes_nothing_and_missing_changes_nothing_that_is_there(pair: t
 
 
 @pytest.mark.promise("planning-7")
-def test_five_edits_in_ten_thousand_entries_take_five_calls(home: Path, tmp_path: Path) -> None:
-    with Sandbox(World.generated(10_900, clock=TestTime().now)) as box:
+def test_five_edits_in_thousands_of_entries_take_five_calls(home: Path, tmp_path: Path) -> None:
+    entries = effort(2_000, nightly=10_900)
+    with Sandbox(World.generated(entries, clock=TestTime().now)) as box:
         malsync = Malsync(home, box)
         malsync.ok("backup")
         before = shown(holds(box))
-        edited = [("anime", id) for id in sorted(box.entries(box.user, "anime"))[::2500]] + [("manga", 2)]
+        edited = [("anime", id) for id in sorted(box.entries(box.user, "anime"))[:: entries // 4]] + [("manga", 2)]
         for name, id in edited:
             box.edit(box.user, name, id, comments="Somebody was here.")
 
@@ -221,7 +225,8 @@ def cannot_be_stored(world: World, key: Key, status: Status) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("user", ["sandbox_mika", "sandbox_theo"])
+@pytest.mark.comments
+@pytest.mark.parametrize("user", ["sandbox_mika", pytest.param("sandbox_theo", marks=pytest.mark.nightly)])
 def test_an_emptied_list_comes_back_but_for_what_mal_cannot_store(home: Path, user: str) -> None:
     world = World.demo(clock=TestTime().now)
     with Sandbox(world) as box:
@@ -391,6 +396,7 @@ def site(prepared: tuple[Sandbox, Malsync], home: Path) -> Iterator[Site]:
 at_each_place = pytest.mark.parametrize("place", [FIRST, MIDDLE, LAST], ids=["first", "middle", "last"])
 
 
+@pytest.mark.comments
 def test_without_a_fault_it_takes_eighteen_calls(site: Site) -> None:
     document = site.restored(0)
 
@@ -423,6 +429,7 @@ def test_where_nobody_can_answer_nothing_is_sent(site: Site) -> None:
     assert site.log.writes == []
 
 
+@pytest.mark.comments
 def test_a_plan_that_was_looked_at_is_carried_out_as_it_stands(site: Site, tmp_path: Path) -> None:
     run(site.malsync, *EXACT, "--plan", tmp_path / "plan.json")
 
@@ -455,6 +462,7 @@ PASSING = (
 )
 
 
+@pytest.mark.comments
 @at_each_place
 @pytest.mark.parametrize("spec", PASSING)
 def test_a_failure_that_passes_is_tried_again(site: Site, spec: str, place: int) -> None:
@@ -483,6 +491,7 @@ NAMED = {
 }
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-11")
 @at_each_place
 @pytest.mark.parametrize("spec", NAMED)
@@ -502,6 +511,7 @@ def test_what_is_refused_or_lost_is_named_and_nothing_else_is_kept_from_its_end(
     site.assert_converged()
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-8")
 @pytest.mark.parametrize("place", [FIRST, MIDDLE])
 def test_what_the_answer_does_not_show_is_sent_once_more(site: Site, place: int) -> None:
@@ -515,6 +525,7 @@ def test_what_the_answer_does_not_show_is_sent_once_more(site: Site, place: int)
     site.log.assert_nothing_done_is_sent_twice()
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-8")
 @pytest.mark.parametrize(("place", "field"), [(FIRST, "score"), (MIDDLE, "comments"), (MIDDLE, "start_date")])
 @pytest.mark.parametrize("shows", ["wanted", "kept"])
@@ -533,6 +544,7 @@ def test_a_field_that_mal_never_stores_is_named_with_both_values(
     site.assert_converged()
 
 
+@pytest.mark.comments
 def test_a_deletion_that_is_answered_and_not_carried_out_is_named(site: Site) -> None:
     site.box.add_faults(fault("unstored:shows=kept", LAST))
 
@@ -542,6 +554,7 @@ def test_a_deletion_that_is_answered_and_not_carried_out_is_named(site: Site) ->
     site.assert_converged()
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-7")
 @at_each_place
 @pytest.mark.parametrize("what", ["score", "comments", "remove"])
@@ -564,6 +577,7 @@ def test_what_somebody_else_does_at_that_very_moment_is_told(site: Site, what: s
     site.assert_converged()
 
 
+@pytest.mark.comments
 @pytest.mark.promise("pace-3")
 @at_each_place
 def test_asked_to_wait_for_longer_than_five_minutes_it_stops_and_goes_on_later(site: Site, place: int) -> None:
@@ -578,6 +592,7 @@ def test_asked_to_wait_for_longer_than_five_minutes_it_stops_and_goes_on_later(s
     assert len(site.log.writes) == 19
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-12")
 @at_each_place
 @pytest.mark.parametrize("spec", ["forbidden", "expire"])
@@ -592,6 +607,7 @@ def test_a_refused_token_stops_it_and_another_one_goes_on(site: Site, spec: str,
     assert len(site.log.writes) == 19
 
 
+@pytest.mark.comments
 @at_each_place
 def test_an_expired_token_is_refreshed_on_the_way(site: Site, place: int) -> None:
     del site.malsync.environment["MALSYNC_ACCESS_TOKEN"]
@@ -622,6 +638,7 @@ def log_in(site: Site) -> None:
 # -- faults that do not pass
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-12")
 @pytest.mark.parametrize("place", [FIRST, MIDDLE])
 @pytest.mark.parametrize("done", ["no", "yes"])
@@ -645,6 +662,7 @@ def test_three_calls_in_a_row_that_fail_stop_it(site: Site, kind: str, done: str
     }
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-12")
 @at_each_place
 @pytest.mark.parametrize("done", ["no", "yes"])
@@ -670,6 +688,7 @@ def writes_in_order() -> Iterator[Key]:
     yield from sorted(DELETED)
 
 
+@pytest.mark.comments
 def test_a_title_that_mal_keeps_otherwise_is_told_with_both_values(site: Site) -> None:
     site.box.add_faults("unstored:shows=kept,on=anime/4/")
 
@@ -699,6 +718,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-13")
 @pytest.mark.parametrize("which", ["animelist", "mangalist"])
 @pytest.mark.parametrize("spec", UNREADABLE)
@@ -715,6 +735,7 @@ def test_where_the_last_reading_fails_resume_reads_again_and_sends_nothing(site:
     assert site.log.counts == {"PATCH": 12, "DELETE": 6}
 
 
+@pytest.mark.comments
 @pytest.mark.parametrize("spec", ["503", "429", "cut:at=middle", "truncated", "empty", "overlap"])
 def test_a_last_reading_that_fails_once_is_tried_again(site: Site, spec: str) -> None:
     site.box.add_faults(f"{spec}{',' if ':' in spec else ':'}on=list,method=GET,nth=3")
@@ -724,6 +745,7 @@ def test_a_last_reading_that_fails_once_is_tried_again(site: Site, spec: str) ->
     assert len(site.log.writes) == 18
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-13")
 def test_what_is_changed_before_the_last_reading_is_named(site: Site) -> None:
     """An entry that this run wrote, and one that it did not."""
@@ -737,6 +759,7 @@ def test_what_is_changed_before_the_last_reading_is_named(site: Site) -> None:
     assert not document["equal"]
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-6")
 def test_what_moved_since_the_plan_was_made_is_not_overwritten(site: Site, tmp_path: Path) -> None:
     run(site.malsync, *EXACT, "--plan", tmp_path / "plan.json")
@@ -755,6 +778,7 @@ def test_what_moved_since_the_plan_was_made_is_not_overwritten(site: Site, tmp_p
     assert site.log.keys == (ADDED | UPDATED | DELETED) - moved
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-4")
 def test_lists_that_were_read_long_ago_are_read_again_before_another_write(site: Site) -> None:
     """What others did until then is kept: of a deletion, that they touched the entry is enough."""
@@ -783,6 +807,7 @@ def test_lists_that_were_read_long_ago_are_read_again_before_another_write(site:
     assert holds(site.box)["manga", 3]["status"] == "on_hold"
 
 
+@pytest.mark.comments
 def test_by_force_what_moved_is_overwritten_all_the_same(site: Site, tmp_path: Path) -> None:
     run(site.malsync, *EXACT, "--plan", tmp_path / "plan.json")
     site.box.edit(USER, "anime", 4, comments="mine, since")
@@ -805,6 +830,7 @@ def interrupted(site: Site, place: int = MIDDLE) -> None:
     site.box.clear_faults()
 
 
+@pytest.mark.comments
 def test_resume_overwrites_nothing_that_was_done_meanwhile(site: Site) -> None:
     interrupted(site)
     written, due = [*writes_in_order()][: MIDDLE - 1], [*writes_in_order()][MIDDLE:]
@@ -821,6 +847,7 @@ def test_resume_overwrites_nothing_that_was_done_meanwhile(site: Site) -> None:
     site.log.assert_nothing_done_is_sent_twice()
 
 
+@pytest.mark.comments
 def test_an_unfinished_run_lets_no_other_begin_until_it_is_taken_back(site: Site) -> None:
     interrupted(site)
     log = Log(site.box)
@@ -836,6 +863,7 @@ def test_an_unfinished_run_lets_no_other_begin_until_it_is_taken_back(site: Site
     site.assert_converged()
 
 
+@pytest.mark.comments
 @at_each_place
 @pytest.mark.parametrize("done", ["no", "yes"])
 def test_a_write_of_which_nobody_knows_is_taken_back_if_it_was_carried_out(site: Site, done: str, place: int) -> None:
@@ -852,6 +880,7 @@ def test_a_write_of_which_nobody_knows_is_taken_back_if_it_was_carried_out(site:
     site.assert_others_are_untouched()
 
 
+@pytest.mark.comments
 @at_each_place
 def test_a_write_of_which_nobody_knows_is_not_sent_again_if_it_was_carried_out(site: Site, place: int) -> None:
     site.box.add_faults(fault("429:retry_after=400,done=yes", place))
@@ -863,6 +892,7 @@ def test_a_write_of_which_nobody_knows_is_not_sent_again_if_it_was_carried_out(s
     assert (document["outcomes"]["done"], document["outcomes"]["already"]) == (17, 1)
 
 
+@pytest.mark.comments
 def test_what_is_given_up_stays_and_can_be_taken_back(site: Site) -> None:
     interrupted(site)
     held = holds(site.box)
@@ -874,6 +904,7 @@ def test_what_is_given_up_stays_and_can_be_taken_back(site: Site) -> None:
     assert shown(holds(site.box)) == shown(LIVE)
 
 
+@pytest.mark.comments
 def test_an_undo_that_a_guard_refused_forgets_nothing_that_is_written_afterwards(site: Site) -> None:
     """It has read the lists as the interrupted run left them; then the run went on, and was interrupted again."""
     interrupted(site, FIRST + 3)
@@ -888,6 +919,7 @@ def test_an_undo_that_a_guard_refused_forgets_nothing_that_is_written_afterwards
     assert document["equal"]
 
 
+@pytest.mark.comments
 @pytest.mark.promise("writing-18")
 def test_an_undo_that_was_interrupted_is_resumed_and_can_be_undone(site: Site) -> None:
     run(site.malsync, *EXACT)
@@ -906,6 +938,7 @@ def test_an_undo_that_was_interrupted_is_resumed_and_can_be_undone(site: Site) -
 # -- what the last reading is compared with, where the plan would be another one by then
 
 
+@pytest.mark.comments
 def test_an_entry_that_only_lacked_is_looked_at_again_all_the_same(site: Site) -> None:
     site.box.add_faults("unstored:field=score,on=anime/1/")
 
@@ -916,6 +949,7 @@ def test_an_entry_that_only_lacked_is_looked_at_again_all_the_same(site: Site) -
     assert (document["equal"], document["outcomes"]["failed"]) == (False, 1)
 
 
+@pytest.mark.comments
 def test_an_entry_that_leaves_the_status_that_was_asked_for_is_looked_at_again_all_the_same(site: Site) -> None:
     site.box.add_faults("unstored:field=start_date,on=anime/4/")
 
@@ -1145,6 +1179,7 @@ def _every_status() -> list[str]:
     return ["watching", "plan_to_watch", "on_hold", "reading", "plan_to_read", "dropped"]
 
 
+@pytest.mark.comments
 def test_an_entry_that_is_removed_under_an_update_is_not_made_of_a_few_fields_unsaid() -> None:
     wanted = {("anime", 1): WANTED["anime", 4]}
     live = {("anime", 1): WANTED["anime", 4] | {"comments": "theirs"}}
@@ -1158,6 +1193,7 @@ def test_an_entry_that_is_removed_under_an_update_is_not_made_of_a_few_fields_un
         assert shown(holds(box_of(malsync))) == shown(wanted)
 
 
+@pytest.mark.comments
 @pytest.mark.parametrize(("field", "stays"), [("tags", ["R&amp;B"]), ("comments", "&lt;3")])
 @pytest.mark.parametrize("way", ["restore", "apply", "revert"])
 def test_a_list_that_lost_its_only_bare_text_is_read_alike_by_plan_and_writer(field: str, stays: Any, way: str) -> None:

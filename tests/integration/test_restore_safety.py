@@ -38,6 +38,7 @@ def stopped(malsync: Malsync, box: Sandbox, nth: int, *words: str) -> None:
 # -- `good` stays the last list that somebody kept on purpose
 
 
+@pytest.mark.comments
 @pytest.mark.promise("guards-9")
 def test_a_list_restored_in_part_is_not_what_good_means(malsync: Malsync, box: Sandbox, ids: list[int]) -> None:
     whole = anime(box)
@@ -67,6 +68,7 @@ def test_the_list_before_a_run_that_was_given_up_is_not_what_good_means(
     assert anime(box) == whole
 
 
+@pytest.mark.comments
 def test_a_file_restored_into_a_new_home_leaves_no_vandalised_list_as_good(
     malsync: Malsync, box: Sandbox, ids: list[int], tmp_path: Path
 ) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from tests.support.catalogue import rows
+from tests.support.effort import effort
 from tests.support.farside import Sandbox
 from tests.support.harness import Malsync, Result, TestTime
 from tests.support.signing import sign_in
@@ -114,8 +114,8 @@ WAITS = {
 }
 REFUSED_DATE = "a date that is refused"
 WAITS[REFUSED_DATE] = "503:method=PATCH,nth=3"
-STRIDE = 1 if settings.get_current_profile_name() == "ci" else 6
-"""Of the moments of a run, every sixth; in CI all."""
+STRIDE = effort(10, nightly=1)
+"""Of the moments of a run, every tenth; at night all."""
 
 
 @pytest.mark.promise("writing-3")

@@ -33,6 +33,7 @@ def world() -> World:
     return world
 
 
+@pytest.mark.comments
 @pytest.mark.parametrize("way", ["file", "import", "export"])
 def test_every_value_of_a_sparse_file_arrives_and_nothing_else_changes(
     malsync: Malsync, box: Sandbox, tmp_path: Path, way: str
@@ -96,6 +97,7 @@ def test_what_a_file_does_not_say_is_named_at_import_and_in_the_plan(malsync: Ma
     assert "manga: the whole list" in said.stderr
 
 
+@pytest.mark.comments
 def test_lists_match_only_in_what_was_compared(malsync: Malsync) -> None:
     malsync.ok("migrate", FILE, "--to", "default", "--yes")
 
@@ -107,6 +109,7 @@ def test_lists_match_only_in_what_was_compared(malsync: Malsync) -> None:
     assert "Nothing to do: your lists already match." in wholly
 
 
+@pytest.mark.comments
 def test_diff_says_what_it_did_not_compare(malsync: Malsync) -> None:
     malsync.ok("migrate", FILE, "--to", "default", "--yes")
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from malsync.errors import UsageError
 from tests.support import fuzz_ground
+from tests.support.effort import effort
 from tests.support.fuzz import at_random, varied
 from tests.support.fuzz_ground import Reader
 from tests.support.fuzz_readers import READERS
@@ -19,7 +20,7 @@ from tests.support.fuzz_readers import READERS
 pytestmark = pytest.mark.promise("reading-16")
 
 quick = settings(
-    max_examples=150 if settings.get_current_profile_name() == "ci" else 40,
+    max_examples=effort(40, nightly=1000),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

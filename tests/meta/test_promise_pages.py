@@ -17,28 +17,38 @@ from tests.support.promises import (
     render,
 )
 
-SECTIONS = read_promises(SOURCE.read_text(encoding="utf-8"))
-MARKERS = read_all_markers(ROOT / "tests")
 PAGE = "# Page\n\n<!-- promises: reading -->\n\n| id | promise | tests | figure |\n| --- | --- | --- | --- |\n{rows}\nThe end.\n"
 ONE = {"reading": [{"id": "reading-1", "promise": "Lists are read.", "figure": "two"}]}
 
 
-def test_promises_markers_and_pages_agree() -> None:
-    assert find_problems(SECTIONS, MARKERS, [page.read_text(encoding="utf-8") for page in PAGES]) == []
-    assert sum(map(len, SECTIONS.values())) > 150
+@pytest.fixture(scope="module")
+def sections() -> promises.Sections:
+    return read_promises(SOURCE.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def markers() -> promises.Markers:
+    return read_all_markers(ROOT / "tests")
+
+
+def test_promises_markers_and_pages_agree(sections: promises.Sections, markers: promises.Markers) -> None:
+    assert find_problems(sections, markers, [page.read_text(encoding="utf-8") for page in PAGES]) == []
+    assert sum(map(len, sections.values())) > 150
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_committed_page_is_the_generated_page(path: Path) -> None:
+def test_committed_page_is_the_generated_page(
+    path: Path, sections: promises.Sections, markers: promises.Markers
+) -> None:
     page = path.read_text(encoding="utf-8")
 
-    assert page == render(page, SECTIONS, MARKERS), "run: ./run promises"
+    assert page == render(page, sections, markers), "run: ./run promises"
 
 
-def test_every_promise_is_a_row_with_a_test() -> None:
+def test_every_promise_is_a_row_with_a_test(sections: promises.Sections) -> None:
     lines = [line for page in PAGES for line in page.read_text(encoding="utf-8").splitlines()]
 
-    for promise in (promise for section in SECTIONS.values() for promise in section):
+    for promise in (promise for section in sections.values() for promise in section):
         (row,) = (line for line in lines if line.startswith(f"| {promise['id']} |"))
         assert "| `test_" in row
         assert all(f"| {value} |" in row for value in promise.values())

@@ -22,6 +22,7 @@ from malsync.sandbox import Sandbox
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from malsync.sandbox.media import Kind
 from malsync.schemas import find_problem
+from tests.support.effort import effort
 from tests.support.far_lists import USER, Log, holds, key_of, put, world_of
 from tests.support.harness import Malsync, Result
 from tests.support.invented_lists import EDITS, FRESH, MOMENTS, TOTALS, Key, Lists, Status, shown
@@ -359,7 +360,7 @@ class RestoreMachineRaw(RestoreMachine):
 
 
 LAWS = settings(
-    max_examples=40 if settings.get_current_profile_name() == "ci" else 10,
+    max_examples=effort(10, nightly=80),
     stateful_step_count=14,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

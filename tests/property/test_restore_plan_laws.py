@@ -35,6 +35,7 @@ from malsync.sandbox import Account, Catalogue
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from malsync.sandbox.media import Kind
 from tests.support import strategies
+from tests.support.effort import effort
 from tests.support.invented_lists import (
     EDITS,
     TOTALS,
@@ -48,7 +49,7 @@ from tests.support.invented_lists import (
 from tests.support.lists import snapshot
 
 # A thousand examples of each law where there is time for them, and a quick look everywhere else.
-law = settings(max_examples=1000 if settings.get_current_profile_name() == "ci" else settings().max_examples)
+law = settings(max_examples=effort(100, nightly=2000))
 CATALOGUE = Catalogue(
     {name: [{"id": id, "title": "T", **totals} for (m, id), totals in TOTALS.items() if m == name] for name in MEDIA}
 )

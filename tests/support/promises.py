@@ -52,7 +52,10 @@ def read_markers(stem: str, source: str) -> Markers:
         return []
     tree = ast.parse(source)
     calls = list(_marker_calls(tree.body, stem))
-    everywhere = sum(isinstance(node, ast.Attribute) and ast.unparse(node) == MARKER for node in ast.walk(tree))
+    everywhere = sum(
+        isinstance(node, ast.Attribute) and node.attr == "promise" and ast.unparse(node) == MARKER
+        for node in ast.walk(tree)
+    )
     if len(calls) != everywhere:
         raise ValueError(f"{stem}: a {MARKER} is neither the decorator of a test nor in pytestmark")
     return [(ast.literal_eval(argument), name) for name, call in calls for argument in call.args]

@@ -1,9 +1,10 @@
 """The crash matrix: `kill -9` before any step of any command that writes, and nothing is lost.
 
-Each row is a command and what came before it. It is killed at seeded instants, spread over everything that it does to a file or
-a socket. At each instant, with the writer stopped, the mirror's files are copied as they are, and the copy must open well.
+Each row is a command and what came before it. It is killed at seeded instants, at night at five times as many, spread over
+everything that it does to a file or a socket. At each instant, with the writer stopped, the mirror's files are copied as they
+are, and the copy must open well.
 Then the process is killed, and: `verify` finds everything whole, what was stored is there, and the next command works.
-`tests/test_kill.py` does the same by the clock to a long list, `tests/test_restore_kill.py` before and after each write to MAL.
+test_kill.py does the same by the clock to a long list, test_restore_kill.py before and after each write to MAL.
 """
 
 import os
@@ -20,6 +21,7 @@ import pytest
 
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.sandbox import Sandbox, World
+from tests.support.effort import effort
 from tests.support.harness import ROOT, Malsync, TestTime
 from tests.support.instants import Ended, Forge, found_vfs
 from tests.support.lists import snapshot, watched, write
@@ -33,8 +35,6 @@ KEEP = ("--keep-last", "1")
 _REPLACEABLE = True
 with suppress(OSError, AttributeError):
     _REPLACEABLE = bool(found_vfs())
-
-pytestmark = pytest.mark.slow
 
 
 def _lists(turn: int) -> Lists:
@@ -266,7 +266,8 @@ def test_killed_at_any_instant(story: Story, place: Path, row: Row) -> None:
     whole = story.forge.run(begin(0), *command)
     assert whole.code == 0, whole.err
     killed = 0
-    for instant in spread(whole.steps, row.instants):
+    instants = effort(row.instants // 5, nightly=row.instants)
+    for instant in spread(whole.steps, instants):
         malsync = begin(instant)
         copy = place / f"copy-{instant}"
 
@@ -284,7 +285,7 @@ def test_killed_at_any_instant(story: Story, place: Path, row: Row) -> None:
         row.afterwards(story, malsync, ended)
         assert malsync.json("verify")["ok"] is True
         shutil.rmtree(malsync.home)
-    assert killed >= 0.8 * row.instants
+    assert killed >= 0.8 * instants
 
 
 def test_killed_at_any_instant_of_a_refresh(story: Story, place: Path) -> None:
@@ -297,7 +298,7 @@ def test_killed_at_any_instant_of_a_refresh(story: Story, place: Path) -> None:
     whole = story.forge.run(begin(0), "show", "live")
     assert whole.code == 0, whole.err
     outcomes = set()
-    for instant in spread(whole.steps, 30):
+    for instant in spread(whole.steps, effort(10, nightly=30)):
         malsync = begin(instant)
         before = tokens_of(malsync)["default"]
 
@@ -320,7 +321,7 @@ def test_a_disk_that_takes_no_more_at_any_instant(story: Story, place: Path, row
     story.put(row.far)
     steps = story.forge.run(story.malsync(Path(shutil.copytree(made.home, place / "home-0"))), *command).steps
     codes = set()
-    for instant in spread(steps, 6):
+    for instant in spread(steps, effort(3, nightly=6)):
         story.put(row.far)
         malsync = story.malsync(Path(shutil.copytree(made.home, place / f"home-{instant}")))
 

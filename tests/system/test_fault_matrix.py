@@ -1,16 +1,15 @@
 """Every fault of the sandbox on every command that talks to the API: what docs/faults.md says is what happens.
 
-`./run matrix` measures all of the tables; here each kind of fault is measured on some commands (in CI on
-each), and each row on two of them.
+At night all of the tables are measured; otherwise each kind of fault on some commands, and each row on two of them.
 """
 
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
 
 from malsync.sandbox.faults import KINDS
 from tests.support.command_tree import COMMANDS as COMMAND_LINES
+from tests.support.effort import IS_NIGHTLY
 from tests.support.matrix import Bench, bench, told
 from tests.support.matrix_rows import COMMANDS, FAULTS, FROM_THEN_ON, LASTING, ROWS, SUSPENDED, WAITS, Command
 
@@ -37,8 +36,8 @@ FIRST_OF_ITS_KIND = [
     for number, spec in enumerate(FAULTS)
     if spec.partition(":")[0] not in {other.partition(":")[0] for other in FAULTS[:number]}
 ]
-SHARE = 1 if settings.get_current_profile_name() == "ci" else 3
-"""Beside those that have every row, a command has a third of the kinds of fault, the next one another; in CI all."""
+SHARE = 3
+"""Beside those that have every row, a command has a third of the kinds of fault, the next one another; at night all rows."""
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +52,12 @@ def measuring() -> Iterator[Bench]:
 def test_every_fault_ends_as_the_document_says(measuring: Bench, command: Command) -> None:
     said = told()[command.name]
     turn = COMMANDS.index(command)
-    once = FAULTS if command.name in EVERY_ROW else FIRST_OF_ITS_KIND[turn % SHARE :: SHARE]
+    is_whole = IS_NIGHTLY or command.name in EVERY_ROW
+    once = FAULTS if is_whole else FIRST_OF_ITS_KIND[turn % SHARE :: SHARE]
     measured = {spec: measuring.row(command, spec) for spec in once}
-    for spec in LASTING if command.name in EVERY_ROW else (LASTING[turn % len(LASTING)],):
+    for spec in LASTING if is_whole else (LASTING[turn % len(LASTING)],):
         measured[f"{spec}{FROM_THEN_ON}"] = measuring.row(command, spec, lasting=True)
-    for spec in WAITS if command.name in EVERY_ROW else (WAITS[turn % len(WAITS)],):
+    for spec in WAITS if is_whole else (WAITS[turn % len(WAITS)],):
         measured[f"{spec}{SUSPENDED}"] = measuring.row(command, spec, suspended=True)
 
     assert measured == {row: said[row] for row in measured}

@@ -58,7 +58,7 @@ def _instants(whole: float, last_answer: float) -> list[float]:
 
 
 @pytest.mark.promise("storing-1")
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_backup_that_is_killed_at_any_moment_harms_nothing(home: Path) -> None:
     with Sandbox(World.generated(entries=ENTRIES, seed=1), latency=LATENCY) as box:
         malsync = Malsync(home, box)

@@ -63,9 +63,15 @@ def test_the_run_has_forty_writes_of_all_kinds_and_both_media(story: Story, mals
     assert story.lists() == story.wanted
 
 
+USUAL = {1, 15, 16, 30, 31, WRITES}
+"""The first and the last write of each kind of request, and two in the middle; at night all."""
+
+
 @pytest.mark.promise("writing-2")
-@pytest.mark.slow
-@pytest.mark.parametrize("number", range(1, WRITES + 1))
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(n, marks=[] if n in USUAL else pytest.mark.nightly) for n in range(1, WRITES + 1)],
+)
 @pytest.mark.parametrize("done", ["yes", "no"])
 def test_killed_while_it_waits_for_the_answer_to_a_write(
     story: Story, malsync: Malsync, done: str, number: int

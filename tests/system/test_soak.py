@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.soak import soaked
 
-pytestmark = pytest.mark.promise("other-9")
+pytestmark = [pytest.mark.promise("other-9"), pytest.mark.nightly]
 
 
 @pytest.mark.promise("storing-9")
