@@ -18,6 +18,8 @@
     ├── MirrorError           6   the mirror is not ours, newer than this program, or cannot be written
     │   └── Damaged               it is no whole database any more, or does not rebuild to what was stored
     ├── Refused               7   a guard refused; nothing was sent or stored
+    │   ├── TooManyDeletes        a plan would delete more than was allowed
+    │   ├── SuspiciousList, EmptyList   a list that looks wrong would replace another
     │   ├── TitlesDiffer          the ids of a list belong to another site
     │   ├── Cancelled             the user answered no
     │   ├── UnfinishedRun         a run has to be resumed, undone or abandoned first
@@ -172,6 +174,23 @@ class Refused(MalsyncError):
     """A guard refused; nothing was sent and nothing was stored."""
 
     exit = Exit.REFUSED
+
+
+class TooManyDeletes(Refused):
+    """A plan would delete `count` entries, more than was allowed, or every entry of the lists `emptied` (names of media)."""
+
+    def __init__(self, message: str, hint: str = "", *, count: int, emptied: tuple[str, ...], **facts: Any) -> None:
+        super().__init__(message, hint, count=count, emptied=emptied, **facts)
+        self.count = count
+        self.emptied = emptied
+
+
+class SuspiciousList(Refused):
+    """A suspicious list would replace another, or be carried into another account."""
+
+
+class EmptyList(Refused):
+    """A list without an entry would replace one that has some, or be carried into another account."""
 
 
 class TitlesDiffer(Refused):

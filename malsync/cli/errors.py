@@ -7,12 +7,14 @@ from malsync.text import DEFAULT_ACCOUNT, command_line
 
 ADVICE = {
     "abandon the run": "Give it up (malsync runs --abandon {run}) and restore again.",
+    "allow the deletions": "Look at the plan (--dry-run). If that is what you want: --max-deletes {count}",
     "back up": "Make one: malsync backup",
     "back up or name a number": "Make one (malsync backup), or name a snapshot by its number (malsync snapshots).",
     "back up their lists": "Their owner can back them up: {login}",
     "back up without a name": "Your own lists: malsync backup",
     "check the authorization server": "Check MALSYNC_AUTH_URL.",
     "check the client id": "Check MALSYNC_CLIENT_ID against the one shown in MAL's API settings.",
+    "check the empty list": "Check that it is the list you mean (malsync snapshots). If it is: --force",
     "choose a folder": "Choose a folder with --home or MALSYNC_HOME, or move that file away.",
     "choose another home": "Choose another with --home.",
     "choose another home or move the file": (
@@ -46,6 +48,7 @@ ADVICE = {
     "look at the ended run": "It had come to its end. To look at it: malsync runs",
     "look at the plan": "Look at the plan with --dry-run instead.",
     "look at the runs": "Look at it: malsync runs",
+    "look at the suspicious list": "Look at it (malsync diff good latest). If it is what you want: --force",
     "look at the snapshots": "Look at them: malsync snapshots",
     "make the folder writable": (
         "Give yourself the right to write to the folder, or put what `malsync mirror copy` makes there "
@@ -54,12 +57,16 @@ ADVICE = {
     "make the mirror writable": (
         "Give yourself the right to write to the file and its folder, or choose another folder with --home."
     ),
+    "make another plan": "Mend it, or make a new one with --plan.",
     "migrate instead": (
         "To carry it into this account: malsync migrate {reference} --to {account}. To write to another "
         "account: --account NAME"
     ),
     "move the accounts away": "Move it away and log in again: malsync login. No snapshot depends on it.",
     "name a list file": "Name a file that `malsync export --format json` or MyAnimeList's own export wrote.",
+    "name a plan": "Name a file that --plan wrote.",
+    "name a report of an import": "Name a file that `malsync import --from anilist` wrote.",
+    "name a snapshot": "Name a file that `malsync export` wrote.",
     "name a number": "Name one by its number: malsync snapshots",
     "name a number in the future": "If the clock is right, name one by its number: malsync snapshots",
     "name an account": (

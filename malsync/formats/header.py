@@ -12,15 +12,17 @@ from malsync.text import shorten
 
 @dataclass(frozen=True)
 class FileFormat:
-    """A kind of file: `what` it is in words, its newest version, which command writes it, and what to do about a bad one.
+    """A kind of file: `what` it is in words, its newest version, and what to do about a bad one.
 
-    Its `format` and its schema are named for `what` and version: `malsync-snapshot`, `snapshot-1`.
+    `advice` is given where the file is of another kind, and `hint` or `repair` (the name of an advice) where it is damaged.
+    The format's name and its schema are made of `what` and version: `malsync-snapshot`, `snapshot-1`.
     """
 
     what: str
     version: int
-    written_by: str
-    remedy: str
+    advice: str
+    hint: str = ""
+    repair: str = ""
 
     @property
     def name(self) -> str:
@@ -35,11 +37,9 @@ class FileFormat:
         try:
             document = orjson.loads(content)
         except orjson.JSONDecodeError as error:
-            raise UsageError(f"{name} is cut short, or not JSON: {error}.", self.remedy) from error
+            raise UsageError(f"{name} is cut short, or not JSON: {error}.", self.hint, advice=self.repair) from error
         if not isinstance(document, dict) or document.get("format") != self.name:
-            raise UsageError(
-                f"{name} is JSON, but not a malsync {self.what}.", f"Name a file that {self.written_by} wrote."
-            )
+            raise UsageError(f"{name} is JSON, but not a malsync {self.what}.", advice=self.advice)
         version = document.get("version")
         if isinstance(version, int) and version > self.version:
             raise UsageError(
@@ -50,5 +50,7 @@ class FileFormat:
         if found is not None:
             place = shorten(".".join(map(str, found.path)))
             where = f"{place}: " if place else ""
-            raise UsageError(f"{name} is not a whole {self.what}: {where}{found.message}.", self.remedy)
+            raise UsageError(
+                f"{name} is not a whole {self.what}: {where}{found.message}.", self.hint, advice=self.repair
+            )
         return document

@@ -8,9 +8,7 @@ from malsync.formats.header import FileFormat
 from malsync.model.anilist import LeftOut, Taken
 from malsync.model.timestamps import timestamp
 
-FORMAT = FileFormat(
-    "left-out", version=1, written_by="`malsync import --from anilist`", remedy="Import the list again."
-)
+FORMAT = FileFormat("left-out", version=1, advice="name a report of an import", hint="Import the list again.")
 
 
 def report(taken: Taken) -> bytes:

@@ -18,9 +18,8 @@ from malsync.planning.request import left_document, left_of
 from malsync.planning.restore_plan import LONGEST_TEXT, Key, Plan, PlannedWrite, from_to, unsayable
 from malsync.text import short_repr
 
-_MAKE_ANOTHER = "Mend it, or make a new one with --plan."
 _DEEPEST = 120  # an entry may be nested 100 deep (snapshot.py), and stands somewhat deeper here
-FORMAT = FileFormat("plan", version=1, written_by="--plan", remedy=_MAKE_ANOTHER)
+FORMAT = FileFormat("plan", version=1, advice="name a plan", repair="make another plan")
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def decode(content: bytes, name: str) -> PlanFile:
     seen: set[Key] = set()
     for call in calls:
         if call.key in seen:
-            raise UsageError(f"{name} writes {call.medium.name} {call.id} twice.", _MAKE_ANOTHER)
+            raise UsageError(f"{name} writes {call.medium.name} {call.id} twice.", advice="make another plan")
         seen.add(call.key)
     return PlanFile(
         account=document["account"],
@@ -105,10 +104,12 @@ def _check_size(document: Json, name: str) -> None:
     while waiting:
         item, depth = waiting.pop()
         if isinstance(item, str) and len(item) > LONGEST_TEXT:
-            raise UsageError(f"{name} holds a text of {len(item):,} characters; no list does.", _MAKE_ANOTHER)
+            raise UsageError(
+                f"{name} holds a text of {len(item):,} characters; no list does.", advice="make another plan"
+            )
         if isinstance(item, dict | list):
             if depth == _DEEPEST:
-                raise UsageError(f"{name} is nested more than {_DEEPEST} deep; no list is.", _MAKE_ANOTHER)
+                raise UsageError(f"{name} is nested more than {_DEEPEST} deep; no list is.", advice="make another plan")
             parts = item if isinstance(item, list) else [*item, *item.values()]
             waiting += [(part, depth + 1) for part in parts]
 
@@ -120,23 +121,26 @@ def _checked(item: dict[str, Any], where: str) -> PlannedWrite:
     expect: ListStatus | None = item["expect"]
     fields: FieldChanges = {field: (pair["from"], pair["to"]) for field, pair in item["fields"].items()}
     if (expect is None) != (item["op"] == "add"):
-        raise UsageError(f"{where}: an add expects null, and every other call an entry.", _MAKE_ANOTHER)
+        raise UsageError(f"{where}: an add expects null, and every other call an entry.", advice="make another plan")
     for name, (was, to) in fields.items():
         field = medium.by_name.get(name)
         if field is None or field.server_owned:
-            raise UsageError(f"{where}: {short_repr(name)} is no field that can be written.", _MAKE_ANOTHER)
+            raise UsageError(
+                f"{where}: {short_repr(name)} is no field that can be written.", advice="make another plan"
+            )
         if item["op"] == "remove":
             continue
         why = unsayable(medium, name, to)
         if why is not None:
-            raise UsageError(f"{where}: {name} cannot become {short_repr(to)}: {why}.", _MAKE_ANOTHER)
+            raise UsageError(f"{where}: {name} cannot become {short_repr(to)}: {why}.", advice="make another plan")
         expected = None if expect is None else value(field, expect)
         if not same_value(field, was, expected):
             raise UsageError(
-                f"{where}: {name} says from {short_repr(was)}, and expects {short_repr(expected)}.", _MAKE_ANOTHER
+                f"{where}: {name} says from {short_repr(was)}, and expects {short_repr(expected)}.",
+                advice="make another plan",
             )
     if item["op"] == "add" and "status" not in fields:
-        raise UsageError(f"{where}: an add needs a status.", _MAKE_ANOTHER)
+        raise UsageError(f"{where}: an add needs a status.", advice="make another plan")
     if item["op"] == "update" and not fields:
-        raise UsageError(f"{where}: an update needs a field.", _MAKE_ANOTHER)
+        raise UsageError(f"{where}: an update needs a field.", advice="make another plan")
     return PlannedWrite(item["op"], medium, int(item["id"]), item["title"], fields, expect)

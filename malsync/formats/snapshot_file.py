@@ -23,7 +23,7 @@ SUSPICIOUS = ".suspicious.json.gz"
 """What the name of a file in `latest/` ends in when its list looked suspicious."""
 _HEAD = 2**20
 _ANOTHER_COPY = "Use another copy of the file."
-FORMAT = FileFormat("snapshot", version=1, written_by="`malsync export`", remedy=_ANOTHER_COPY)
+FORMAT = FileFormat("snapshot", version=1, advice="name a snapshot", hint=_ANOTHER_COPY)
 
 
 def write(path: Path, snapshot: Snapshot) -> None:

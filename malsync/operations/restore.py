@@ -15,10 +15,11 @@ from malsync.model.medium import MEDIA
 from malsync.model.snapshot import Snapshot, same_person
 from malsync.operations.account import Account
 from malsync.operations.references import ResolvedList, is_path, list_document, parse
-from malsync.planning.known_titles import Known, Titles, guard_titles, meant
+from malsync.planning.guards import guard_deletes, guard_titles, guard_wanted
+from malsync.planning.known_titles import Known, Titles, meant
 from malsync.planning.preconditions import foreseen, remaining, rounded, to_send
 from malsync.planning.request import WriteRequest, left_document
-from malsync.planning.restore_plan import Plan, PlannedWrite, Unwritten, guard_deletes, guard_wanted, unwritten
+from malsync.planning.restore_plan import Plan, PlannedWrite, Unwritten, unwritten
 
 if TYPE_CHECKING:
     from malsync.formats.plan_file import PlanFile

@@ -29,10 +29,11 @@ from malsync.model.timestamps import is_future
 from malsync.operations.backup import Shelf, doubts, judged
 from malsync.operations.reconcile import settle
 from malsync.operations.write_entry import Attempt, Stale, is_gone
+from malsync.planning.guards import guard_deletes
 from malsync.planning.known_titles import Known, by_key
 from malsync.planning.preconditions import judge, to_send, why_kept
 from malsync.planning.request import RequestKind
-from malsync.planning.restore_plan import Left, Plan, PlannedWrite, guard_deletes, sendable
+from malsync.planning.restore_plan import Left, Plan, PlannedWrite, sendable
 
 if TYPE_CHECKING:
     from malsync.mal.client import Client

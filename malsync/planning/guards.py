@@ -1,14 +1,21 @@
-"""The guard of backups: does this list look like an accident, or like somebody else's work? Pure."""
+"""Guards: what looks like an accident or like somebody else's work, in a backup and in a plan. Pure."""
 
+from collections.abc import Collection, Iterable
+
+from malsync.errors import EmptyList, SuspiciousList, TitlesDiffer, TooManyDeletes
 from malsync.model.diff import count, diff
 from malsync.model.medium import ANIME, MEDIA, Medium
 from malsync.model.snapshot import Snapshot
+from malsync.planning.known_titles import FOREIGN, Titles
+from malsync.planning.restore_plan import Mode, Plan
 from malsync.text import pluralize
 
 LOST_AT_LEAST = 5
 LOST_SHARE = 0.5
 CHANGED_AT_LEAST = 50
 CHANGED_SHARE = 0.25
+FREE_DELETES = 10
+"""So many entries may be deleted without a word; it takes --max-deletes for more."""
 
 
 def suspicious(good: Snapshot, now: Snapshot) -> list[str]:
@@ -45,3 +52,64 @@ def doubt(medium: Medium, good: Snapshot, now: Snapshot) -> str | None:
     if touched >= CHANGED_AT_LEAST and touched > had * CHANGED_SHARE:
         return f"{medium.name}: {touched} of {had} entries were changed or removed"
     return None
+
+
+# -- plans
+
+
+def guard_deletes(plan: Plan, live: Snapshot, max_deletes: int | None, result: str = "Nothing was sent.") -> None:
+    """Raise Refused for more than ten deletions, or for every entry of a list, unless so many were allowed by name; and for
+    more than were allowed by name, however few. `result` says what became of the plan."""
+    if max_deletes is not None and plan.deletes <= max_deletes:
+        return
+    deleted = {call.key for call in plan.calls if call.op == "remove"}
+    emptied = [
+        name
+        for name, medium in MEDIA.items()
+        if (here := live.entries(medium)) and all((name, id) in deleted for id in here)
+    ]
+    if max_deletes is None and plan.deletes <= FREE_DELETES and not emptied:
+        return
+    what = (
+        f"every entry of the {' and the '.join(emptied)} list"
+        if emptied
+        else pluralize(plan.deletes, "entry", "entries")
+    )
+    raise TooManyDeletes(
+        f"This would delete {what}. {result}", advice="allow the deletions", count=plan.deletes, emptied=tuple(emptied)
+    )
+
+
+def guard_wanted(
+    wanted: Snapshot, live: Snapshot, mode: Mode, *, media: Collection[str], name: str, migrating: bool, force: bool
+) -> None:
+    """Raise Refused where a list that is empty or suspicious would replace another (`exact`), or be carried elsewhere.
+
+    A list of `media` is empty where it is covered and has no entry, while the live one has some.
+    """
+    if force or not (migrating or mode == "exact"):
+        return
+    if wanted.suspicious:
+        raise SuspiciousList(
+            f"{name} is suspicious ({'; '.join(wanted.suspicious)}). Nothing was sent.",
+            advice="look at the suspicious list",
+        )
+    covered = [medium for medium in media if wanted.lists.get(medium) is not None]
+    empty = [medium for medium in covered if not wanted.lists[medium]]
+    lost = [medium for medium in empty if live.lists.get(medium)]
+    if covered and (len(empty) == len(covered) or (mode == "exact" and lost)):
+        raise EmptyList(
+            f"{name} holds no {' and no '.join(lost or empty)} at all. Nothing was sent.", advice="check the empty list"
+        )
+
+
+def guard_titles(name: str, titles: Titles, *, marked: Iterable[str] = (), force: bool) -> None:
+    """Raise Refused where most titles of the list `name` are not MAL's for these ids, now or when it was imported."""
+    is_marked = any(reason.startswith(FOREIGN) for reason in marked)
+    if force or not (titles.are_foreign or is_marked):
+        return
+    many = f"{len(titles.different)} of {titles.compared} titles are" if titles.are_foreign else "Most titles are"
+    raise TitlesDiffer(
+        f"{many} not what MAL calls these ids: the ids in {name} seem to belong to another site. Nothing was sent.",
+        advice="fetch titles or force",
+    )

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from malsync.errors import TitlesDiffer
 from malsync.model.entry import Entry, same_value, value
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
 from malsync.model.snapshot import Snapshot
@@ -151,15 +150,3 @@ def folded(title: str) -> str:
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", title).casefold())
     letters = "".join(character for character in text if unicodedata.category(character)[0] in "LMN")
     return unicodedata.normalize("NFKC", letters) or "".join(text.split())
-
-
-def guard_titles(name: str, titles: Titles, *, marked: Iterable[str] = (), force: bool) -> None:
-    """Raise Refused where most titles of the list `name` are not MAL's for these ids, now or when it was imported."""
-    is_marked = any(reason.startswith(FOREIGN) for reason in marked)
-    if force or not (titles.are_foreign or is_marked):
-        return
-    many = f"{len(titles.different)} of {titles.compared} titles are" if titles.are_foreign else "Most titles are"
-    raise TitlesDiffer(
-        f"{many} not what MAL calls these ids: the ids in {name} seem to belong to another site. Nothing was sent.",
-        advice="fetch titles or force",
-    )

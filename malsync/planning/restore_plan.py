@@ -6,17 +6,15 @@ removed; none for an equal list. The same lists give the same plan.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Literal
 
-from malsync.errors import Refused
 from malsync.model.diff import Change, FieldChanges, Op, count, diff
 from malsync.model.entry import has_status, same, unknown
 from malsync.model.medium import MEDIA, Field, Json, Kind, ListStatus, Medium, is_date
 from malsync.model.snapshot import Snapshot, plain_together
-from malsync.text import pluralize
 
 Mode = Literal["merge", "exact", "missing"]
 MODES: tuple[Mode, ...] = ("merge", "exact", "missing")
@@ -24,8 +22,6 @@ Prefer = Literal["source", "target", "newest", "progress"]
 PREFERENCES: tuple[Prefer, ...] = ("source", "target", "newest", "progress")
 Key = tuple[str, int]
 """What names an entry: its medium's name and MAL's id."""
-FREE_DELETES = 10
-"""So many entries may be deleted without a word; it takes --max-deletes for more."""
 
 LONGEST_TEXT = 2**20
 """No text that is longer can be a field's: nobody's is (the longest comment in public exports has 686 characters)."""
@@ -323,51 +319,3 @@ _PREFERRED = {
 
 
 # -- guards
-
-
-def guard_deletes(plan: Plan, live: Snapshot, max_deletes: int | None, result: str = "Nothing was sent.") -> None:
-    """Raise Refused for more than ten deletions, or for every entry of a list, unless so many were allowed by name; and for
-    more than were allowed by name, however few. `result` says what became of the plan."""
-    if max_deletes is not None and plan.deletes <= max_deletes:
-        return
-    deleted = {call.key for call in plan.calls if call.op == "remove"}
-    emptied = [
-        name
-        for name, medium in MEDIA.items()
-        if (here := live.entries(medium)) and all((name, id) in deleted for id in here)
-    ]
-    if max_deletes is None and plan.deletes <= FREE_DELETES and not emptied:
-        return
-    what = (
-        f"every entry of the {' and the '.join(emptied)} list"
-        if emptied
-        else pluralize(plan.deletes, "entry", "entries")
-    )
-    raise Refused(
-        f"This would delete {what}. {result}",
-        f"Look at the plan (--dry-run). If that is what you want: --max-deletes {plan.deletes}",
-    )
-
-
-def guard_wanted(
-    wanted: Snapshot, live: Snapshot, mode: Mode, *, media: Collection[str], name: str, migrating: bool, force: bool
-) -> None:
-    """Raise Refused where a list that is empty or suspicious would replace another (`exact`), or be carried elsewhere.
-
-    A list of `media` is empty where it is covered and has no entry, while the live one has some.
-    """
-    if force or not (migrating or mode == "exact"):
-        return
-    if wanted.suspicious:
-        raise Refused(
-            f"{name} is suspicious ({'; '.join(wanted.suspicious)}). Nothing was sent.",
-            "Look at it (malsync diff good latest). If it is what you want: --force",
-        )
-    covered = [medium for medium in media if wanted.lists.get(medium) is not None]
-    empty = [medium for medium in covered if not wanted.lists[medium]]
-    lost = [medium for medium in empty if live.lists.get(medium)]
-    if covered and (len(empty) == len(covered) or (mode == "exact" and lost)):
-        raise Refused(
-            f"{name} holds no {' and no '.join(lost or empty)} at all. Nothing was sent.",
-            "Check that it is the list you mean (malsync snapshots). If it is: --force",
-        )

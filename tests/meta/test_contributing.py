@@ -22,7 +22,6 @@ def test_the_example_of_a_test_passes(malsync: Malsync, box: Sandbox) -> None:
     test(malsync, box)
 
 
-@pytest.mark.xfail(reason="check, nightly and promises are not in ./run yet", strict=True)
 def test_every_run_command_in_a_document_exists() -> None:
     usage = subprocess.check_output([ROOT / "run", "help"], text=True)
     commands = {line.split()[0] for line in usage.splitlines() if line.startswith("  ")}

@@ -293,7 +293,7 @@ class _Export:
             kind = LAYOUTS[media[0]].export_type
             remarks.append(
                 f"{self._name} says that it is of {said} (user_export_type) and holds {media[0]}: read as {media[0]}. "
-                f"MAL refuses such a file; `malsync export --format xml` writes {kind}."
+                f"MAL refuses such a file; one that malsync exports says {kind}."
             )
         for which in self._without_status.values():
             more = f", and so have {len(which) - 1:,} more" if len(which) > 1 else ""
