@@ -1,10 +1,12 @@
 """The `accounts` command."""
 
+from datetime import UTC, datetime
+
 import click
 
 from malsync.cli.app import App
 from malsync.cli.options import Command, pass_app
-from malsync.model.timestamps import local_time
+from malsync.model.timestamps import local_time, maybe_timestamp
 from malsync.operations.references import dated_ahead
 from malsync.text import ago
 
@@ -13,11 +15,8 @@ from malsync.text import ago
 @pass_app
 def accounts(app: App) -> None:
     """List the accounts: MAL user, when the refresh token dies, last backup."""
-    from datetime import UTC, datetime
-
     from malsync.mal.oauth import REFRESH_TOKEN_SECONDS
     from malsync.mal.token_store import store_of
-    from malsync.model.timestamps import maybe_timestamp
 
     store = store_of(app.home, app.settings.token_store)
     rows = []

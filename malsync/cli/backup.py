@@ -8,11 +8,16 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.errors import hint_of
+from malsync.cli.hook import run_hook
 from malsync.cli.options import WAIT, Command, pass_app
+from malsync.cli.render import counted, summary
 from malsync.cli.snapshots import info_document, undone_by
 from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
-from malsync.text import ago, command_line
+from malsync.files import make_folder
+from malsync.formats import latest_copy, snapshot_file
+from malsync.operations.backup import back_up, stored_all_the_same
+from malsync.text import ago, command_line, visible
 
 if TYPE_CHECKING:
     from malsync.model.snapshot import Snapshot
@@ -41,8 +46,6 @@ def backup(app: App, user: str | None, file: str | None, note: str, accept: bool
 
     Exit code 8: stored, but look at it (a list is empty now, or much of it changed).
     """
-    from malsync.cli.hook import run_hook
-
     try:
         document, code = _backup(app, user, file, note, accept=accept, wait=wait)
     except MalsyncError as error:
@@ -57,8 +60,6 @@ def backup(app: App, user: str | None, file: str | None, note: str, accept: bool
 def _backup(
     app: App, public: str | None, file: str | None, note: str, *, accept: bool, wait: float
 ) -> tuple[dict[str, Any], int]:
-    from malsync.operations.backup import back_up, stored_all_the_same
-
     file_for = _file_pattern(app, file)
     try:
         note.encode()
@@ -82,8 +83,6 @@ def _file_pattern(app: App, pattern: str | None) -> Any:
     """What writes `--file`; a pattern that cannot be filled in is refused before anything is read."""
     if pattern is None:
         return None
-    from malsync.files import make_folder
-    from malsync.formats import latest_copy, snapshot_file
 
     try:
         blanks = {tuple(blank) for _, *blank in Formatter().parse(pattern) if blank[0] is not None}
@@ -108,9 +107,6 @@ def _file_pattern(app: App, pattern: str | None) -> Any:
 
 
 def _report(app: App, result: "BackupResult", written: Path | None) -> None:
-    from malsync.cli.render import counted, summary
-    from malsync.text import visible
-
     info, before, say = result.info, result.before, app.output.say
     say(f"Snapshot {info.number} of {visible(info.user.name)}: {counted(info.counts)}", colour="green")
     if before is None:

@@ -1,5 +1,6 @@
 """browse: the mirror in a browser."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -31,8 +32,6 @@ def browse(app: App, port: int, open_it: bool, no_images: bool) -> None:
     Serves the mirror with Datasette on 127.0.0.1, read-only; backups may run beside it. Prints the address, which ends
     with a key: without it nobody gets in, and each start makes a new one.
     """
-    import gc
-
     from malsync.browse.server import Site
 
     path = app.mirror_to("look at")

@@ -7,9 +7,14 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.options import ONLY, Command, pass_app
+from malsync.cli.render import change_lines, diff_document, summary
 from malsync.cli.suggest import FIELD, REFERENCE
+from malsync.cli.write_output import unknown_fields
 from malsync.errors import Exit, UsageError
+from malsync.model.diff import count
+from malsync.model.diff import diff as changes_of
 from malsync.model.medium import MEDIA
+from malsync.planning.restore_plan import Filters, unwritten
 
 if TYPE_CHECKING:
     from malsync.model.snapshot import Snapshot
@@ -34,10 +39,6 @@ if TYPE_CHECKING:
 @pass_app
 def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], exit_code: bool) -> int:
     """Say what changed from A (latest) to B (live)."""
-    from malsync.cli.render import change_lines, diff_document, summary
-    from malsync.model.diff import count
-    from malsync.model.diff import diff as changes_of
-
     with app.mirror() as mirror:
         before, after = app.choose(a, mirror), app.choose(b, mirror)
     _check_fields(fields, before.snapshot, after.snapshot)
@@ -80,9 +81,6 @@ def _check_comparable(before: "ResolvedList", after: "ResolvedList", only: str |
 
 def _gaps(app: App, lists: "Iterable[ResolvedList]", only: str | None, fields: Iterable[str]) -> bool:
     """Name the fields that were not compared, because one of the lists does not know them. Whether there are any."""
-    from malsync.cli.write_output import unknown_fields
-    from malsync.planning.restore_plan import Filters, unwritten
-
     found = False
     for one in lists:
         gaps = unwritten(one.snapshot, Filters(only, fields=frozenset(fields)))

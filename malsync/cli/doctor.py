@@ -8,6 +8,7 @@ import click
 from malsync.cli.app import App
 from malsync.cli.errors import hint_of
 from malsync.cli.options import Command, pass_app
+from malsync.doctor import DoctorContext, examine, exit_code
 from malsync.errors import Exit, UsageError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -31,8 +32,6 @@ def doctor(app: App, max_age: str | None) -> Exit:
     serious one: 6 mirror or disk, 2 settings, home folder or clock, 3 not logged in, 4 API, 7 an unfinished run, 8 no good
     backup.
     """
-    from malsync.doctor import DoctorContext, examine, exit_code
-
     limit = None if max_age is None else age_of(max_age)
     checks = examine(DoctorContext(app, limit), lambda error: f"{error.message} {hint_of(error)}".strip())
     code = exit_code(checks, is_limited=limit is not None)

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from malsync import files
 from malsync.cli.app import App
 from malsync.cli.options import MEDIA_CHOICE, Command, pass_app
 from malsync.cli.output import on_screen, writing
 from malsync.cli.suggest import FILE, REFERENCE
 from malsync.errors import UsageError
+from malsync.formats import csv_export, snapshot_file
+from malsync.formats.latest_copy import export_name
+from malsync.formats.mal_xml import writer
+from malsync.formats.mal_xml.layout import LAYOUTS
+from malsync.model.medium import MEDIA
+from malsync.text import visible
 
 if TYPE_CHECKING:
     from malsync.mirror import Mirror
@@ -62,8 +69,6 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
     importer and others'; csv is for spreadsheets. These have a file for each list, named as MAL names them. sqlite is one
     file for Datasette and the like.
     """
-    from malsync.text import visible
-
     if kind == "json" and only is not None:
         raise UsageError("--only does not go with json: a snapshot is both lists.", "Leave it out, or export as xml.")
     if kind != "csv" and spreadsheet:
@@ -103,9 +108,6 @@ def _promised(target: str | None) -> str | None:
 
 
 def _export_snapshot(app: App, chosen: "ResolvedList", target: str) -> None:
-    from malsync.formats import snapshot_file
-    from malsync.formats.latest_copy import export_name
-
     if target == _STDOUT:
         _print(snapshot_file.encode(chosen.snapshot))
         return
@@ -145,8 +147,6 @@ def _export_tables(
 
 def _media(chosen: "ResolvedList", only: str | None) -> "list[Medium]":
     """The lists to be written. Raises UsageError where there is none."""
-    from malsync.model.medium import MEDIA
-
     known = [medium for name, medium in MEDIA.items() if chosen.snapshot.lists.get(name) is not None]
     found = [medium for medium in known if only in (None, medium.name)]
     if not found:
@@ -156,15 +156,11 @@ def _media(chosen: "ResolvedList", only: str | None) -> "list[Medium]":
 
 def _facts(app: App, mirror: "Mirror", medium: "Medium") -> dict[int, dict[str, Any]]:
     """What is known of titles: in the catalogue, and above it in the file that is exported."""
-    from malsync.formats.mal_xml.layout import LAYOUTS
-
     return mirror.catalogue.facts(medium, list(LAYOUTS[medium.name].facts.values())) | app.facts.get(medium.name, {})
 
 
 def _paths(app: App, chosen: "ResolvedList", media: "list[Medium]", kind: str, target: str | None) -> "dict[str, Path]":
     """Where each list goes. Raises UsageError where two would go to one place."""
-    from malsync.formats.latest_copy import export_name
-
     if target == _STDOUT:
         if app.output.json:
             raise UsageError(f"--json and {kind} on stdout do not fit.", "Write it to a file: --output PATH")
@@ -191,9 +187,6 @@ def _contents(
     chosen: "ResolvedList", media: "list[Medium]", kind: str, told: dict[str, Any], *, spreadsheet: bool
 ) -> tuple[dict[str, Iterable[bytes]], list[str]]:
     """What each file holds, all of it made before any is written; and what it cannot say."""
-    from malsync.formats import csv_export
-    from malsync.formats.mal_xml import writer
-
     if kind == "csv":
         return {
             medium.name: list(csv_export.encode(chosen.snapshot, medium, spreadsheet=spreadsheet)) for medium in media
@@ -225,23 +218,17 @@ def _ends_with_slash(target: str | None) -> bool:
 
 
 def _write(path: Path, pieces: Iterable[bytes], target: str | None) -> None:
-    from malsync import files
-
     _make_folder(path, target)
     files.write(path, files.compress_if_gz(path, pieces))
 
 
 def _make_folder(path: Path, target: str | None) -> None:
     """Make the folder that `target` names as one, where it is missing. Any other may be a slip, or a disk not mounted."""
-    from malsync import files
-
     if _ends_with_slash(target):
         files.make_folder(path.parent)
 
 
 def _tell_exported(app: App, chosen: "ResolvedList", kind: str, paths: "dict[str, Path]", losses: list[str]) -> None:
-    from malsync.model.medium import MEDIA
-
     files = {name: str(path) for name, path in paths.items()}
     document = {"files": files, "format": kind, "from": chosen.document}
     app.output.document(document | ({"losses": losses} if kind == "xml" else {}))

@@ -11,18 +11,19 @@ import click
 from malsync.cli.app import App
 from malsync.cli.errors import hint_of
 from malsync.cli.options import MEDIA_CHOICE, WAIT, Amount, Command, Group, Word, pass_app
+from malsync.cli.render import duration
 from malsync.errors import AuthError, Exit, UsageError
 from malsync.mirror.mapping import Columns, columns, items, parent, without_html
 from malsync.model.medium import ANIME, MEDIA, SEASONS, Medium
 from malsync.model.timestamps import local_time
-from malsync.text import pluralize
+from malsync.operations.fetch import Details, Fetcher
+from malsync.text import pluralize, shorten, visible
 
 if TYPE_CHECKING:
     from malsync.mal.types import Title
     from malsync.mirror import Mirror
     from malsync.mirror.catalogue import Fetch, TitlesToFetch
     from malsync.model.snapshot import User
-    from malsync.operations.fetch import Details, Fetcher
     from malsync.transport import Credentials
 
 LOCK_NAME = "fetch.lock"
@@ -96,8 +97,6 @@ def details(app: App, missing: bool, everything: bool, max_age: float | None, on
 
     Each is stored as it comes: after an interruption the same command goes on. Titles that MAL has no more are marked.
     """
-    from malsync.operations.fetch import Details
-
     if (missing, everything, max_age is not None).count(True) > 1:
         raise UsageError("--missing, --all and --max-age exclude each other.", "Choose one of them.")
     with app.mirror() as mirror:
@@ -144,8 +143,6 @@ def _before(now: datetime, days: float) -> datetime:
 
 
 def _say_plan(app: App, fetcher: "Fetcher", number: int, total: int, begun: "Fetch | None") -> None:
-    from malsync.cli.render import duration
-
     if begun and not begun.is_new:
         done = f"{total - number:,} of {total:,} done"
         app.output.note(f"Going on with the fetch of {local_time(begun.started_at)}, {done}.")
@@ -160,8 +157,6 @@ def _say_plan(app: App, fetcher: "Fetcher", number: int, total: int, begun: "Fet
 
 
 def _name_missed(app: App, result: "Details") -> None:
-    from malsync.text import shorten, visible
-
     for what, one, why in [("gone from MAL", one, "") for one in result.gone] + [
         ("failed", *pair) for pair in result.failed
     ]:
@@ -352,7 +347,6 @@ def _anyone(app: App) -> "Credentials":
 @contextmanager
 def _fetching(app: App, wait: float, credentials: "Credentials | None" = None) -> "Iterator[Fetcher]":
     """What a fetch needs. There is one at a time in a home folder; a backup may run meanwhile."""
-    from malsync.operations.fetch import Fetcher
 
     @contextmanager
     def storing() -> "Iterator[Mirror]":

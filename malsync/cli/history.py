@@ -6,10 +6,12 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.options import Command, pass_app
-from malsync.cli.render import did_you_mean, similar
+from malsync.cli.render import did_you_mean, short, similar
 from malsync.errors import UsageError
+from malsync.model.diff import entry_changes
 from malsync.model.medium import MEDIA
-from malsync.model.timestamps import local_time
+from malsync.model.timestamps import local_time, timestamp
+from malsync.text import short_value, visible
 
 if TYPE_CHECKING:
     from malsync.mirror import Mirror, Version
@@ -32,8 +34,6 @@ def history(app: App, title_or_id: str) -> None:
     """
     if not title_or_id:
         raise UsageError("Give a title or an id.", "Any part of a title will do: malsync history naruto")
-    from malsync.model.timestamps import timestamp
-    from malsync.text import visible
 
     found = []
     with app.mirror() as mirror:
@@ -83,10 +83,6 @@ def _close(mirror: "Mirror", user: "User", text: str) -> list[str]:
 
 
 def _print_versions(app: App, medium: "Medium", versions: "list[Version]") -> None:
-    from malsync.cli.render import short
-    from malsync.model.diff import entry_changes
-    from malsync.text import short_value
-
     before = None
     for version in versions:
         now = version.list_status

@@ -1,6 +1,7 @@
 """The `login` command."""
 
 import sys
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -10,7 +11,9 @@ from malsync.cli.app import App
 from malsync.cli.opening import private_page
 from malsync.cli.options import Command, pass_app
 from malsync.errors import MalsyncError, UsageError
+from malsync.operations.accounts import check_name
 from malsync.text import command_line
+from malsync.urls import check_url, origin_of
 
 if TYPE_CHECKING:
     from malsync.mal.oauth import AuthorizationRequest
@@ -38,8 +41,6 @@ def _sign_in(app: App, *, no_browser: bool) -> None:
     from malsync.mal.credentials import FixedToken
     from malsync.mal.oauth import authorization_request
     from malsync.mal.token_store import store_of
-    from malsync.operations.accounts import check_name
-    from malsync.urls import check_url, origin_of
 
     settings = app.settings
     if not settings.client_id:
@@ -65,8 +66,6 @@ def _sign_in(app: App, *, no_browser: bool) -> None:
 
 
 def _listen(app: App, request: "AuthorizationRequest") -> str:
-    import threading
-
     from malsync.mal.oauth import code_from
     from malsync.mal.redirect_listener import RedirectListener
 

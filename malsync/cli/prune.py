@@ -8,7 +8,8 @@ from malsync.cli.app import App
 from malsync.cli.options import WAIT, Command, pass_app
 from malsync.errors import UsageError
 from malsync.model.timestamps import local_time
-from malsync.text import pluralize
+from malsync.operations.retention import Policy
+from malsync.text import pluralize, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,8 +51,6 @@ def prune(app: App, dry_run: bool, wait: float, **given: Any) -> None:
     Kept whatever the rules say: the newest good list of each user, suspicious ones with the last good one before each,
     and what an unfinished run and the newest run need. With --account, one user's snapshots alone.
     """
-    from malsync.operations.retention import Policy
-
     policy = Policy(**given)
     if policy.keeps_nothing:
         raise UsageError(
@@ -70,8 +69,6 @@ def prune(app: App, dry_run: bool, wait: float, **given: Any) -> None:
 
 
 def _report(app: App, result: "PruneResult", *, dry_run: bool) -> None:
-    from malsync.text import visible
-
     infos, reasons, removed = result.infos, result.reasons, result.removed
     app.output.document({"kept": sorted(reasons), "removed": removed})
     if not infos:

@@ -1,6 +1,7 @@
 """Lists and changes as text for people and as JSON documents for programs. Pure: it returns, and prints nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from itertools import zip_longest
 from typing import Any
 
@@ -183,8 +184,6 @@ _SIMILAR = 0.75
 
 def similar(text: str, titles: Iterable[str]) -> list[str]:
     """The titles, three at most, that are most like `text` or a part of which is, the likest first."""
-    from difflib import get_close_matches
-
     count = len(text.split())
     parts: dict[str, list[str]] = {}
     for title in titles:
@@ -197,7 +196,5 @@ def similar(text: str, titles: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(titles: Iterable[str]) -> str:
-    from malsync.text import shorten, visible
-
     offered = " or ".join(f"'{shorten(visible(title))}'" for title in titles)
     return f"Did you mean {offered}?" if offered else ""

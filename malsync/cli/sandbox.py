@@ -1,8 +1,11 @@
 """sandbox and demo: malsync without an account."""
 
+import gc
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 
@@ -46,8 +49,6 @@ def sandbox(
     Prints one line of JSON when it is ready: the addresses, a client id, a token and its user. With -v, a line on stderr
     for each request.
     """
-    import gc
-
     from malsync.sandbox import Sandbox, SandboxError, World
 
     gc.enable()  # a server runs for long, unlike any other command
@@ -74,8 +75,6 @@ def sandbox(
 
 
 def _ready(app: App, line: Mapping[str, Any]) -> None:
-    import json
-
     app.output.note(
         f"Serving {' and '.join(one['user'] for one in line['users'])} until Ctrl-C. To use it, in another terminal:\n"
         f"  export MALSYNC_API_URL={line['api_url']}\n"
@@ -89,8 +88,6 @@ def _ready(app: App, line: Mapping[str, Any]) -> None:
 
 def _request(row: Mapping[str, Any]) -> str:
     """A row of the sandbox's log as a line."""
-    from urllib.parse import urlencode
-
     asked = f"{row['method']} {row['path']}{'?' if row['query'] else ''}{row['query']}"
     sent = f" {urlencode(row['form'])}" if row.get("form") else ""
     by = f", {row['user']}" if row["user"] else ""

@@ -10,9 +10,22 @@ import click
 from malsync.cli.app import App
 from malsync.cli.options import Command, pass_app
 from malsync.errors import MalsyncError, UsageError
+from malsync.operations import config
+from malsync.operations.config import FROM_ENVIRONMENT
+from malsync.schedule import (
+    TimerRequest,
+    command_of,
+    config_folder,
+    daily_time,
+    make_timer,
+    name_of,
+    natural_kind,
+    systemd,
+    time_of,
+)
 
 if TYPE_CHECKING:
-    from malsync.schedule import Timer, TimerKind, TimerRequest
+    from malsync.schedule import Timer, TimerKind
 
 _KINDS = ("systemd", "cron", "launchd", "windows", "github")
 
@@ -38,8 +51,6 @@ def schedule(app: App, kind: "TimerKind | None", at: str | None, install: bool, 
     Without a kind, the one for this machine. The timer calls this installation by its full path, with --home and --account
     if they are given here, and holds no secret. Log in first (malsync login).
     """
-    from malsync.schedule import make_timer
-
     if install and uninstall:
         raise UsageError("--install and --uninstall exclude each other.", "Give one of them.")
     request = _request(app, at)
@@ -60,8 +71,6 @@ def schedule(app: App, kind: "TimerKind | None", at: str | None, install: bool, 
 
 
 def _request(app: App, at: str | None) -> "TimerRequest":
-    from malsync.schedule import TimerRequest, command_of, config_folder, daily_time, name_of, time_of
-
     home = app.named_home
     hour, minute = daily_time(f"{platform.node()}\0{app.home.absolute()}") if at is None else time_of(at)
     environment, folder = app.world.environment, Path.home()
@@ -86,8 +95,6 @@ def _user(app: App) -> str:
 
 
 def _natural() -> "TimerKind":
-    from malsync.schedule import natural_kind
-
     return natural_kind(sys.platform, has_systemd=Path("/run/systemd/system").is_dir())
 
 
@@ -113,8 +120,6 @@ def _print(app: App, timer: "Timer") -> None:
 
 
 def _change(app: App, timer: "Timer", request: "TimerRequest", *, install: bool) -> None:
-    from malsync.schedule import systemd
-
     manager = systemd.UserManager(app.world.environment)
     paths = systemd.install(timer, manager) if install else systemd.uninstall(timer, manager)
     app.output.document(_document(timer, request, installed=install))
@@ -130,8 +135,6 @@ def _change(app: App, timer: "Timer", request: "TimerRequest", *, install: bool)
 
 def _warn_of_environment(app: App) -> None:
     """Warn of settings that are set in this shell alone, which a timer does not see."""
-    from malsync.operations.config import FROM_ENVIRONMENT
-
     environment = app.world.environment
     for key, name in FROM_ENVIRONMENT.items():
         if environment.get(name) and not _is_in_file(app, key):
@@ -141,8 +144,6 @@ def _warn_of_environment(app: App) -> None:
 
 
 def _is_in_file(app: App, key: str) -> bool:
-    from malsync.operations import config
-
     try:
         in_file = config.load(app.home, {})
     except MalsyncError:

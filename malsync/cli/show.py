@@ -7,11 +7,12 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.options import ONLY, STATUS, Command, pass_app
-from malsync.cli.render import did_you_mean, similar
+from malsync.cli.render import did_you_mean, entry_document, progress, similar, status_word
 from malsync.cli.suggest import REFERENCE
 from malsync.errors import UsageError
+from malsync.model.entry import has_status
 from malsync.model.medium import MEDIA, STATUSES
-from malsync.text import pluralize
+from malsync.text import pluralize, visible
 
 if TYPE_CHECKING:
     from malsync.model.entry import Entry
@@ -42,9 +43,6 @@ _TITLES = "MAL lists titles in romanised Japanese."
 @pass_app
 def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: str) -> None:
     """Print the list that REF names."""
-    from malsync.cli.render import entry_document, progress, status_word
-    from malsync.text import visible
-
     with app.mirror() as mirror:
         chosen = app.choose(ref, mirror)
     if only is not None and chosen.snapshot.lists.get(only) is None:
@@ -79,8 +77,6 @@ def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: 
 def _entries(
     snapshot: "Snapshot", only: str | None, statuses: Sequence[str], search: str
 ) -> "Iterable[tuple[Medium, Entry]]":
-    from malsync.model.entry import has_status
-
     text = search.casefold()
     for medium in MEDIA.values():
         if only in {None, medium.name}:

@@ -6,9 +6,9 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.options import Command, pass_app
-from malsync.model.timestamps import local_time
+from malsync.model.timestamps import local_time, timestamp
 from malsync.operations.references import dated_ahead
-from malsync.text import command_line
+from malsync.text import command_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,6 @@ def snapshots(app: App) -> None:
 
     Those of every MAL user in this home folder; with --account, of one.
     """
-    from malsync.text import visible
-
     with app.mirror() as mirror:
         infos = mirror.infos(app.named_user(mirror))
         footnotes = [] if app.output.json or app.output.quiet else list(_footnotes(app, mirror, infos))
@@ -68,7 +66,6 @@ def snapshots(app: App) -> None:
 def _footnotes(app: App, mirror: "Mirror", infos: "list[SnapshotInfo]") -> "Iterator[str]":
     """Why snapshots are suspicious; one line for those that are so for one reason, night after night."""
     from malsync.browse.alarms import Alarms
-    from malsync.text import visible
 
     alarms = Alarms(mirror.query)
     last: dict[int, SnapshotInfo] = {}
@@ -100,8 +97,6 @@ def undone_by(app: App, alarms: "Alarms", before: "SnapshotInfo", info: "Snapsho
 
 def info_document(info: "SnapshotInfo", account: str | None) -> dict[str, Any]:
     """What `backup`, `import` and `snapshots` say of a snapshot in JSON."""
-    from malsync.model.timestamps import timestamp
-
     return {
         "snapshot": info.number,
         "account": account,
@@ -116,8 +111,6 @@ def info_document(info: "SnapshotInfo", account: str | None) -> dict[str, Any]:
 
 
 def _remarks(info: "SnapshotInfo") -> list[str]:
-    from malsync.text import visible
-
     suspicious = ["suspicious"] if info.suspicious else []
     source = [] if info.source == "backup" else [info.source]
     return suspicious + source + ([visible(info.note)] if info.note else [])

@@ -11,12 +11,15 @@ from malsync.cli.app import App
 from malsync.cli.options import ONLY, Command, pass_app
 from malsync.cli.suggest import REFERENCE
 from malsync.errors import UsageError
+from malsync.mirror import Mirror
+from malsync.mirror.statistics import growth, list_statistics
+from malsync.model.medium import MEDIA
 from malsync.model.timestamps import local_time
 from malsync.operations.references import dated_ahead
-from malsync.text import pluralize
+from malsync.text import pluralize, visible
 
 if TYPE_CHECKING:
-    from malsync.mirror import Mirror, SnapshotInfo
+    from malsync.mirror import SnapshotInfo
     from malsync.mirror.statistics import Row
 
 _WIDTH = 78
@@ -49,9 +52,6 @@ def stats(app: App, ref: str | None, only: str | None) -> None:
     Without REF, the newest list of each kind. Genres, years and seasons are known of titles that `malsync fetch details`
     has read.
     """
-    from malsync.mirror.statistics import growth, list_statistics
-    from malsync.model.medium import MEDIA
-
     with ExitStack() as stack:
         mirror, infos, is_stored = _looked_at(app, stack, ref, only)
         chosen = {name: info for name, info in infos.items() if only in {None, name}}
@@ -74,9 +74,6 @@ def _looked_at(
     app: App, stack: ExitStack, ref: str | None, only: str | None
 ) -> "tuple[Mirror, dict[str, SnapshotInfo], bool]":
     """The mirror to read, the snapshot to count by medium, and whether that is stored."""
-    from malsync.mirror import Mirror
-    from malsync.model.medium import MEDIA
-
     mirror, is_stored = stack.enter_context(app.mirror()), True
     if ref is None:
         infos = mirror.infos(app.whose(None, mirror))
@@ -107,8 +104,6 @@ def _looked_at(
 
 
 def _tell(app: App, document: dict[str, Any], chosen: "dict[str, SnapshotInfo]") -> None:
-    from malsync.text import visible
-
     block = _block()
     for name, info in chosen.items():
         figures = document[name]
@@ -175,8 +170,6 @@ def _block() -> str:
 def _line(label: Any, value: int, most: int, block: str, text: str = "") -> str:
     """A label, a bar that is `_BAR` long for the value `most`, and `text`, or else the value."""
     from rich.cells import set_cell_size
-
-    from malsync.text import visible
 
     name = visible(str(label if label not in (None, "") else "-").replace("_", " "))
     bar = block * max(1, round(_BAR * value / most)) if value else ""

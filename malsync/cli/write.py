@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from malsync.cli import write_output
 from malsync.cli.app import App
 from malsync.cli.errors import hint_of
 from malsync.cli.interruption import Interruption
 from malsync.cli.options import ONLY, STATUS
+from malsync.cli.render import plan_summary
 from malsync.cli.suggest import FIELD, FILE
 from malsync.errors import Cancelled, UsageError
 from malsync.model.medium import MEDIA
+from malsync.operations.account import Account
 from malsync.planning.restore_plan import MODES, Filters, Key
+from malsync.text import visible
 
 if TYPE_CHECKING:
     from malsync.mirror import Run
-    from malsync.operations.account import Account
     from malsync.operations.restore import PreparedRun
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -165,9 +168,6 @@ def carry_out(
 
     Returns the exit code.
     """
-    from malsync.cli import write_output
-    from malsync.operations.account import Account
-
     interruption = Interruption(app.world.clock, app.world.unfinished)
     prepared = prepare(Account(app, account, interruption.clock))
     if prepared.request.kind == "apply" and prepared.resumes is None and not flags.writes:
@@ -211,9 +211,6 @@ def _heed_refusals(app: App, flags: Flags, prepared: "PreparedRun") -> None:
 
 
 def _ask(prepared: "PreparedRun") -> None:
-    from malsync.cli.render import plan_summary
-    from malsync.text import visible
-
     question = f"Write to the lists of {visible(prepared.account.user.name)}: {plan_summary(prepared.plan)}?"
     if not sys.stdin.isatty():
         raise UsageError(

@@ -5,10 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from malsync.cli.render import CUT, FOLD, changes_document, duration, left_lines, plan_summary, plan_table
 from malsync.errors import Exit
+from malsync.mirror.journal import OUTCOMES
 from malsync.model.medium import MEDIA
 from malsync.model.timestamps import local_time
-from malsync.text import pluralize, visible
+from malsync.planning.request import left_document
+from malsync.text import pluralize, shorten, visible
 
 if TYPE_CHECKING:
     from malsync.cli.app import App
@@ -39,8 +42,6 @@ def introduce(app: "App", prepared: "PreparedRun") -> None:
 
 def show(app: "App", prepared: "PreparedRun") -> None:
     """Print the plan as a person judges it: numbers and duration first, then a row for each title, deletions apart."""
-    from malsync.cli.render import duration, plan_summary
-
     output, plan = app.output, prepared.plan
     if plan.calls:
         writes = len(plan.calls)
@@ -69,9 +70,6 @@ def show(app: "App", prepared: "PreparedRun") -> None:
 
 def tell_titles(output: "Output", name: str, titles: "Titles") -> None:
     """The titles in the list `name` that are not MAL's for their ids: both titles of each."""
-    from malsync.cli.render import FOLD
-    from malsync.text import shorten
-
     different = titles.different
     if not different:
         return
@@ -127,8 +125,6 @@ def title_documents(found: "Mapping[str, Titles]") -> list[dict[str, Any]]:
 
 def _table(output: "Output", calls: "Sequence[PlannedWrite]") -> bool:
     """Show these calls. Whether a value in it is shortened."""
-    from malsync.cli.render import CUT, FOLD, plan_table
-
     if not calls:
         return False
     fold = len(calls) if output.verbose else FOLD
@@ -143,9 +139,6 @@ def _table(output: "Output", calls: "Sequence[PlannedWrite]") -> bool:
 
 
 def _list_left(output: "Output", heading: str, left: "Sequence[Left]") -> None:
-    from malsync.cli.render import FOLD, left_lines
-    from malsync.text import shorten
-
     if not left:
         return
     fold = len(left) if output.verbose else FOLD
@@ -160,8 +153,6 @@ def _list_left(output: "Output", heading: str, left: "Sequence[Left]") -> None:
 @contextmanager
 def progress(app: "App", total: int) -> "Iterator[Callable[[JournalEntry, int], None]]":
     """Progress through so many writes, and a line for each that did not come out as wanted."""
-    from malsync.text import shorten
-
     with app.output.counting(total, "writing") as moved:
 
         def told(line: "JournalEntry", number: int) -> None:
@@ -184,9 +175,6 @@ def report(
     file: str | None = None,
 ) -> int:
     """Print the document and the last lines. Without `result` nothing was carried out. Returns the exit code."""
-    from malsync.cli.render import changes_document
-    from malsync.planning.request import left_document
-
     if result is not None and result.run is None:
         result = None  # there was nothing to write
     plan = prepared.plan if result is None else result.plan
@@ -217,8 +205,6 @@ def report(
 
 
 def _outcomes(plan: "Plan", result: "Result | None") -> dict[str, int]:
-    from malsync.mirror.journal import OUTCOMES
-
     outcomes = dict.fromkeys(OUTCOMES, 0) if result is None else dict(result.outcomes)
     outcomes["already"] += plan.already
     return {str(name): number for name, number in outcomes.items()}
@@ -229,8 +215,6 @@ def _by_method(requests: Mapping[str, int]) -> dict[str, int]:
 
 
 def _say_result(output: "Output", plan: "Plan", result: "Result | None", document: dict[str, Any]) -> None:
-    from malsync.text import shorten
-
     compared = " in everything that was compared" if "not_compared" in document else ""
     if result is None:
         if plan.calls:

@@ -15,7 +15,6 @@ from malsync.model.medium import ANIME, MEDIA, Medium
 from malsync.model.snapshot import Snapshot, Source, User, whole
 from malsync.model.timestamps import corrected, parse_timestamp
 from malsync.planning.guards import incomplete
-from malsync.transport import do_nothing
 
 if TYPE_CHECKING:
     from malsync.mal.client import Client
@@ -65,7 +64,7 @@ def read_snapshot(
     *,
     note: str = "",
     counted: int | None = None,
-    meanwhile: Callable[[], object] = do_nothing,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Snapshot:
     """Read both lists of `user` at the same time, in a thread each, while this thread runs `meanwhile`.
 
