@@ -18,7 +18,7 @@ def accounts(app: App) -> None:
     from malsync.mal.oauth import REFRESH_TOKEN_SECONDS
     from malsync.mal.token_store import store_of
 
-    store = store_of(app.home, app.settings.token_store)
+    store = store_of(app.folder, app.settings.token_store)
     rows = []
     now = app.now
     with app.mirror() as mirror:

@@ -23,7 +23,7 @@ class App(Home):
     def named_home(self) -> Path | None:
         """The home folder in full, where it is another than one that stands by itself on this machine."""
         named = self._home or self.world.environment.get("MALSYNC_HOME") or self.world.environment.get("XDG_DATA_HOME")
-        return self.home.absolute() if named else None
+        return self.folder.absolute() if named else None
 
     def target(self, text: str) -> Path:
         """The path of a file to write. Raises UsageError where malsync keeps something of its own, and for standard output."""
@@ -32,7 +32,7 @@ class App(Home):
         if text == "-":
             raise UsageError("This is not written to standard output.", "Name a file.")
         path = expand_home(text)
-        home, there = self.home.resolve(), path.resolve()
+        home, there = self.folder.resolve(), path.resolve()
         is_own = there.parent == home and there.name.partition(".")[0] in _OWN_NAMES
         if is_own or there.is_relative_to(home / LATEST_FOLDER):
             raise UsageError(f"{path} is a place of malsync's own.", "Write to another file.")

@@ -34,7 +34,7 @@ def browse(app: App, port: int, open_it: bool, no_images: bool) -> None:
     """
     from malsync.browse.server import Site
 
-    path = app.mirror_to("look at")
+    path = app.require_mirror("look at")
     # Opened first, so that an older mirror is brought up to date and a damaged one named, and held open meanwhile.
     with app.mirror() as mirror:
         mirror.infos()
@@ -59,7 +59,7 @@ def browse(app: App, port: int, open_it: bool, no_images: bool) -> None:
 def _user(app: App, mirror: "Mirror") -> "User | None":
     """Whose lists come first: those of the account that is meant, where it says so. The others are one click away."""
     if app.named_account is not None:
-        return app.whose(None, mirror)
+        return app.user_of(None, mirror)
     return app.accounts.all().get(app.account_name)
 
 
@@ -90,7 +90,7 @@ def _opened(app: App, url: str) -> Iterator[None]:
     """Open the browser by a page that leads to the address."""
     import webbrowser
 
-    with _printed(app, url), private_page(app.home, "browse", url) as page:
+    with _printed(app, url), private_page(app.folder, "browse", url) as page:
         if not webbrowser.open(page):
             app.output.warn("No browser could be opened. Open the address above.")
         yield

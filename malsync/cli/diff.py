@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], exit_code: bool) -> int:
     """Say what changed from A (latest) to B (live)."""
     with app.mirror() as mirror:
-        before, after = app.choose(a, mirror), app.choose(b, mirror)
+        before, after = app.resolve(a, mirror), app.resolve(b, mirror)
     _check_fields(fields, before.snapshot, after.snapshot)
     _check_comparable(before, after, only)
     changes = changes_of(before.snapshot, after.snapshot, media=[only] if only else [], fields=fields)

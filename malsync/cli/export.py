@@ -80,7 +80,7 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
             f"{{medium}} does not go with {kind}: both lists are one file.", "Give the file a name without it."
         )
     with app.mirror() as mirror:
-        chosen = app.choose(ref, mirror)
+        chosen = app.resolve(ref, mirror)
         if kind == "json":
             _export_snapshot(app, chosen, target or _STDOUT)
             return

@@ -100,7 +100,7 @@ def details(app: App, missing: bool, everything: bool, max_age: float | None, on
     if (missing, everything, max_age is not None).count(True) > 1:
         raise UsageError("--missing, --all and --max-age exclude each other.", "Choose one of them.")
     with app.mirror() as mirror:
-        user = app.whose(None, mirror)
+        user = app.user_of(None, mirror)
         media = _media_on_lists(mirror, user, only)
     result = Details()
     with _fetching(app, wait) as fetcher:
@@ -350,10 +350,10 @@ def _fetching(app: App, wait: float, credentials: "Credentials | None" = None) -
 
     @contextmanager
     def storing() -> "Iterator[Mirror]":
-        with app.at_work(wait), app.mirror(write=True, wait=wait) as mirror:
+        with app.locked(wait), app.mirror(write=True, wait=wait) as mirror:
             yield mirror
 
-    with app.at_work(None, LOCK_NAME):
+    with app.locked(None, LOCK_NAME):
         yield Fetcher(app.clients.mal(credentials or _anyone(app)), storing, app.world.clock)
 
 

@@ -37,7 +37,7 @@ def history(app: App, title_or_id: str) -> None:
 
     found = []
     with app.mirror() as mirror:
-        user = app.whose(None, mirror)
+        user = app.user_of(None, mirror)
         for medium in MEDIA.values():
             matches = dict(_matches(mirror, medium, title_or_id))
             histories = mirror.histories(user, medium, matches)

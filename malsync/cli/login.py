@@ -55,7 +55,7 @@ def _sign_in(app: App, *, no_browser: bool) -> None:
     code = _paste(app, request) if no_browser else _listen(app, request)
     tokens = app.clients.token_endpoint().exchange(code, request.verifier, request.redirect_uri, origin)
     user = app.clients.mal(FixedToken(tokens.access_token)).me()
-    store = store_of(app.home, settings.token_store)
+    store = store_of(app.folder, settings.token_store)
     with store.locked():
         # Bound first: tokens are kept only for the user that the account belongs to.
         app.accounts.bind(app.account_name, user)
@@ -71,7 +71,7 @@ def _listen(app: App, request: "AuthorizationRequest") -> str:
 
     with (
         RedirectListener(request.redirect_uri, app.world.clock.monotonic) as listener,
-        private_page(app.home, "login", request.url) as page,
+        private_page(app.folder, "login", request.url) as page,
     ):
         app.output.warn(
             f"Sign in to MyAnimeList in your browser. If none opens, open this address:\n\n  {request.url}\n"

@@ -15,7 +15,7 @@ def logout(app: App) -> None:
     """Forget this account's tokens. Its snapshots stay, and so does the MAL user that it is bound to."""
     from malsync.mal.token_store import store_of
 
-    store = store_of(app.home, app.settings.token_store)
+    store = store_of(app.folder, app.settings.token_store)
     with store.locked():
         was_in = store.load(app.account_name) is not None
         store.forget(app.account_name)

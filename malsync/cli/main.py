@@ -253,7 +253,7 @@ def _bug(output: Output, world: World, arguments: Sequence[str], error: Exceptio
     for secret in _known_secrets(world):
         report = report.replace(secret, "***")
     try:
-        path = app.home / "last-error.txt"
+        path = app.folder / "last-error.txt"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         refuse_irregular(path)
         path.touch(mode=0o600)

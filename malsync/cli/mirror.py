@@ -51,7 +51,7 @@ def rebuild(app: App, files: tuple[str, ...], wait: float) -> None:
 def copy(app: App, target: str) -> None:
     """Write a compact, whole copy of the mirror to PATH, safe while a backup runs."""
     path = app.target(target)
-    app.mirror_to("copy")
+    app.require_mirror("copy")
     if path.exists():
         raise UsageError(f"{path} exists already; malsync does not write over it.", "Name a file that is not there.")
     with app.mirror() as mirror:

@@ -68,7 +68,7 @@ def runs(app: App, abandon: int | None) -> None:
 
 
 def _abandon(app: App, number: int) -> None:
-    with app.at_work(None), app.mirror(write=True) as mirror:
+    with app.locked(None), app.mirror(write=True) as mirror:
         run = named_run(app, mirror, number)
         if not run.is_open:
             raise UsageError(f"Run {number} is {run.state} already.", "List them: malsync runs")

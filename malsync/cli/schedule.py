@@ -72,7 +72,7 @@ def schedule(app: App, kind: "TimerKind | None", at: str | None, install: bool, 
 
 def _request(app: App, at: str | None) -> "TimerRequest":
     home = app.named_home
-    hour, minute = daily_time(f"{platform.node()}\0{app.home.absolute()}") if at is None else time_of(at)
+    hour, minute = daily_time(f"{platform.node()}\0{app.folder.absolute()}") if at is None else time_of(at)
     environment, folder = app.world.environment, Path.home()
     return TimerRequest(
         command_of(sys.executable, home=home, account=app.named_account),
@@ -145,7 +145,7 @@ def _warn_of_environment(app: App) -> None:
 
 def _is_in_file(app: App, key: str) -> bool:
     try:
-        in_file = config.load(app.home, {})
+        in_file = config.load(app.folder, {})
     except MalsyncError:
         return False
     return bool(getattr(in_file, key) == app.world.environment[config.FROM_ENVIRONMENT[key]])

@@ -44,7 +44,7 @@ _TITLES = "MAL lists titles in romanised Japanese."
 def show(app: App, ref: str, only: str | None, status: tuple[str, ...], search: str) -> None:
     """Print the list that REF names."""
     with app.mirror() as mirror:
-        chosen = app.choose(ref, mirror)
+        chosen = app.resolve(ref, mirror)
     if only is not None and chosen.snapshot.lists.get(only) is None:
         raise UsageError(f"{ref} holds no {only} list.", "Show the other one, or name another snapshot.")
     found = list(_entries(chosen.snapshot, only, status, search))

@@ -41,7 +41,7 @@ def snapshots(app: App) -> None:
         app.output.say("No snapshot yet. Make one: malsync backup")
         return
     ahead = dated_ahead(infos, app.now)
-    app.name_future(ahead)
+    app.warn_of_future(ahead)
     several = len(names) > 1
     app.output.table(
         ["#", "taken", *(["user"] if several else []), "anime", "manga", "+", "~", "-", "remarks"],

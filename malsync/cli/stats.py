@@ -76,12 +76,12 @@ def _looked_at(
     """The mirror to read, the snapshot to count by medium, and whether that is stored."""
     mirror, is_stored = stack.enter_context(app.mirror()), True
     if ref is None:
-        infos = mirror.infos(app.whose(None, mirror))
+        infos = mirror.infos(app.user_of(None, mirror))
         ahead = dated_ahead(infos, app.now)
-        app.name_future(ahead)
+        app.warn_of_future(ahead)
         infos = [info for info in infos if info not in ahead]
     else:
-        list_ = app.choose(ref, mirror)
+        list_ = app.resolve(ref, mirror)
         is_stored = list_.number is not None
         if list_.number is not None:
             infos = [mirror.info(list_.number)]

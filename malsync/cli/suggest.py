@@ -61,7 +61,7 @@ def _files(incomplete: str, kind: str = "file") -> "list[CompletionItem[str]]":
 def _mirror(app: App) -> "Mirror":
     from malsync.mirror import FILE_NAME, Mirror
 
-    return Mirror.open_unchanged(app.home / FILE_NAME, wait=_WAIT)
+    return Mirror.open_unchanged(app.folder / FILE_NAME, wait=_WAIT)
 
 
 # -- what is offered
@@ -95,7 +95,7 @@ def _references(app: App, who: str) -> Offered:
             if name != app.account_name:
                 yield from ((f"{name}@{word}", _WORDS[word]) for word in ("latest", "good", "live"))
     with _mirror(app) as mirror:
-        infos = mirror.infos(app.whose(who, mirror) if who else None)
+        infos = mirror.infos(app.user_of(who, mirror) if who else None)
         for info in reversed(infos[-_MOST:]):
             counts = " and ".join(f"{count} {name}" for name, count in info.counts.items() if count is not None)
             mark = " (suspicious)" if info.suspicious else ""

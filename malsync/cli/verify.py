@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pass_app
 def verify(app: App) -> int:
     """Recompute every digest, check the database, and say what is whole. Exit code 6 when something is not."""
-    app.mirror_to("verify")
+    app.require_mirror("verify")
     with app.mirror() as mirror:
         report = mirror.verify()
     damaged = {number: problem for number, problem in report.snapshots.items() if problem is not None}

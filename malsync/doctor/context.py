@@ -88,13 +88,13 @@ class DoctorContext:
         with suppress(MalsyncError):
             return self.home.settings
         with suppress(MalsyncError):
-            return config.load(self.home.home / "no such folder", self.home.world.environment)
-        return config.Settings(self.home.home)
+            return config.load(self.home.folder / "no such folder", self.home.world.environment)
+        return config.Settings(self.home.folder)
 
     @cached_property
     def mirror(self) -> Mirror:
         """The mirror, opened to read. Raises MirrorError and Busy."""
-        return Mirror.open_unchanged(self.home.home / FILE_NAME, wait=1.0)
+        return Mirror.open_unchanged(self.home.folder / FILE_NAME, wait=1.0)
 
     @cached_property
     def infos(self) -> list[SnapshotInfo] | None:
@@ -115,4 +115,4 @@ class DoctorContext:
 
     def tokens(self, account: str) -> Tokens | None:
         """The stored tokens of the account."""
-        return store_of(self.home.home, self.settings.token_store).load(account)
+        return store_of(self.home.folder, self.settings.token_store).load(account)

@@ -37,13 +37,13 @@ def settings(context: DoctorContext) -> None:
     loaded = context.home.settings
     check_url(loaded.api_url, "MALSYNC_API_URL")
     check_url(loaded.auth_url, "MALSYNC_AUTH_URL")
-    exists = (context.home.home / SETTINGS_NAME).exists()
+    exists = (context.home.folder / SETTINGS_NAME).exists()
     context.ok("settings", f"{SETTINGS_NAME} is valid." if exists else f"No {SETTINGS_NAME} (using defaults).")
 
 
 def home(context: DoctorContext) -> None:
     """Check that the home folder can be used, by its owner alone."""
-    folder = context.home.home
+    folder = context.home.folder
     if not folder.exists():
         context.ok("home", f"{folder} does not exist yet; the first login or backup creates it.")
     elif not folder.is_dir():
@@ -67,7 +67,7 @@ def _readable_by_others(folder: Path) -> list[Path]:
 
 def disk(context: DoctorContext) -> None:
     """Check that there is enough space."""
-    folder, mirror = _existing(context.home.home), context.home.home / MIRROR_NAME
+    folder, mirror = _existing(context.home.folder), context.home.folder / MIRROR_NAME
     free = shutil.disk_usage(folder).free
     if needed := lacking_space(free, mirror.stat().st_size if mirror.exists() else 0):
         text = f"Only {_size(free)} free, {_size(needed)} needed. Make room on the disk of {folder}."
@@ -88,7 +88,7 @@ def network_disk(context: DoctorContext) -> None:
     SQLite's write-ahead log needs memory that all its users share, which a network disk does not have
     (https://sqlite.org/wal.html).
     """
-    kind = filesystem_of(_existing(context.home.home), context.mounts)
+    kind = filesystem_of(_existing(context.home.folder), context.mounts)
     if not is_network(kind):
         context.ok("network disk", "Not on a network disk." if kind else "Unknown on this system.")
     elif _has_write_ahead_log(context):

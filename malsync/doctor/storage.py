@@ -45,7 +45,7 @@ def mirror(context: DoctorContext) -> None:
 
 def latest(context: DoctorContext) -> None:
     """Check that the newest good list of each user is beside the mirror as a readable file. Raises UsageError."""
-    latest_copy = context.home.shelf
+    latest_copy = context.home.latest_copies
     if context.infos is None:
         paths = sorted(latest_copy.folder.glob("*.json.gz"))
         for path in paths:

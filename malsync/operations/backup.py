@@ -62,7 +62,7 @@ def back_up(
     opened while the first page is on its way. `accept` lists that look suspicious; `wait` up to so many seconds for another
     malsync. Raises AuthError, ApiError, MirrorError, UsageError and Busy.
     """
-    with home.at_work(wait), ExitStack() as stack:
+    with home.locked(wait), ExitStack() as stack:
         client, user, name, counted = _whose(home, account, public)
         accepted = 0 if name is None else home.accounts.uncounted(name)
         home.listener.note(f"Reading the lists of {user.name} from {client.origin} ...")
@@ -86,10 +86,10 @@ def back_up(
                     f"MAL knows no user {user.name!r}.", "Check the name: it is in the address of their profile."
                 ) from error
         (mirror,) = opened
-        home.compare_clocks(snapshot)
+        home.keep_clock_offset(snapshot)
         if name is not None:
             home.bind(name, user)
-        result = store(mirror, home.shelf, snapshot, accept=accept)
+        result = store(mirror, home.latest_copies, snapshot, accept=accept)
         if name is not None and counted is not None:
             # What was accepted is not told again each night; what MAL counts by now needs no acceptance any more.
             missing = max(0, counted - len(snapshot.entries(ANIME)))

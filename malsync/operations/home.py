@@ -82,7 +82,7 @@ class Home:
         return self.named_account or DEFAULT_ACCOUNT
 
     @cached_property
-    def home(self) -> Path:
+    def folder(self) -> Path:
         """The home folder; it need not exist."""
         named = self._home or self.world.environment.get("MALSYNC_HOME")
         if named:
@@ -98,35 +98,35 @@ class Home:
         """The settings of the home folder and the environment."""
         from malsync.operations import config
 
-        return config.load(self.home, self.world.environment)
+        return config.load(self.folder, self.world.environment)
 
     @cached_property
     def accounts(self) -> "Accounts":
         """The accounts of the home folder."""
         from malsync.operations.accounts import Accounts
 
-        return Accounts.of(self.home)
+        return Accounts.of(self.folder)
 
     @cached_property
     def clients(self) -> "Clients":
         """The clients of MAL and AniList that this home folder's settings say."""
         from malsync.operations.clients import Clients
 
-        return Clients(self.home, self.settings, self.world, self.listener, self.account_name, self.named_account)
+        return Clients(self.folder, self.settings, self.world, self.listener, self.account_name, self.named_account)
 
     @property
     def now(self) -> "datetime":
         """The time by MAL's clock, which snapshots are dated by, as far as it is known."""
         from malsync.operations import clock_offset
 
-        return clock_offset.mal_now(self.home / clock_offset.FILE_NAME, self.world.clock.now())
+        return clock_offset.mal_now(self.folder / clock_offset.FILE_NAME, self.world.clock.now())
 
-    def compare_clocks(self, live: "Snapshot") -> None:
+    def keep_clock_offset(self, live: "Snapshot") -> None:
         """Keep what a list that was read just now tells of MAL's clock, and say so where this machine's is wrong."""
         from malsync.operations import clock_offset
         from malsync.text import duration
 
-        if ahead := clock_offset.keep(self.home / clock_offset.FILE_NAME, self.world.clock.now(), live.taken_at):
+        if ahead := clock_offset.keep(self.folder / clock_offset.FILE_NAME, self.world.clock.now(), live.taken_at):
             seconds = ahead.total_seconds()
             way = "behind" if seconds > 0 else "ahead of"
             self.listener.warn(
@@ -134,11 +134,11 @@ class Home:
             )
 
     @property
-    def shelf(self) -> "LatestCopy":
+    def latest_copies(self) -> "LatestCopy":
         """Where the newest list of each user stands as a file."""
         from malsync.formats.latest_copy import LatestCopy
 
-        return LatestCopy(self.home / LATEST_FOLDER)
+        return LatestCopy(self.folder / LATEST_FOLDER)
 
     # -- the mirror
 
@@ -149,7 +149,7 @@ class Home:
 
         return self.settings.home / FILE_NAME
 
-    def mirror_to(self, what: str) -> Path:
+    def require_mirror(self, what: str) -> Path:
         """Where the mirror is, to be looked at and no more. Raises UsageError where there is none: nothing to `what`."""
         path = self.mirror_path
         if not path.exists() or (path.is_file() and not path.stat().st_size):
@@ -163,7 +163,7 @@ class Home:
         return Mirror.open(self.mirror_path, write=write, wait=wait)
 
     @contextmanager
-    def at_work(self, wait: float | None, name: str = LOCK_NAME) -> Iterator[None]:
+    def locked(self, wait: float | None, name: str = LOCK_NAME) -> Iterator[None]:
         """The right to write in this home folder. Raises Busy when another malsync has it for longer than `wait` seconds.
 
         None is for commands that do not wait: somebody is there to type them again. `name` is of another right than writing.
@@ -210,12 +210,12 @@ class Home:
         from malsync.model.diff import diff
 
         with self.mirror() as mirror:
-            return list(diff(self.choose(a, mirror).snapshot, self.choose(b, mirror).snapshot))
+            return list(diff(self.resolve(a, mirror).snapshot, self.resolve(b, mirror).snapshot))
 
     def snapshot(self, reference: str) -> "Snapshot":
         """The list that `reference` names: `good`, `latest~1`, `12`, `2026-11`, `live`, `./list.json`. Raises UsageError."""
         with self.mirror() as mirror:
-            return self.choose(reference, mirror).snapshot
+            return self.resolve(reference, mirror).snapshot
 
     def snapshots(self) -> "list[SnapshotInfo]":
         """Every stored snapshot, oldest first: number, time, counts, what changed, and why it looks suspicious."""
@@ -228,11 +228,11 @@ class Home:
         `who` is an account or a user's name; None: the account that this was opened for.
         """
         with self.mirror() as mirror:
-            return mirror.histories(self.whose(who, mirror), medium, [id])[id]
+            return mirror.histories(self.user_of(who, mirror), medium, [id])[id]
 
     def verify(self) -> "VerifyReport":
         """Rebuild every snapshot, compare it with its digest, and check the database. Raises UsageError for no mirror."""
-        self.mirror_to("verify")
+        self.require_mirror("verify")
         with self.mirror() as mirror:
             return mirror.verify()
 
@@ -280,12 +280,12 @@ class Home:
         """
         from malsync.mal.token_store import store_of
 
-        with store_of(self.home, self.settings.token_store).locked():
+        with store_of(self.folder, self.settings.token_store).locked():
             self.accounts.bind(account, user, uncounted)
 
     # -- which list
 
-    def choose(self, reference: str, mirror: "Mirror") -> "ResolvedList":
+    def resolve(self, reference: str, mirror: "Mirror") -> "ResolvedList":
         """The list that `reference` names; the number that was chosen is said on stderr."""
         from malsync.operations.references import resolve
 
@@ -294,7 +294,7 @@ class Home:
             self.listener.note(f"{reference} is snapshot {chosen.number}, of {local_time(chosen.snapshot.taken_at)}.")
         return chosen
 
-    def whose(self, who: str | None, mirror: "Mirror") -> "User":
+    def user_of(self, who: str | None, mirror: "Mirror") -> "User":
         """The MAL user that an account or a name is; of nobody named, the account that is meant.
 
         Raises UsageError when there is no such account and no such user in the mirror.
@@ -334,7 +334,7 @@ class Home:
 
     def named_user(self, mirror: "Mirror") -> "User | None":
         """The MAL user whom --account names; None where it says nothing, and everybody is meant."""
-        return self.whose(None, mirror) if self.named_account else None
+        return self.user_of(None, mirror) if self.named_account else None
 
     @cached_property
     def _token_user(self) -> "User":
@@ -346,7 +346,7 @@ class Home:
 
         return origin_of(self.settings.api_url)
 
-    def read_list(self, text: str, *, repair: bool = False) -> "ImportedList":
+    def read_file(self, text: str, *, repair: bool = False) -> "ImportedList":
         """The list in a file, whichever form it has; what one should know of it is said on stderr."""
         from malsync.files import expand_home
         from malsync.formats import list_file
@@ -363,14 +363,14 @@ class Home:
 
         return Sources(
             mirror=mirror,
-            whose=lambda who: self.whose(who, mirror),
+            whose=lambda who: self.user_of(who, mirror),
             live=lambda who: self._live(who, mirror),
-            file=lambda text: self.read_list(text).snapshot,
+            file=lambda text: self.read_file(text).snapshot,
             now=lambda: self.now,
-            skipped=self.name_future,
+            skipped=self.warn_of_future,
         )
 
-    def name_future(self, infos: "Sequence[SnapshotInfo]") -> None:
+    def warn_of_future(self, infos: "Sequence[SnapshotInfo]") -> None:
         """Name those of `infos` that are dated in the future, on stderr."""
         from malsync.operations.references import dated_ahead, listed
 
@@ -387,7 +387,7 @@ class Home:
         public = who is not None and account is None
         client = self.clients.mal(self.clients.public_credentials() if public else self.clients.credentials(account))
         if public:
-            user = self.whose(who, mirror)
+            user = self.user_of(who, mirror)
         else:
             user = client.me()
             self._check_live(account, user)
@@ -398,7 +398,7 @@ class Home:
     def _account_of_live(self, who: str | None, mirror: "Mirror") -> str | None:
         if who is None or who in self.accounts.all():
             return who
-        return self.accounts.account_of(self.whose(who, mirror))
+        return self.accounts.account_of(self.user_of(who, mirror))
 
     def _check_live(self, account: str | None, user: "User") -> None:
         from malsync.operations.accounts import check

@@ -60,7 +60,7 @@ def import_files(home: "Home", paths: Sequence[str], *, repair: bool = False, wa
 
     `repair` strips what XML forbids. Raises UsageError for files that cannot be read or do not fit together, and Busy.
     """
-    readings = tuple((path, home.read_list(path, repair=repair)) for path in paths)
+    readings = tuple((path, home.read_file(path, repair=repair)) for path in paths)
     result = _store(home, as_one([reading.snapshot for _, reading in readings]), wait)
     newest = max((reading for _, reading in readings), key=lambda reading: reading.snapshot.taken_at)
     return replace(result, timed_by=newest.timed_by, readings=readings)
@@ -98,7 +98,7 @@ def _anilist_name(user: str) -> str:
 
 def _write_report(home: "Home", taken: anilist.Taken, path: Path | None, user: str) -> Path:
     if path is None:
-        folder = home.home / "left-out"
+        folder = home.folder / "left-out"
         files.make_folder(folder)
         path = folder / f"anilist-{latest_copy.safe_name(user)}-{taken.snapshot.taken_at:%Y%m%dT%H%M%SZ}.json"
     files.write(path, [left_out.report(taken)])
@@ -107,7 +107,7 @@ def _write_report(home: "Home", taken: anilist.Taken, path: Path | None, user: s
 
 def _store(home: "Home", snapshot: Snapshot, wait: float) -> ImportResult:
     """Store `snapshot`, marked where its titles are another site's, and compare it with the last good backup."""
-    with home.at_work(wait), home.mirror(write=True, wait=wait) as mirror:
+    with home.locked(wait), home.mirror(write=True, wait=wait) as mirror:
         known = Known(by_key(mirror.catalogue.names, snapshot.keys))
         titles = known.compare(
             (medium, entry) for name, medium in MEDIA.items() for entry in (snapshot.lists[name] or {}).values()
@@ -194,7 +194,7 @@ def rebuild_mirror(home: "Home", paths: Iterable[str], *, wait: float = 60.0) ->
     whole in it is carried over. Raises UsageError for a file that is no snapshot, before anything is written.
     """
     sources = _checked(paths)
-    with home.at_work(wait):
+    with home.locked(wait):
         if _is_whole(home, wait):
             return RebuildResult(_add(home.mirror_path, sources, wait))
         return _replace(home, sources, wait)

@@ -80,7 +80,7 @@ class PreparedRun:
 
     def refuse_unfinished(self) -> None:
         """Raise Refused where the user has an unfinished run other than the one that this undoes."""
-        with self.account.home.at_work(None), self.account.home.mirror() as mirror:
+        with self.account.home.locked(None), self.account.home.mirror() as mirror:
             mirror.journal.refuse_unfinished(self.account.user, self.undoes_number)
 
     def write_plan(self, path: Path) -> None:
@@ -126,7 +126,7 @@ class PreparedRun:
 def prepare_restore(account: Account, request: WriteRequest, reference: str) -> PreparedRun:
     """Plan to restore, or to migrate, the list that `reference` names."""
     with account.home.mirror() as mirror:
-        wanted = account.home.choose(reference, mirror)
+        wanted = account.home.resolve(reference, mirror)
         if request.kind == "restore":
             account.refuse_others([wanted])
         return _prepare(account, mirror, request, {"wanted": wanted})
@@ -135,7 +135,7 @@ def prepare_restore(account: Account, request: WriteRequest, reference: str) -> 
 def prepare_revert(account: Account, request: WriteRequest, good: str, bad: str) -> PreparedRun:
     """Plan to take back what changed from `good` to `bad`."""
     with account.home.mirror() as mirror:
-        lists = {"good": account.home.choose(good, mirror), "bad": account.home.choose(bad, mirror)}
+        lists = {"good": account.home.resolve(good, mirror), "bad": account.home.resolve(bad, mirror)}
         account.refuse_others(lists.values())
         return _prepare(account, mirror, request, lists)
 
@@ -200,7 +200,7 @@ def find_again(account: Account, mirror: "Mirror", described: Mapping[str, Any])
         if isinstance(number, int):
             again = mirror.load(number)
         elif is_path(reference):
-            again = account.home.choose(reference, mirror).snapshot
+            again = account.home.resolve(reference, mirror).snapshot
         else:
             return None
     except (KeyError, UsageError):

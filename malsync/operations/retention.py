@@ -79,7 +79,7 @@ def prune(home: "Home", policy: Policy, *, dry_run: bool = False, wait: float = 
     if dry_run or not home.mirror_path.exists():
         with home.mirror() as mirror:
             return _decided(home, mirror, policy)
-    with home.at_work(wait), home.mirror(write=True, wait=wait) as mirror:
+    with home.locked(wait), home.mirror(write=True, wait=wait) as mirror:
         result = _decided(home, mirror, policy)
         if result.removed:
             mirror.prune(result.removed)
@@ -92,7 +92,7 @@ def prune(home: "Home", policy: Policy, *, dry_run: bool = False, wait: float = 
 
 def _decided(home: "Home", mirror: "Mirror", policy: Policy) -> PruneResult:
     infos = mirror.infos(home.named_user(mirror))
-    home.name_future(infos)
+    home.warn_of_future(infos)
     return PruneResult(infos, kept(infos, mirror.journal.runs(), policy, home.now))
 
 

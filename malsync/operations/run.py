@@ -131,12 +131,12 @@ def execute(
     ):
         return Result(None, _outcomes(prepared.plan), prepared.plan.left, None, None, (), plan=prepared.plan)
     home = account.home
-    with home.at_work(None), home.mirror(write=True) as mirror:
+    with home.locked(None), home.mirror(write=True) as mirror:
         home.bind(account.name, account.user)
         around = RunContext(
             account.client,
             mirror,
-            home.shelf,
+            home.latest_copies,
             home.world.clock,
             account.read,
             on_write or ignore_progress,
