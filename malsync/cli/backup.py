@@ -16,7 +16,7 @@ from malsync.cli.suggest import FILE
 from malsync.errors import Exit, MalsyncError, UsageError
 from malsync.files import make_folder
 from malsync.formats import latest_copy, snapshot_file
-from malsync.operations.backup import back_up, stored_all_the_same
+from malsync.operations.backup import back_up, stored_but
 from malsync.text import ago, command_line, visible
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _backup(
     try:
         written = file_for(result.snapshot) if file_for else None
     except UsageError as error:
-        raise stored_all_the_same(result.info, error) from error
+        raise stored_but(result.info, error) from error
     for warning in result.warnings:
         app.output.warn(warning)
     _report(app, result, written)

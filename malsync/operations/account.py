@@ -83,9 +83,9 @@ class Account:
 
     def live(self, mirror: "Mirror") -> Snapshot:
         """Read both lists from MAL; how their texts are encoded is judged with what `mirror` knows of earlier writes."""
-        from malsync.operations.backup import judged
+        from malsync.operations.backup import with_encodings
 
-        return judged(mirror, self.read())
+        return with_encodings(mirror, self.read())
 
     def backup(self, *, note: str = "", accept: bool = False, wait: float = 60.0) -> "BackupResult":
         """Read both lists and store one snapshot, whole or not at all.

@@ -122,21 +122,21 @@ def store(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot, *, accept: bool) -
 
     It may have been found suspicious when it was read; here it is judged beside the last good one.
     """
-    snapshot = judged(mirror, snapshot)
-    reasons = () if accept else (*snapshot.suspicious, *doubts(mirror, shelf, snapshot))
+    snapshot = with_encodings(mirror, snapshot)
+    reasons = () if accept else (*snapshot.suspicious, *suspicion_reasons(mirror, shelf, snapshot))
     snapshot = replace(snapshot, suspicious=reasons)
     info = mirror.add(snapshot)
     try:
         shelf.put(snapshot)
     except UsageError as error:
-        raise stored_all_the_same(info, error) from error
+        raise stored_but(info, error) from error
     private = [name for name in MEDIA if snapshot.lists.get(name) is None]
     return BackupResult(
         info, snapshot, [f"The {name} list of {snapshot.user.name} is private: left out." for name in private]
     )
 
 
-def stored_all_the_same(info: "SnapshotInfo", error: UsageError) -> UsageError:
+def stored_but(info: "SnapshotInfo", error: UsageError) -> UsageError:
     """The error for a file beside the mirror that could not be written."""
     return UsageError(
         f"Snapshot {info.number} is stored in the mirror, but {error.message}",
@@ -146,7 +146,7 @@ def stored_all_the_same(info: "SnapshotInfo", error: UsageError) -> UsageError:
     )
 
 
-def judged(mirror: "Mirror", live: Snapshot) -> Snapshot:
+def with_encodings(mirror: "Mirror", live: Snapshot) -> Snapshot:
     """`live`, which was read from MAL, with its texts judged by what malsync wrote into it and like the newest stored list."""
     live = mirror.journal.with_written_texts(live)
     if any(live.encoded.values()):
@@ -157,7 +157,7 @@ def judged(mirror: "Mirror", live: Snapshot) -> Snapshot:
     return live
 
 
-def doubts(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot) -> list[str]:
+def suspicion_reasons(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot) -> list[str]:
     """Why `snapshot` is not to be trusted: each list beside the newest good one that knows all of it.
 
     List by list, because the newest good snapshot may hold one alone: an import, or a public half. Where the mirror knows
@@ -166,7 +166,7 @@ def doubts(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot) -> list[str]:
     load, infos = cache(mirror.load), mirror.infos(snapshot.user)
     reasons = []
     for medium in MEDIA.values():
-        good = measure(medium, infos)
+        good = reference_for(medium, infos)
         if good is None:
             last = shelf.last(snapshot.user)
             reasons.append(None if last is None else doubt(medium, last, snapshot))
@@ -184,7 +184,7 @@ def is_good(info: "SnapshotInfo") -> bool:
     return not info.suspicious and info.source in BACKUPS
 
 
-def measure(medium: Medium, infos: "Sequence[SnapshotInfo]") -> "SnapshotInfo | None":
+def reference_for(medium: Medium, infos: "Sequence[SnapshotInfo]") -> "SnapshotInfo | None":
     """The snapshot that a new list of `medium` is judged by: the newest good one that knows every field of it.
 
     The newest is the one stored last, not the one with the latest time: a clock that was wrong once must not freeze it.

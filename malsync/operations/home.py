@@ -381,7 +381,7 @@ class Home:
 
     def _live(self, who: str | None, mirror: "Mirror") -> "Snapshot":
         from malsync.mal.list_reader import read_snapshot
-        from malsync.operations.backup import judged
+        from malsync.operations.backup import with_encodings
 
         account = self._account_of_live(who, mirror)
         public = who is not None and account is None
@@ -393,7 +393,7 @@ class Home:
             self._check_live(account, user)
         with self.listener.reading() as progress:
             live = read_snapshot(client, user, "public" if public else "backup", self.world.clock, progress)
-        return judged(mirror, live)
+        return with_encodings(mirror, live)
 
     def _account_of_live(self, who: str | None, mirror: "Mirror") -> str | None:
         if who is None or who in self.accounts.all():

@@ -115,7 +115,7 @@ def _store(home: "Home", snapshot: Snapshot, wait: float) -> ImportResult:
         if titles.are_foreign:
             snapshot = replace(snapshot, suspicious=(*snapshot.suspicious, titles.reason))
         before = len(mirror.infos())
-        info = take_in(mirror, snapshot)
+        info = store_import(mirror, snapshot)
         for name, facts in home.facts.items():
             mirror.catalogue.learn(MEDIA[name], facts)
         good = _last_good(home, mirror, snapshot.user)
@@ -173,7 +173,7 @@ def as_one(snapshots: Sequence[Snapshot]) -> Snapshot:
     return together
 
 
-def take_in(mirror: "Mirror", snapshot: Snapshot) -> "SnapshotInfo":
+def store_import(mirror: "Mirror", snapshot: Snapshot) -> "SnapshotInfo":
     """Store a list that came from files. The same again: nothing happens."""
     return mirror.add(snapshot.with_source("import"))
 

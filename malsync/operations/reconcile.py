@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from malsync.mirror import Journal, JournalEntry, Run
 
 
-def settle(
+def reconcile(
     journal: "Journal",
     run: "Run",
     open_plan: Plan,

@@ -16,7 +16,7 @@ from malsync.model.snapshot import Snapshot, same_person
 from malsync.operations.account import Account
 from malsync.operations.references import ResolvedList, is_path, list_document, parse
 from malsync.planning.guards import guard_deletes, guard_titles, guard_wanted
-from malsync.planning.known_titles import Known, Titles, meant
+from malsync.planning.known_titles import Known, Titles, selected_entries
 from malsync.planning.preconditions import foreseen, remaining, rounded, to_send
 from malsync.planning.request import WriteRequest, left_document
 from malsync.planning.restore_plan import Plan, PlannedWrite, Unwritten, unwritten
@@ -238,7 +238,7 @@ def _prepare(
         {role: resolved.document for role, resolved in chosen.items()},
         known,
         titles={
-            resolved.reference: known.compare(meant(resolved.snapshot, live, request.filters))
+            resolved.reference: known.compare(selected_entries(resolved.snapshot, live, request.filters))
             for resolved in chosen.values()
             if is_path(resolved.reference) or resolved.snapshot.source == "import"
         },

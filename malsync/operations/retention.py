@@ -16,7 +16,7 @@ from malsync.errors import Busy, MirrorError
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import AROUND_RUNS, BACKUPS, Source
 from malsync.model.timestamps import is_future
-from malsync.operations.backup import is_good, measure
+from malsync.operations.backup import is_good, reference_for
 
 if TYPE_CHECKING:
     from malsync.mirror import Mirror, Run, SnapshotInfo
@@ -187,7 +187,7 @@ def _by_time(infos: "Iterable[SnapshotInfo]") -> "list[SnapshotInfo]":
 
 def _measures(infos: "Sequence[SnapshotInfo]") -> "list[SnapshotInfo]":
     """What a backup that came after `infos` (oldest first) is judged by."""
-    return [found for medium in MEDIA.values() if (found := measure(medium, infos)) is not None]
+    return [found for medium in MEDIA.values() if (found := reference_for(medium, infos)) is not None]
 
 
 def _around(run: "Run") -> set[int]:

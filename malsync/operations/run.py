@@ -26,9 +26,9 @@ from malsync.errors import (
 )
 from malsync.model.snapshot import Snapshot, Source
 from malsync.model.timestamps import is_future
-from malsync.operations.backup import Shelf, doubts, judged
-from malsync.operations.reconcile import settle
-from malsync.operations.write_entry import Attempt, Stale, is_gone
+from malsync.operations.backup import Shelf, suspicion_reasons, with_encodings
+from malsync.operations.reconcile import reconcile
+from malsync.operations.write_entry import Stale, WriteAttempt, is_gone
 from malsync.planning.guards import guard_deletes
 from malsync.planning.known_titles import Known, by_key
 from malsync.planning.preconditions import judge, to_send, why_kept
@@ -68,8 +68,8 @@ class RunContext:
     shelf: Shelf
     clock: Clock
     read: Callable[[], Snapshot]
-    told: Progress = ignore_progress
-    shield: Callable[[], AbstractContextManager[object]] = nullcontext
+    on_write: Progress = ignore_progress
+    uninterruptible: Callable[[], AbstractContextManager[object]] = nullcontext
     force: bool = False
     round_dates: bool = False
     max_deletes: int | None = None
@@ -81,7 +81,7 @@ class RunContext:
 
     def read_live(self) -> Snapshot:
         """Both live lists, judged with what malsync wrote into them before."""
-        return judged(self.mirror, self.read())
+        return with_encodings(self.mirror, self.read())
 
     def rounded(self, call: PlannedWrite) -> PlannedWrite:
         """The call with its dates rounded, where that was said only when the run was gone on with."""
@@ -133,7 +133,7 @@ def execute(
     home = account.home
     with home.locked(None), home.mirror(write=True) as mirror:
         home.bind(account.name, account.user)
-        around = RunContext(
+        context = RunContext(
             account.client,
             mirror,
             home.latest_copies,
@@ -146,15 +146,15 @@ def execute(
             request.max_deletes,
         )
         if prepared.resumes is not None:
-            return _resume(around, prepared, prepared.resumes)
+            return _resume(context, prepared, prepared.resumes)
         if prepared.undoes is not None:
             _check_undone(mirror, prepared, prepared.undoes)
-            _keep_after(around, prepared, prepared.undoes)
+            _keep_after(context, prepared, prepared.undoes)
             if not prepared.plan.calls:
                 mirror.journal.ended(prepared.undoes.number, "undone", now=home.world.clock.now())
                 return Result(None, _outcomes(prepared.plan), prepared.plan.left, None, None, (), plan=prepared.plan)
         run, live = begin(
-            around,
+            context,
             prepared.plan,
             prepared.live,
             account=account.name,
@@ -162,7 +162,7 @@ def execute(
             head=prepared.head(),
             undoes=prepared.undoes_number,
         )
-        return replace(carry_out(around, run, live, prepared.planner), plan=prepared.plan)
+        return replace(carry_out(context, run, live, prepared.planner), plan=prepared.plan)
 
 
 def _outcomes(plan: Plan) -> dict[str, int]:
@@ -171,13 +171,13 @@ def _outcomes(plan: Plan) -> dict[str, int]:
     return {**dict.fromkeys(OUTCOMES, 0), "already": plan.already}
 
 
-def _resume(around: RunContext, prepared: "PreparedRun", run: "Run") -> Result:
-    journal = around.mirror.journal
+def _resume(context: RunContext, prepared: "PreparedRun", run: "Run") -> Result:
+    journal = context.mirror.journal
     if not journal.run(run.number).is_open:
         raise UsageError(f"Another malsync has ended run {run.number}.", advice="look at the runs")
-    live = fresh(around, prepared.live)
-    around.guard(prepared.open_calls, live)
-    result = carry_out(around, run, live, prepared.planner)
+    live = refresh_if_stale(context, prepared.live)
+    context.guard(prepared.open_calls, live)
+    result = carry_out(context, run, live, prepared.planner)
     calls = tuple(entry.call for entry in journal.lines(run.number))
     return replace(result, plan=Plan(calls, tuple(result.left)))
 
@@ -192,24 +192,24 @@ def _check_undone(mirror: "Mirror", prepared: "PreparedRun", run: "Run") -> None
         )
 
 
-def _keep_after(around: RunContext, prepared: "PreparedRun", run: "Run") -> None:
+def _keep_after(context: RunContext, prepared: "PreparedRun", run: "Run") -> None:
     """Store the lists as the run that is to be undone left them, where it came to no end and nobody has read them yet."""
     if run.state != "finished":
-        after = keep(around.mirror, around.shelf, prepared.live, "after-run").number
-        around.mirror.journal.set_after(run.number, after)
+        after = store_reading(context.mirror, context.shelf, prepared.live, "after-run").number
+        context.mirror.journal.set_after(run.number, after)
 
 
-def keep(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "SnapshotInfo":
-    """Store a reading of the live lists around a run.
+def store_reading(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "SnapshotInfo":
+    """Store a reading of the live lists context a run.
 
     It is judged like any backup: a list that somebody has emptied must not become what `good` means because it was read.
     """
-    snapshot = replace(judged(mirror, live).with_source(source), suspicious=())
-    return mirror.add(replace(snapshot, suspicious=tuple(doubts(mirror, shelf, snapshot))))
+    snapshot = replace(with_encodings(mirror, live).with_source(source), suspicious=())
+    return mirror.add(replace(snapshot, suspicious=tuple(suspicion_reasons(mirror, shelf, snapshot))))
 
 
 def begin(
-    around: RunContext,
+    context: RunContext,
     plan: Plan,
     live: Snapshot,
     *,
@@ -222,11 +222,11 @@ def begin(
 
     Raises Refused when the user has an unfinished run, and where the lists have changed so that too much would be deleted.
     """
-    live = fresh(around, live)
-    around.guard(plan.calls, live)
-    before = keep(around.mirror, around.shelf, live, "before-run").number
-    now = around.clock.now()
-    journal = around.mirror.journal
+    live = refresh_if_stale(context, live)
+    context.guard(plan.calls, live)
+    before = store_reading(context.mirror, context.shelf, live, "before-run").number
+    now = context.clock.now()
+    journal = context.mirror.journal
     try:
         run = journal.begin(live.user, account, kind, head, plan.calls, before=before, now=now, undoes=undoes)
     except KeyboardInterrupt as stop:
@@ -237,14 +237,14 @@ def begin(
     return run, live
 
 
-def fresh(around: RunContext, live: Snapshot) -> Snapshot:
+def refresh_if_stale(context: RunContext, live: Snapshot) -> Snapshot:
     """`live`, or a new reading where that one is too old, or where another malsync has read these lists since."""
     latest = live.taken_at + STALE
     newer = any(
         info.taken_at > live.taken_at and not is_future(info.taken_at, latest)
-        for info in around.mirror.infos(live.user)
+        for info in context.mirror.infos(live.user)
     )
-    return around.read_live().judged_like(live) if newer or is_stale(live, around.clock) else live
+    return context.read_live().judged_like(live) if newer or is_stale(live, context.clock) else live
 
 
 def is_stale(live: Snapshot, clock: Clock) -> bool:
@@ -260,25 +260,25 @@ def age_of(live: Snapshot, clock: Clock) -> timedelta:
     return clock.now() - (live.read_at or live.taken_at)
 
 
-def carry_out(around: RunContext, run: "Run", live: Snapshot, planner: Planner) -> Result:
+def carry_out(context: RunContext, run: "Run", live: Snapshot, planner: Planner) -> Result:
     """Send what the journal has of `run` as planned or sent; then read both lists again, store and compare them.
 
     `live` is a reading to begin with. Raises Interrupted, ApiError or AuthError where the run could not be ended, its
     journal in order: it can be resumed.
     """
-    writer, journal = _RunWriter(around, run, live), around.mirror.journal
+    writer, journal = _RunWriter(context, run, live), context.mirror.journal
     try:
         final = writer.work_and_read()
-        after = keep(around.mirror, around.shelf, final, "after-run")
-        left = settle(journal, run, planner(final), final, rounded=around.rounded, now=around.clock.now())
-        journal.ended(run.number, "finished", now=around.clock.now(), after=after.number)
+        after = store_reading(context.mirror, context.shelf, final, "after-run")
+        left = reconcile(journal, run, planner(final), final, rounded=context.rounded, now=context.clock.now())
+        journal.ended(run.number, "finished", now=context.clock.now(), after=after.number)
     except KeyboardInterrupt as stop:
         raise _broken_off(Interrupted("Interrupted"), journal, run) from stop
     except MalsyncError as error:
         if not isinstance(error, AuthError | MirrorError | Refused):
             error.hint = error.advice = ""
         raise _broken_off(error, journal, run) from error.__cause__
-    outcomes = around.mirror.journal.outcomes(run.number)
+    outcomes = context.mirror.journal.outcomes(run.number)
     return Result(run.number, outcomes, left, run.before, after.number, tuple(writer.remarks), after.suspicious)
 
 
@@ -304,15 +304,15 @@ def _never_fresh(call: PlannedWrite) -> RetryAfterTooLong:
 class _RunWriter:
     """One run's writes, in order."""
 
-    def __init__(self, around: RunContext, run: "Run", live: Snapshot) -> None:
+    def __init__(self, context: RunContext, run: "Run", live: Snapshot) -> None:
         self.remarks: list[str] = []
-        self._around = around
-        self._client = around.client
-        self._journal = around.mirror.journal
+        self._context = context
+        self._client = context.client
+        self._journal = context.mirror.journal
         self._number = run.number
         self._live = live
         self._dead: list[JournalEntry] = []
-        self._begun: Attempt | None = None
+        self._begun: WriteAttempt | None = None
         """What of the line in hand was sent and answered, and is not all of it."""
 
     def work_and_read(self) -> Snapshot:
@@ -320,7 +320,7 @@ class _RunWriter:
         knows what came of them, and they are open again."""
         try:
             self._send_all()
-            return self._around.read_live().judged_like(self._live)
+            return self._context.read_live().judged_like(self._live)
         except BaseException:
             for dead in self._dead:
                 self._settled(dead, "sent", tries=0, why=dead.why)
@@ -337,26 +337,26 @@ class _RunWriter:
         self._begun = None
         for _ in range(READINGS_PER_WRITE):
             self._make_fresh(line)
-            with self._around.shield(), suppress(Stale):
-                self._around.told(self._one(line), settled)
+            with self._context.uninterruptible(), suppress(Stale):
+                self._context.on_write(self._one(line), settled)
                 return
         raise _never_fresh(line.call)
 
-    def _make_fresh(self, line: "JournalEntry", attempt: Attempt | None = None) -> None:
+    def _make_fresh(self, line: "JournalEntry", attempt: WriteAttempt | None = None) -> None:
         """Read the lists again if the last reading is too old to write `line` on. Raises Later where every reading is.
 
         Raises Stale if its entry is not as `attempt` goes by.
         """
         for readings in range(READINGS_PER_WRITE + 1):
-            age = age_of(self._live, self._around.clock)
+            age = age_of(self._live, self._context.clock)
             # Of a reading made just now, a negative age says that the clock was set back meanwhile: it is as new as can be.
             if timedelta(0) <= age <= STALE or (readings and age < timedelta(0)):
                 return
             if readings == READINGS_PER_WRITE:
                 break
-            self._live = self._around.read_live().judged_like(self._live)
+            self._live = self._context.read_live().judged_like(self._live)
             rest = [one.call for one in self._journal.lines(self._number) if one.is_open]
-            self._around.guard(rest, self._live, "The rest was not sent.")
+            self._context.guard(rest, self._live, "The rest was not sent.")
             if attempt is not None and attempt.moved(self._live.plain.list_status(line.call.medium, line.call.id)):
                 raise Stale
         raise _never_fresh(line.call)
@@ -367,19 +367,19 @@ class _RunWriter:
         if self._begun is not None:
             attempt = self._begun
             moved = attempt.moved(now)
-            if moved and not self._around.force:
+            if moved and not self._context.force:
                 return self._settled(line, "skipped", tries=0, http=200, answer=attempt.answer, why=moved)
         else:
-            call = self._around.rounded(line.call)
-            verdict = judge(call, now, force=self._around.force)
+            call = self._context.rounded(line.call)
+            verdict = judge(call, now, force=self._context.force)
             if verdict.state == "skipped" and line.state == "sent" and (kept := self._known(call).kept(call, now)):
                 # It arrived before the run was interrupted, and is no edit of somebody else's.
                 return self._settled(line, "not_restorable", tries=0, why=why_kept(kept))
             if verdict.state != "send":
                 return self._settled(line, verdict.state, tries=0, why=verdict.why)
-            attempt = Attempt(self._client, line.call, verdict.fields, self._live)
+            attempt = WriteAttempt(self._client, line.call, verdict.fields, self._live)
             attempt.before = partial(self._make_fresh, line, attempt)
-        self._journal.sent(self._number, line.seq, now=self._around.clock.now())
+        self._journal.sent(self._number, line.seq, now=self._context.clock.now())
         try:
             settled = self._written(line, attempt)
         except (RetryAfterTooLong, AuthError):
@@ -391,11 +391,11 @@ class _RunWriter:
         return settled
 
     def _known(self, call: PlannedWrite) -> Known:
-        return Known(totals=by_key(self._around.mirror.catalogue.totals, [call.key]))
+        return Known(totals=by_key(self._context.mirror.catalogue.totals, [call.key]))
 
-    def _written(self, line: "JournalEntry", attempt: Attempt) -> "JournalEntry":
+    def _written(self, line: "JournalEntry", attempt: WriteAttempt) -> "JournalEntry":
         try:
-            attempt.make()
+            attempt.send()
         except (Stale, Refused, RetryAfterTooLong) as error:
             if isinstance(error, Stale) or not attempt.tries:
                 self._put_back(line, attempt)
@@ -412,7 +412,7 @@ class _RunWriter:
         why = attempt.why or attempt.meanwhile
         return self._settled(line, state, tries=attempt.tries, http=200, answer=attempt.answer, why=why)
 
-    def _put_back(self, line: "JournalEntry", attempt: Attempt) -> None:
+    def _put_back(self, line: "JournalEntry", attempt: WriteAttempt) -> None:
         """A write whose entry moved while it waited. What has left stays on record: MAL may have carried it out."""
         self._begun = attempt if attempt.answer is not None else None
         if attempt.tries or line.sent_at is not None:
@@ -421,7 +421,7 @@ class _RunWriter:
         else:
             self._journal.unsent(self._number, line.seq)
 
-    def _failed(self, line: "JournalEntry", error: ApiError, attempt: Attempt) -> "JournalEntry":
+    def _failed(self, line: "JournalEntry", error: ApiError, attempt: WriteAttempt) -> "JournalEntry":
         """A call that failed after all its tries. Whether MAL carried it out nobody knows: the last reading will tell."""
         settled = self._settled(
             line, "failed", tries=attempt.tries, http=error.status, answer=attempt.answer, why=error.message
@@ -432,6 +432,6 @@ class _RunWriter:
         return settled
 
     def _settled(self, line: "JournalEntry", state: Any, *, tries: int, why: str, **answer: Any) -> "JournalEntry":
-        now = self._around.clock.now()
+        now = self._context.clock.now()
         self._journal.answered(self._number, line.seq, state, now=now, tries=tries, why=why, **answer)
         return replace(line, state=state, why=why)

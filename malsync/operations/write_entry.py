@@ -24,10 +24,10 @@ class Stale(Exception):
     """The entry is not as it was when its write was judged. Nothing was sent on that."""
 
 
-class Attempt:
+class WriteAttempt:
     """One entry's write, and once more what did not arrive.
 
-    `before` is called just before each request leaves. It may raise Stale; if `make` is called again after that, it goes on
+    `before` is called just before each request leaves. It may raise Stale; if `send` is called again after that, it goes on
     where it stopped.
 
     `why` says what could not be restored, `meanwhile` what somebody else did to the entry since it was read.
@@ -49,7 +49,7 @@ class Attempt:
 
     @property
     def tries(self) -> int:
-        """Writes that the last `make` took."""
+        """Writes that the last `send` took."""
         return self._sent_so_far - self._begun_at
 
     @property
@@ -57,7 +57,7 @@ class Attempt:
         requests = self._client.requests
         return requests.total() - requests["GET"]
 
-    def make(self) -> None:
+    def send(self) -> None:
         """Send it. Raises what the client raises, and Stale."""
         self._begun_at = self._sent_so_far
         if self._call.op == "remove":

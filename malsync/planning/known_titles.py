@@ -137,7 +137,7 @@ def known_with(live: Snapshot, names: Names, totals: Totals) -> Known:
     return Known(found, totals)
 
 
-def meant(wanted: Snapshot, live: Snapshot, filters: Filters = EVERYTHING) -> Iterator[tuple[Medium, Entry]]:
+def selected_entries(wanted: Snapshot, live: Snapshot, filters: Filters = EVERYTHING) -> Iterator[tuple[Medium, Entry]]:
     """The entries of `wanted` that pass the filters."""
     for medium in MEDIA.values():
         for entry in wanted.entries(medium).values():

@@ -26,7 +26,7 @@ from malsync.mal.token_store import FileStore, StoredToken
 from malsync.mirror import FILE_NAME, Mirror
 from malsync.model.medium import ANIME, MEDIA
 from malsync.model.snapshot import Snapshot, User
-from malsync.operations.run import RunContext, fresh, is_stale
+from malsync.operations.run import RunContext, is_stale, refresh_if_stale
 from malsync.sandbox import Sandbox
 from malsync.urls import origin_of
 from tests.support.broken import broken_installation
@@ -172,10 +172,10 @@ def test_what_another_malsync_has_read_since_is_read_again_before_a_run(tmp_path
         client = Client("https://api.example.org/v2", FixedToken("token"))
         around = RunContext(client, mirror, LatestCopy(tmp_path), time.clock(), lambda: now)
         mirror.add(snapshot({2: watched(2)}, {}, at="2026-11-01T12:00:30Z", user=someone))
-        assert fresh(around, planned_on) is planned_on
+        assert refresh_if_stale(around, planned_on) is planned_on
 
         mirror.add(snapshot({1: watched(2)}, {}, at="2026-11-01T12:00:30Z"))
-        assert fresh(around, planned_on) is now
+        assert refresh_if_stale(around, planned_on) is now
 
 
 # -- what leaves in another form

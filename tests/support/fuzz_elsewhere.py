@@ -28,7 +28,7 @@ from malsync.model import anilist
 from malsync.model.medium import ANIME, MEDIA
 from malsync.model.snapshot import Snapshot
 from malsync.operations import config
-from malsync.operations.imports import take_in
+from malsync.operations.imports import store_import
 from malsync.operations.resume import request_of
 from malsync.planning.request import WriteRequest
 from malsync.planning.restore_plan import PlannedWrite
@@ -75,7 +75,7 @@ def anilist_list(content: bytes) -> object:
 
 
 def _is_kept(made: Snapshot) -> None:
-    info = take_in(_nobodys(), made)
+    info = store_import(_nobodys(), made)
     assert _nobodys().load(info.number).digest == made.digest
     assert snapshot_file.decode(b"".join(snapshot_file.encode(made)), "list.json").digest == made.digest
 

@@ -13,7 +13,7 @@ from malsync.formats.latest_copy import LatestCopy
 from malsync.mirror import Mirror
 from malsync.model.medium import ANIME, MEDIA
 from malsync.model.snapshot import Snapshot, Source
-from malsync.operations.backup import is_good, measure, store
+from malsync.operations.backup import is_good, reference_for, store
 from malsync.planning.guards import incomplete, suspicious
 from tests.support.lists import MIKA, THEO, many, snapshot, watched
 from tests.support.strategies import snapshots
@@ -273,7 +273,7 @@ def measured(home: Path, *stored: Snapshot) -> int | None:
     with Mirror.open(home / "mirror.db", write=True) as mirror:
         for one in stored:
             mirror.add(one)
-        found = measure(ANIME, mirror.infos(MIKA))
+        found = reference_for(ANIME, mirror.infos(MIKA))
         return None if found is None else found.number
 
 

@@ -11,7 +11,7 @@ from malsync.mirror import Mirror
 from malsync.mirror.journal import Outcome
 from malsync.model.medium import ANIME
 from malsync.model.snapshot import Snapshot
-from malsync.operations.reconcile import settle
+from malsync.operations.reconcile import reconcile
 from malsync.planning.preconditions import remaining
 from malsync.planning.request import RequestKind, left_document
 from malsync.planning.restore_plan import Left, Plan, PlannedWrite
@@ -66,7 +66,7 @@ def settled(
         journal.sent(run.number, 1, now=NOW)
     journal.answered(run.number, 1, state, now=NOW, tries=1, http=200, answer=answer, why="said")
     plan = remaining([call], last) if still is None else still
-    left = settle(journal, run, plan, last, rounded=lambda one: one, now=NOW)
+    left = reconcile(journal, run, plan, last, rounded=lambda one: one, now=NOW)
     line = journal.line(run.number, 1)
     return left, (line.state, line.why)
 
@@ -342,7 +342,7 @@ def of_several(
     for number, (_, state) in enumerate(lines, start=1):
         journal.sent(run.number, number, now=NOW)
         journal.answered(run.number, number, state, now=NOW, tries=1, http=200, why="said")
-    return [(one.id, one.why) for one in settle(journal, run, still, last, rounded=lambda one: one, now=NOW)]
+    return [(one.id, one.why) for one in reconcile(journal, run, still, last, rounded=lambda one: one, now=NOW)]
 
 
 def test_each_write_is_settled_whatever_became_of_those_before_it(mirror: Mirror) -> None:

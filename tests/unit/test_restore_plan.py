@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from malsync.cli.errors import hint_of
 from malsync.errors import Refused
 from malsync.model.medium import ANIME, MANGA, MEDIA, Json, Kind, Medium
 from malsync.model.snapshot import Covers, Snapshot
+from malsync.planning.guards import guard_deletes, guard_wanted
 from malsync.planning.preconditions import judge
 from malsync.planning.restore_plan import (
     LONGEST_TEXT,
@@ -18,8 +20,6 @@ from malsync.planning.restore_plan import (
     Plan,
     PlannedWrite,
     Prefer,
-    guard_deletes,
-    guard_wanted,
     is_partial,
     plan,
     unsayable,
@@ -780,11 +780,11 @@ def test_the_refusal_of_deletes_says_what_was_sent_and_what_allows_them() -> Non
         guard_deletes(plan(EMPTY, both, "exact"), both, None, "Nothing was written to the file.")
 
     assert one.value.message == "This would delete 12 entries. Nothing was sent."
-    assert one.value.hint.endswith("--max-deletes 12")
+    assert hint_of(one.value).endswith("--max-deletes 12")
     assert other.value.message == (
         "This would delete every entry of the anime and the manga list. Nothing was written to the file."
     )
-    assert other.value.hint.endswith("--max-deletes 2")
+    assert hint_of(other.value).endswith("--max-deletes 2")
 
 
 @pytest.mark.parametrize("allowed", [None, 0, 1, 10])
@@ -793,7 +793,7 @@ def test_eleven_deletes_are_refused_unless_so_many_are_allowed(allowed: int | No
         guard_deletes(*deleting(11), allowed)
 
     assert "11 entries" in refused.value.message
-    assert "--max-deletes 11" in refused.value.hint
+    assert "--max-deletes 11" in hint_of(refused.value)
 
 
 @pytest.mark.parametrize("allowed", [11, 12, 10**6])
@@ -825,7 +825,7 @@ def test_every_entry_of_a_list_is_refused_even_where_there_are_few(number: int) 
     with pytest.raises(Refused, match="every entry of the anime list") as refused:
         guard_deletes(made, live, None)
 
-    assert f"--max-deletes {number}" in refused.value.hint
+    assert f"--max-deletes {number}" in hint_of(refused.value)
     guard_deletes(made, live, number)
 
 
@@ -885,7 +885,7 @@ def test_an_empty_wanted_list_is_refused_with_exact() -> None:
     with pytest.raises(Refused, match="Snapshot 3 holds no anime and no manga at all") as refused:
         guarded(EMPTY, FULL)
 
-    assert refused.value.hint == "Check that it is the list you mean (malsync snapshots). If it is: --force"
+    assert hint_of(refused.value) == "Check that it is the list you mean (malsync snapshots). If it is: --force"
 
 
 def test_one_empty_list_is_refused_with_exact_where_the_live_one_has_entries() -> None:
@@ -931,7 +931,7 @@ def test_a_suspicious_wanted_list_is_refused_with_exact_and_says_why() -> None:
     assert refused.value.message == (
         "Snapshot 3 is suspicious (anime: 9 of 12 entries are gone; manga: the list is empty). Nothing was sent."
     )
-    assert refused.value.hint == "Look at it (malsync diff good latest). If it is what you want: --force"
+    assert hint_of(refused.value) == "Look at it (malsync diff good latest). If it is what you want: --force"
 
 
 @in_every_mode
