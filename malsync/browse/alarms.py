@@ -11,7 +11,7 @@ from malsync.model.diff import Change, diff
 from malsync.model.entry import Entry
 from malsync.model.medium import MEDIA, Kind, ListStatus, Medium
 from malsync.model.snapshot import Snapshot, User
-from malsync.planning.in_force import ChangeStatus, Key, Version, by_title, in_force, undone_snapshots
+from malsync.planning.in_force import ChangeStatus, Key, TitleVersion, by_title, in_force, undone_snapshots
 
 Row = dict[str, Any]
 Ask = Callable[..., list[Row]]
@@ -128,14 +128,14 @@ class Alarms:
     def _newest(self, name: str, user: int) -> int | None:
         return next((int(row["id"]) for row in self._ask(_NEWEST.format(name), user=user)), None)
 
-    def _history(self, header: Row, keys: Iterable[Key]) -> dict[Key, list[Version]]:
+    def _history(self, header: Row, keys: Iterable[Key]) -> dict[Key, list[TitleVersion]]:
         """Return the versions of these titles up to a snapshot, in its series, oldest first."""
-        history: dict[Key, list[Version]] = {}
+        history: dict[Key, list[TitleVersion]] = {}
         for medium in MEDIA.values():
             ids = [id for name, id in keys if name == medium.name]
             values = {"series": header["series"], "snapshot": header["id"], "ids": json.dumps(ids)}
             for row in self._ask(_VERSIONS.format(medium.name), **values) if ids else ():
-                version = Version(row["since"], row["until"], _list_status(medium, row))
+                version = TitleVersion(row["since"], row["until"], _list_status(medium, row))
                 history.setdefault((medium.name, row["media_id"]), []).append(version)
         return history
 

@@ -1,5 +1,8 @@
 """The `backup` command."""
 
+import os
+import shlex
+import subprocess
 from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Any
@@ -7,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from malsync.cli.app import App
+from malsync.cli.environment import SECRET_VARIABLES
 from malsync.cli.errors import hint_of
-from malsync.cli.hook import run_hook
 from malsync.cli.options import WAIT, Command, pass_app
+from malsync.cli.output import as_json
 from malsync.cli.render import counted, summary
 from malsync.cli.snapshots import info_document, undone_by
 from malsync.cli.suggest import FILE
@@ -50,10 +54,10 @@ def backup(app: App, user: str | None, file: str | None, note: str, accept: bool
         document, code = _backup(app, user, file, note, accept=accept, wait=wait)
     except MalsyncError as error:
         failed = {"error": {"exit": int(error.exit), "message": error.message, "hint": hint_of(error)}}
-        run_hook(app, app.settings.on_failure, failed)
+        _run_hook(app, app.settings.on_failure, failed)
         raise
     app.output.document(document)
-    run_hook(app, app.settings.on_failure if code else app.settings.on_success, document)
+    _run_hook(app, app.settings.on_failure if code else app.settings.on_success, document)
     return code
 
 
@@ -136,3 +140,29 @@ def _warn_of(app: App, result: "BackupResult", public: str | None) -> None:
     if result.before is not None and any(info.changes.values()):
         with app.mirror() as mirror:
             warn(undone_by(app, Alarms(mirror.query), result.before, info))
+
+
+def _run_hook(app: App, command: str, document: dict[str, Any]) -> None:
+    """Run a command of the settings without a shell, with the result as JSON on its standard input.
+
+    A failure of it is reported, and changes nothing.
+    """
+    if not command:
+        return
+    kept = {name: text for name, text in app.world.environment.items() if name not in SECRET_VARIABLES}
+    try:
+        # Its own output goes to stderr: stdout belongs to the result.
+        done = subprocess.run(
+            shlex.split(command),
+            input=as_json(document, indent=False).encode(),
+            env=kept,
+            stdout=2,
+            check=False,
+            timeout=300,
+            cwd=os.sep,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        app.output.warn(f"The command {command!r} of config.toml could not be run: {error}")
+        return
+    if done.returncode:
+        app.output.warn(f"The command {command!r} of config.toml ended with {done.returncode}.")

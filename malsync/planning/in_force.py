@@ -43,7 +43,7 @@ class ChangeStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class TitleVersion:
     """An entry as it was from snapshot `since` until just before snapshot `until`, which is None while it is still so."""
 
     since: int
@@ -80,7 +80,7 @@ def _is_in_force(change: Change, later: Change | None, newest: Snapshot) -> bool
 
 
 def undone_snapshots(
-    changes: Mapping[Key, Change], history: Mapping[Key, Sequence[Version]], incidents: Collection[int]
+    changes: Mapping[Key, Change], history: Mapping[Key, Sequence[TitleVersion]], incidents: Collection[int]
 ) -> dict[int, int]:
     """Return which earlier snapshots `changes` may be a repair of, with how many titles go back to before each.
 
@@ -102,7 +102,7 @@ def undone_snapshots(
     return {snapshot: counts[snapshot] for snapshot in incidents if counts[snapshot]} | dict(others[:BULK_SNAPSHOTS])
 
 
-def _undone_snapshot(change: Change, versions: Sequence[Version]) -> int | None:
+def _undone_snapshot(change: Change, versions: Sequence[TitleVersion]) -> int | None:
     """Return the snapshot before which the entry was as `change` makes it again; None where it never was."""
     if not versions:
         return None
@@ -117,7 +117,7 @@ def _undone_snapshot(change: Change, versions: Sequence[Version]) -> int | None:
     return max(back) if 2 * len(back) > len(left) else None
 
 
-def _left_in(field: Field, new: Json, versions: Sequence[Version]) -> int | None:
+def _left_in(field: Field, new: Json, versions: Sequence[TitleVersion]) -> int | None:
     """Return the last snapshot in which a field lost the value `new`."""
     text = plain_value(new) if field.kind in TEXTS else new
     for version in reversed(versions):

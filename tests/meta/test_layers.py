@@ -1,11 +1,16 @@
 """Who may import whom: the folder names say it (docs/architecture.md). Imports for annotations alone count as any other."""
 
 import ast
+import re
 import sys
+from collections import Counter
+from keyword import iskeyword
 from pathlib import Path
 
+import click
 import pytest
 
+from malsync.cli.main import cli
 from tests.support.harness import ROOT
 
 VALUES = {"model", "planning"}
@@ -72,3 +77,34 @@ def test_a_module_leans_on_the_outside_only_where_it_may(file: Path) -> None:
             for call in ("print(", "input(", "sys.exit(", "os._exit(", "sys.stdout")
             if f" {call}" in f" {source}".replace("\n", " ")
         ]
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """Outside the sandbox, which is a program of its own."""
+    files = [file for file in FILES if package_of(file) != "sandbox"]
+    names = [
+        node.name
+        for file in files
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    ]
+
+    assert sorted(name for name, count in Counter(names).items() if count > 1) == []
+
+
+def test_a_small_module_has_several_users_or_a_place_of_its_own() -> None:
+    """Commands have modules of their own, however short; so have those that docs/architecture.md names."""
+    named = set(re.findall(r"`(\w+)(?:\.py)?`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")))
+    commands = {f"{name}_" if iskeyword(name) else name for name in cli.list_commands(click.Context(cli))}
+    imports = {file: imports_of(file) for file in (*FILES, *(ROOT / "malsync" / name for name in FRONT))}
+    for file in FILES:
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        users = [
+            other for other, names in imports.items() if any(f"{name}.".startswith(f"{module}.") for name in names)
+        ]
+        if (
+            len(file.read_text(encoding="utf-8").splitlines()) < 60
+            and file.name != "__init__.py"
+            and package_of(file) != "sandbox"
+        ):
+            assert len(users) != 1 or file.stem in named | commands, f"{module} is small, and only {users} uses it"

@@ -139,7 +139,7 @@ def found_vfs() -> Any:
 _LATE = (
     *(f"malsync.operations.{name}" for name in ("accounts", "config", "retention", "references", "run")),
     *(f"malsync.mal.{name}" for name in ("client", "list_reader", "oauth", "token_store")),
-    *(f"malsync.cli.{name}" for name in ("hook", "write", "write_output")),
+    *(f"malsync.cli.{name}" for name in ("write", "write_output")),
     *(f"malsync.operations.{name}" for name in ("account", "clients", "restore", "resume")),
     *(f"malsync.formats.{name}" for name in ("list_file", "latest_copy")),
     "malsync.mirror",

@@ -5,7 +5,7 @@ import pytest
 from malsync.model.diff import diff
 from malsync.model.medium import ANIME
 from malsync.model.snapshot import Snapshot
-from malsync.planning.in_force import ChangeStatus, Key, Version, by_title, in_force, undone_snapshots
+from malsync.planning.in_force import ChangeStatus, Key, TitleVersion, by_title, in_force, undone_snapshots
 from tests.support.lists import snapshot, watched
 
 
@@ -66,14 +66,14 @@ def test_what_the_newest_list_does_not_cover_is_not_in_force() -> None:
 def undone(*lists: dict[int, dict[str, object]], incidents: tuple[int, ...] = ()) -> dict[int, int]:
     """What the last of these lists, which are snapshots 1, 2, ..., may be a repair of."""
     snapshots = [snapshot(one) for one in lists]
-    history: dict[Key, list[Version]] = {}
+    history: dict[Key, list[TitleVersion]] = {}
     for id in {id for one in lists[:-1] for id in one}:
         for number, one in enumerate(lists[:-1], start=1):
             versions = history.setdefault((ANIME.name, id), [])
             if number > 1 and id in lists[number - 2] and lists[number - 2][id] != one.get(id):
-                versions[-1] = Version(versions[-1].since, number, versions[-1].list_status)
+                versions[-1] = TitleVersion(versions[-1].since, number, versions[-1].list_status)
             if id in one and (number == 1 or lists[number - 2].get(id) != one[id]):
-                versions.append(Version(number, None, one[id]))
+                versions.append(TitleVersion(number, None, one[id]))
     return undone_snapshots(by_title(diff(snapshots[-2], snapshots[-1])), history, incidents)
 
 
