@@ -60,7 +60,8 @@ FORMATS = {
 WRITERS = {
     "operations/accounts.py": {"accounts"},
     "mal/token_store.py": {"tokens", "keyring"},
-    "cli/import_.py": {"left-out"},
+    "operations/home.py": {"snapshot"},
+    "operations/imports.py": {"left-out"},
     "cli/backup.py": {"snapshot"},
     "operations/restore.py": {"plan"},
     "cli/export.py": {"snapshot", "xml", "csv", "sqlite"},
