@@ -14,7 +14,7 @@ from malsync.text import ago
 @click.command(cls=Command, examples=["malsync accounts", "malsync accounts --json"])
 @pass_app
 def accounts(app: App) -> None:
-    """List the accounts: MAL user, when the refresh token dies, last backup."""
+    """List the accounts: MAL user, when you need to sign in again, last backup."""
     from malsync.mal.oauth import REFRESH_TOKEN_SECONDS
     from malsync.mal.token_store import store_of
 

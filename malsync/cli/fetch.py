@@ -88,7 +88,7 @@ def fetch() -> None:
     "malsync fetch details --max-age 90 --only anime",
     "malsync fetch details --all",
 )
-@click.option("--missing", is_flag=True, help="Titles that have none yet: what is done without a choice.")
+@click.option("--missing", is_flag=True, help="Only titles without details (default).")
 @click.option("--all", "everything", is_flag=True, help="Every title, those with the oldest details first.")
 @click.option("--max-age", type=Amount(), metavar="DAYS", help="Titles whose details are older than that.")
 @_ONLY
@@ -195,7 +195,7 @@ def _report(app: App, result: "Details") -> int:
     "malsync fetch ranking airing --limit 50",
 )
 @click.argument("kind", metavar="TYPE", type=click.Choice(_TYPES))
-@_limit(500, "How many titles; 500 are one request.")
+@_limit(500, "How many titles; 500 per request.")
 @_ONLY
 def ranking(app: App, kind: str, limit: int, only: str | None, wait: float) -> None:
     """Read a ranking, and keep it under today's date (UTC). A later reading of the same day takes its place.
@@ -301,12 +301,12 @@ def boards(app: App, wait: float) -> None:
 @click.option("--board", type=_ID, metavar="ID", help="Of this board.")
 @click.option("--subboard", type=_ID, metavar="ID", help="Of this subboard.")
 @click.option("--search", metavar="TEXT", help="With these words in the title; at most 64 characters.")
-@click.option("--user", metavar="NAME", help="Begun by this member.")
+@click.option("--user", metavar="NAME", help="Started by this member.")
 @_limit(100, "How many topics; 100 are one request.")
 def topics(
     app: App, board: int | None, subboard: int | None, search: str | None, user: str | None, limit: int, wait: float
 ) -> None:
-    """Read topics of the forum. Of several choices all must hold."""
+    """Read topics of the forum. Filters are combined (AND)."""
     with _fetching(app, wait) as fetcher:
         found = fetcher.topics(board, subboard, search, user, limit)
     _document(app, "topics", topics=found)

@@ -28,7 +28,7 @@ _TITLES = "MAL lists titles in romanised Japanese."
 @click.argument("title_or_id", metavar="TITLE-OR-ID")
 @pass_app
 def history(app: App, title_or_id: str) -> None:
-    """Show one entry through every snapshot: a version wherever it changed, came or went.
+    """Show one title's history: every snapshot in which it changed, was added or removed.
 
     TITLE is any part of a title; an id can be told by its medium, as in manga:2.
     """

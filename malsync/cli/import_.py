@@ -71,12 +71,12 @@ def import_(
     report: str | None,
     wait: float,
 ) -> None:
-    """Store files as one snapshot: malsync's own, or MAL's XML exports. The same file again: nothing happens.
+    """Store files as one snapshot: malsync's own, or MAL's XML exports. Importing the same file twice changes nothing.
 
     Several files must complete each other (one list each, of one MAL user); for many whole snapshots use mirror rebuild.
 
     With --from anilist, FILE is the name of a user of AniList, whose public lists are read. The snapshot is nobody's on MAL,
-    and may be restored into any account. Titles that MAL does not have are told, and written down in a report.
+    and may be restored into any account. Titles missing on MAL are listed and saved to a report.
     """
     if service is not None:
         if repair:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     cls=Command,
     examples=["malsync login", "malsync login --no-browser", "malsync --account second login"],
 )
-@click.option("--no-browser", is_flag=True, help="Open the address on any machine and paste where you land.")
+@click.option(
+    "--no-browser", is_flag=True, help="Print the sign-in link; paste back the address you are redirected to."
+)
 @pass_app
 def login(app: App, no_browser: bool) -> None:
     """Sign in to MyAnimeList and keep the tokens of this account.

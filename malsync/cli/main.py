@@ -44,28 +44,28 @@ _SUMMARIES = {
     "backup": "Read both lists and store one snapshot.",
     "snapshots": "List the snapshots.",
     "show": "Print a list.",
-    "diff": "Say what changed between two lists.",
-    "history": "Show one entry through every snapshot.",
-    "stats": "Say both lists in figures.",
-    "restore": "Make the live list what REF says.",
-    "revert": "Take back only what changed from GOOD to BAD.",
-    "migrate": "Carry a list into another account.",
+    "diff": "Show what changed between two lists.",
+    "history": "Show one title's history.",
+    "stats": "Show statistics for both lists.",
+    "restore": "Restore your live list to REF.",
+    "revert": "Undo only the changes made between GOOD and BAD.",
+    "migrate": "Copy a list to another account.",
     "apply": "Carry out a reviewed plan file.",
     "resume": "Finish an interrupted run.",
-    "undo": "Take a run back.",
-    "runs": "List the runs, or give one up.",
+    "undo": "Undo a run.",
+    "runs": "List runs, or abandon one.",
     "export": "Write a list to a file.",
     "import": "Store files, or a list on AniList, as one snapshot.",
-    "verify": "Prove that every snapshot is whole.",
+    "verify": "Check that every snapshot is intact.",
     "mirror": "Rebuild the mirror from files, or copy it.",
-    "prune": "Thin out snapshots, and give the space back.",
-    "fetch": "Fill the mirror's catalogue: the rest of the API.",
+    "prune": "Remove old snapshots by rules, and free the space.",
+    "fetch": "Download title details, rankings, seasons and the forum.",
     "browse": "Look at the mirror in a browser.",
     "doctor": "Check the set-up and the age of the last good backup.",
     "schedule": "Print or install a timer that backs up every day.",
     "completion": "Print the script that completes commands in a shell.",
-    "sandbox": "Serve the MAL API on this machine.",
-    "demo": "Tell the whole story on a sandbox.",
+    "sandbox": "Run a fake MAL API locally.",
+    "demo": "Walk through everything on a fake MAL, no account needed.",
 }
 
 
@@ -74,7 +74,7 @@ _SUMMARIES = {
 )
 @click.version_option(__version__, prog_name="malsync")
 def cli() -> None:
-    """Back up a MyAnimeList account whole, see what changed, and keep every list you ever had.
+    """Back up your MyAnimeList, see what changed, and restore any earlier version.
 
     A list is named by a reference: live, latest, latest~1, good, a snapshot's number, a date (2026-11-01, 2026-11,
     yesterday), a file (./list.json), and WHO@ before it for another account or MAL user.

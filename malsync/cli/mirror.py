@@ -21,7 +21,7 @@ def mirror_group() -> None:
 
 @mirror_group.command(
     cls=Command,
-    short_help="Make the mirror again from exported files.",
+    short_help="Rebuild the mirror from exported files.",
     examples=["malsync mirror rebuild exports/*.json.gz", "malsync mirror rebuild latest/*.json.gz"],
 )
 @click.argument("files", nargs=-1, type=FILE, required=True, metavar="FILES...")

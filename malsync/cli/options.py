@@ -123,10 +123,14 @@ def _shared() -> tuple[click.Option, ...]:
             ["--home"], type=FOLDER, metavar="DIR", help="The home folder: mirror, tokens, settings.", **common
         ),
         click.Option(
-            ["--account"], type=ACCOUNT, metavar="NAME", help="The local name of a MAL user ('default').", **common
+            ["--account"],
+            type=ACCOUNT,
+            metavar="NAME",
+            help="Which signed-in account to use (default: 'default').",
+            **common,
         ),
-        click.Option(["-v", "--verbose"], is_flag=True, help="Say each request, on stderr.", **common),
-        click.Option(["-q", "--quiet"], is_flag=True, help="Say nothing but errors.", **common),
+        click.Option(["-v", "--verbose"], is_flag=True, help="Log every request to stderr.", **common),
+        click.Option(["-q", "--quiet"], is_flag=True, help="Only print errors.", **common),
         click.Option(["--json"], is_flag=True, help="Print one JSON document on stdout.", **common),
     )
 

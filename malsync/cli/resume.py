@@ -19,7 +19,7 @@ from malsync.operations.resume import unfinished_run
 @options(WRITING)
 @pass_app
 def resume(app: App, run: int | None, **given: Any) -> int:
-    """Finish an interrupted run: what was written is not written again. It was reviewed, so it does not ask."""
+    """Finish an interrupted run: what was written is not written again. Runs without asking: the plan has been reviewed."""
     flags = flags_of(given)
     with app.mirror() as mirror:
         unfinished = unfinished_run(app, mirror, run)

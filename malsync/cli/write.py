@@ -29,17 +29,15 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 WRITING = (
     click.option("--dry-run", is_flag=True, help="Show the plan and stop: nothing is written."),
     click.option("--yes", is_flag=True, help="Do not ask."),
-    click.option(
-        "--max-deletes", type=click.IntRange(0), metavar="N", help="Delete N entries at most; without it, 10."
-    ),
-    click.option("--force", is_flag=True, help="Overwrite what others changed; take a list that looks wrong."),
-    click.option("--round-dates", is_flag=True, help="Make a date without a day the first day of its month or year."),
+    click.option("--max-deletes", type=click.IntRange(0), metavar="N", help="Delete at most N entries (default: 10)."),
+    click.option("--force", is_flag=True, help="Overwrite what others changed; accept a list that looks wrong."),
+    click.option("--round-dates", is_flag=True, help="Turn partial dates into the first day of the month or year."),
 )
 PLANNING = (
     click.option(
         "--plan", "plan_file", type=FILE, metavar="FILE", help="Write the plan to FILE, for `apply`, and stop."
     ),
-    click.option("--rehearse", is_flag=True, help="Carry it out on a sandbox that holds a copy of the live lists."),
+    click.option("--rehearse", is_flag=True, help="Try it on a local copy of your lists; nothing is sent to MAL."),
 )
 FILTERS = (
     ONLY,
@@ -61,7 +59,7 @@ MODE = click.option(
     type=click.Choice(MODES),
     default="merge",
     show_default=True,
-    help="merge adds and updates, exact deletes too what REF lacks, missing only adds.",
+    help="merge adds and updates, exact also deletes entries that REF does not have, missing only adds.",
 )
 
 

@@ -51,11 +51,11 @@ def show(app: "App", prepared: "PreparedRun") -> None:
             f"({pluralize(writes, 'write')}, {duration(seconds)}).",
             colour="cyan",
         )
-        output.say("MAL itself sets updated_at; the order in which entries were updated is kept.")
+        output.say('MAL sets "last updated" itself; entries are written oldest first so their order is preserved.')
     removed = [call for call in plan.calls if call.op == "remove"]
     is_cut = _table(output, [call for call in plan.calls if call.op != "remove"])
     if removed:
-        output.say("To be deleted from the list:", colour="red")
+        output.say("Will be deleted:", colour="red")
         is_cut |= _table(output, removed)
     if is_cut:
         output.say("Long values are shortened. In full: -v")

@@ -118,7 +118,7 @@ def test_the_plan_fits_and_says_first_how_much_and_how_long(malsync: Malsync, bo
     assert lines[0].startswith("latest is snapshot 1, of ")
     told = " ".join(lines[1:3])
     assert told == "Plan for the lists of sandbox_mika: add 6, update 12, delete 3 (21 writes, about 2 s)."
-    heading = lines.index("To be deleted from the list:")
+    heading = lines.index("Will be deleted:")
     assert len(rows(lines, "+")) == 6
     assert len(rows(lines, "~")) == 12
     assert len(rows(lines, "-")) == 3
@@ -136,7 +136,7 @@ def test_a_row_has_the_title_and_each_field_from_and_to(malsync: Malsync, box: S
 
     lines, _ = see(malsync, "restore", "latest", "--mode", "exact", "--dry-run")
 
-    assert header(lines) < lines.index("To be deleted from the list:")
+    assert header(lines) < lines.index("Will be deleted:")
     (naruto,) = rows(lines, "~")
     begins = lines.index(naruto)
     assert naruto.split() == ["~", "Naruto", "(anime:20)", "status", "dropped", was["status"]]
@@ -158,9 +158,7 @@ def test_a_long_plan_is_folded_and_v_shows_it_whole(malsync: Malsync, box: Sandb
     assert (len(rows(lines, "~")), len(rows(lines, "-"))) == (20, 20)
     assert "... and 40 more. All of them: -v, --json or --plan FILE" in lines
     assert "... and 2 more. All of them: -v, --json or --plan FILE" in lines
-    assert lines.index("... and 40 more. All of them: -v, --json or --plan FILE") < lines.index(
-        "To be deleted from the list:"
-    )
+    assert lines.index("... and 40 more. All of them: -v, --json or --plan FILE") < lines.index("Will be deleted:")
     assert (len(rows(whole, "~")), len(rows(whole, "-"))) == (60, 22)
     assert not any("more. All of them" in line for line in whole)
     # Such deletions are refused; a dry run says so.
@@ -180,7 +178,7 @@ def test_no_sends_nothing(malsync: Malsync, box: Sandbox, answer: str) -> None:
 
     question = next(line for line in lines if line.startswith("Write to the lists of "))
     assert question.startswith("Write to the lists of sandbox_mika: add 2, update 60, delete 1? [y/N]:")
-    assert lines.index(question) > lines.index("To be deleted from the list:")
+    assert lines.index(question) > lines.index("Will be deleted:")
     assert lines[-3].endswith("Cancelled. Nothing was sent.")
     assert not any("Error" in line for line in lines[-3:])
     assert lines[-2] == "To look at it again: --dry-run"
