@@ -47,7 +47,6 @@ def measuring() -> Iterator[Bench]:
 
 
 @pytest.mark.promise("storing-1", "pace-4")
-@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_every_fault_ends_as_the_document_says(measuring: Bench, command: Command) -> None:
     said = told()[command.name]
