@@ -404,7 +404,6 @@ def test_a_page_that_names_itself_as_the_next_ends_with_4(malsync: Malsync, box:
 
 
 @pytest.mark.promise("reading-9", "security-34")
-@pytest.mark.slow
 def test_ever_new_next_pages_come_to_an_end(offline: Malsync) -> None:
     def one_more(heard: Heard) -> Reply:
         return page(entry(1), then=f"{far.api_url}/users/@me/animelist?{rest_of(heard)}&offset={len(far.heard)}")

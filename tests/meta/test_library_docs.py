@@ -127,7 +127,6 @@ SEEN = [
 ]
 
 
-@pytest.mark.slow
 def test_a_type_checker_sees_the_types_and_the_mistakes(tmp_path: Path) -> None:
     """Every example is right by `mypy --strict`, and what is wrong is found."""
     for number, (source, _) in enumerate(EXAMPLES):

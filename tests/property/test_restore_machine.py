@@ -360,7 +360,7 @@ class RestoreMachineRaw(RestoreMachine):
 
 
 LAWS = settings(
-    max_examples=effort(10, nightly=80),
+    max_examples=effort(6, nightly=80),
     stateful_step_count=14,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from malsync.sandbox import Sandbox
+from tests.support.effort import effort
 from tests.support.openapi import DOCUMENT, operations, resolved
 
 pytestmark = pytest.mark.promise("reading-15")
@@ -36,7 +37,7 @@ CONFORMS = [
     response_schema_conformance,
 ]
 bounded = settings(
-    max_examples=16,
+    max_examples=effort(8, nightly=50),
     derandomize=True,
     deadline=None,
     database=None,
@@ -198,7 +199,7 @@ def test_whoever_may_not_ask_is_told_so_as_the_document_says(
     needs_user = {"client": []} not in operations()[key]["security"]
     before = {name: dict(box.world.first.kept(name)) for name in ("anime", "manga")}
 
-    @settings(bounded, max_examples=4)
+    @settings(bounded, max_examples=effort(3, nightly=12))
     @given(operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
     def run(case: Any) -> None:
         for name, asking in WHO.items():

@@ -14,8 +14,10 @@ import struct
 import subprocess
 import sys
 import termios
+from typing import TYPE_CHECKING
 
-from tests.support.harness import Malsync, clean_environment
+if TYPE_CHECKING:  # the child process needs none of it
+    from tests.support.harness import Malsync
 
 ROWS = 24
 
@@ -51,7 +53,7 @@ def _seen(terminal: int) -> bytes:
 
 
 def on_terminal(
-    malsync: Malsync,
+    malsync: "Malsync",
     *arguments: str,
     columns: int = 80,
     typed: str = "",
@@ -59,6 +61,8 @@ def on_terminal(
     env: dict[str, str | None] | None = None,
 ) -> tuple[int, str]:
     """Run a command line on a terminal of so many columns: its exit code, and all that appeared there."""
+    from tests.support.harness import clean_environment
+
     given = {**clean_environment(), "TERM": "xterm-256color", **malsync.environ_of_a_process(env)}
     for name in ("COLUMNS", "LINES", "NO_COLOR"):
         if name not in (env or {}):

@@ -321,7 +321,7 @@ def test_a_disk_that_takes_no_more_at_any_instant(story: Story, place: Path, row
     story.put(row.far)
     steps = story.forge.run(story.malsync(Path(shutil.copytree(made.home, place / "home-0"))), *command).steps
     codes = set()
-    for instant in spread(steps, effort(3, nightly=6)):
+    for instant in spread(steps, 6):
         story.put(row.far)
         malsync = story.malsync(Path(shutil.copytree(made.home, place / f"home-{instant}")))
 
@@ -400,7 +400,14 @@ def test_under_a_clock_that_goes_backwards_all_is_as_ever(story: Story, place: P
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("backup", "backup"), ("restore", "restore"), ("backup", "prune"), ("restore", "backup"), ("prune", "prune")],
+    [
+        ("restore", "restore"),
+        ("backup", "prune"),
+        *(
+            pytest.param(*both, marks=pytest.mark.nightly)
+            for both in [("backup", "backup"), ("restore", "backup"), ("prune", "prune")]
+        ),
+    ],
 )
 def test_two_at_once_do_what_one_after_the_other_would(story: Story, place: Path, one: str, other: str) -> None:
     commands = {row.name: row.command for row in TABLE}

@@ -24,7 +24,7 @@ def _build(target: Path) -> Path:
     return wheel
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_wheel_tells_the_demo_outside_the_checkout(tmp_path: Path) -> None:
     """Installed into an empty environment, with this environment's libraries beside it: no network is needed."""
     wheel = _build(tmp_path)
