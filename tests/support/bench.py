@@ -1,6 +1,7 @@
 """`./run bench`: what malsync costs, as ratios within one run, since seconds are a machine's and ratios are a program's.
 
-Each row says what was measured, beside what, and the most that the ratio (or the figure, for sizes and counts) may be.
+Each row says what was measured, beside what, and the most that the ratio (or the figure, for sizes and counts) may be. Times
+without anything to compare them with are multiples (c) of a calibration loop that is timed in the same run.
 Every command is a process of its own, Python's start included, on both sides. The best of several rounds counts.
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -67,10 +69,31 @@ ROWS: list[Row] = []
 
 
 def report(what: str, figure: float, limit: float, unit: str = "x", detail: str = "") -> None:
-    """Keep a figure, and say it at once: a benchmark that is interrupted has still told what it saw."""
+    """Keep a figure and print it at once. Seconds (unit " s") are compared as multiples of the calibration loop."""
+    if unit == " s":
+        detail = f"{figure:.2f} s" + (f", {detail}" if detail else "")
+        figure, limit, unit = figure / calibration(), round(limit / CALIBRATION_SECONDS, 1), "c"
     row = Row(what, f"{figure:.2f}{unit}{f' ({detail})' if detail else ''}", f"{limit:g}{unit}", figure <= limit)
     ROWS.append(row)
     print(f"{'ok  ' if row.holds else 'OVER'}  {row.what:52}  {row.figure:34}  at most {row.limit}", flush=True)
+
+
+CALIBRATION_SECONDS = 0.145
+"""What the calibration loop takes where the limits in seconds were set: where `python -c 'import click'` takes 40 ms."""
+
+
+@cache
+def calibration() -> float:
+    """Processor seconds of a fixed piece of work, the best of five: how fast this machine runs Python."""
+
+    def loop() -> float:
+        started = time.process_time()
+        rows = [{"id": number, "title": f"Title {number}", "score": number % 10} for number in range(60_000)]
+        text = json.dumps(sorted(rows, key=lambda row: (row["score"], row["title"])))
+        assert len(json.loads(text)) == len(rows)
+        return time.process_time() - started
+
+    return min(loop() for _ in range(5))
 
 
 def best(action: Callable[[], object], rounds: int = ROUNDS) -> float:
@@ -433,7 +456,9 @@ def main(names: list[str]) -> int:
         print(f"bench: no such benchmark: {', '.join(unknown)}; there are: {', '.join(BENCHES)}", file=sys.stderr)
         return 2
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {load:.1f} at the start\n")
+    print(
+        f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {load:.1f} at the start, calibration loop {calibration():.3f} s\n"
+    )
     for name, bench in BENCHES.items():
         if not names or name in names:
             bench()
