@@ -456,9 +456,8 @@ def main(names: list[str]) -> int:
         print(f"bench: no such benchmark: {', '.join(unknown)}; there are: {', '.join(BENCHES)}", file=sys.stderr)
         return 2
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    print(
-        f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {load:.1f} at the start, calibration loop {calibration():.3f} s\n"
-    )
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {load:.1f} at the start")
+    print(f"Calibration loop (c): {calibration():.3f} s\n")
     for name, bench in BENCHES.items():
         if not names or name in names:
             bench()
