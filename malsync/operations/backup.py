@@ -158,7 +158,7 @@ def with_encodings(mirror: "Mirror", live: Snapshot) -> Snapshot:
 
 
 def suspicion_reasons(mirror: "Mirror", shelf: Shelf, snapshot: Snapshot) -> list[str]:
-    """Why `snapshot` is not to be trusted: each list beside the newest good one that knows all of it.
+    """Reasons why `snapshot` looks suspicious: each list is compared with the newest good one that covers every field.
 
     List by list, because the newest good snapshot may hold one alone: an import, or a public half. Where the mirror knows
     none, since it was lost, the file on the shelf is the measure.
@@ -185,7 +185,7 @@ def is_good(info: "SnapshotInfo") -> bool:
 
 
 def reference_for(medium: Medium, infos: "Sequence[SnapshotInfo]") -> "SnapshotInfo | None":
-    """The snapshot that a new list of `medium` is judged by: the newest good one that knows every field of it.
+    """The snapshot that a new list of `medium` is compared with: the newest good one that covers every field.
 
     The newest is the one stored last, not the one with the latest time: a clock that was wrong once must not freeze it.
     Lists from files are taken only where nothing was ever read from MAL, and those around a run never: what it was to mend

@@ -43,7 +43,7 @@ class Fetcher:
         self.clock = clock
 
     def details(self, wanted: "Sequence[TitlesToFetch]", result: Details, told: Callable[[int], object]) -> None:
-        """Fetch and store every member of each title, and say in `result` what came of it; `told` how many are through.
+        """Fetch and store the details of each title. `result` collects the outcomes, `told` is called with the number done.
 
         Raises AuthError and RetryAfterTooLong at once, and ApiError when three titles in a row failed: what came
         until then is stored.

@@ -150,14 +150,14 @@ class Home:
         return self.settings.home / FILE_NAME
 
     def require_mirror(self, what: str) -> Path:
-        """Where the mirror is, to be looked at and no more. Raises UsageError where there is none: nothing to `what`."""
+        """The path of the existing mirror. Raises UsageError ("There is nothing to {what}") if there is none."""
         path = self.mirror_path
         if not path.exists() or (path.is_file() and not path.stat().st_size):
             raise UsageError(f"There is nothing to {what}: no mirror at {path}.", advice="back up")
         return path
 
     def mirror(self, *, write: bool = False, wait: float = 5.0) -> "Mirror":
-        """The mirror; one that is not there yet is an empty one to read, and is made to be written."""
+        """Open the mirror. A missing one is read as empty, and created for writing. `wait` is in seconds."""
         from malsync.mirror import Mirror
 
         return Mirror.open(self.mirror_path, write=write, wait=wait)
@@ -286,7 +286,7 @@ class Home:
     # -- which list
 
     def resolve(self, reference: str, mirror: "Mirror") -> "ResolvedList":
-        """The list that `reference` names; the number that was chosen is said on stderr."""
+        """Return the list that `reference` names, and tell the listener which snapshot that is."""
         from malsync.operations.references import resolve
 
         chosen = resolve(reference, self._sources(mirror))
@@ -295,7 +295,7 @@ class Home:
         return chosen
 
     def user_of(self, who: str | None, mirror: "Mirror") -> "User":
-        """The MAL user that an account or a name is; of nobody named, the account that is meant.
+        """Return the MAL user of an account or of that name; None: of the account that this was opened for.
 
         Raises UsageError when there is no such account and no such user in the mirror.
         """
@@ -347,7 +347,7 @@ class Home:
         return origin_of(self.settings.api_url)
 
     def read_file(self, text: str, *, repair: bool = False) -> "ImportedList":
-        """The list in a file, whichever form it has; what one should know of it is said on stderr."""
+        """Read the list in a file of any known format, and tell the listener its remarks."""
         from malsync.files import expand_home
         from malsync.formats import list_file
 

@@ -69,7 +69,7 @@ def import_files(home: "Home", paths: Sequence[str], *, repair: bool = False, wa
 def import_from_anilist(
     home: "Home", user: str, *, report: Path | None = None, custom_lists_as_tags: bool = False, wait: float = 60.0
 ) -> ImportResult:
-    """Store the public lists of a user of AniList as one snapshot that is nobody's on MAL.
+    """Store the public lists of an AniList user as one snapshot that belongs to no MAL user.
 
     `user` is a name, or the address of a profile. What MAL has no place for is written to `report`, by default a file in the
     home folder, before the list is stored. Raises UsageError, PrivateList and ApiError.
@@ -207,7 +207,7 @@ def rebuild(mirror: "Mirror", sources: Iterable[Source]) -> None:
 
 
 def _checked(paths: Iterable[str]) -> list[Source]:
-    """Each file's time and what reads it again. Every one is read and checked before anything is written."""
+    """The time of each file's snapshot, and a function that reads it again. Every file is checked before anything is written."""
     from malsync.formats import list_file, snapshot_file
 
     sources: list[Source] = []

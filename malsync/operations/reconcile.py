@@ -27,7 +27,9 @@ def reconcile(
     rounded: Callable[[PlannedWrite], PlannedWrite],
     now: datetime,
 ) -> tuple[Left, ...]:
-    """What is left by the last reading, whose `open_plan` is; and each line's state set right by it.
+    """Compare the journal with the final read: correct each entry's state, and return what is not as planned.
+
+    `open_plan` is the plan made anew beside `final`.
 
     `rounded` is a call as it was to be carried out.
 
@@ -70,7 +72,7 @@ def reconcile(
 
 
 def _unmended(run: "Run", final: Snapshot, told: Container[tuple[Key, str]]) -> Iterator[Left]:
-    """What the first plan said that no write can mend, and nobody has: one made anew may be content with what is there."""
+    """What the first plan called unwritable and is still so. A plan that is made anew may accept what is there."""
     for one in map(left_of, run.head.get("left", ())):
         now = final.list_status(one.medium, one.id) or {}
         for name, sides in one.fields.items():
@@ -93,7 +95,7 @@ def _along(calls: Iterable[PlannedWrite], final: Snapshot, told: Container[Key])
 
 
 def _with_plain_answer(line: "JournalEntry", encoded: Encoded) -> "JournalEntry":
-    """The line with plain text in what MAL answered, by the lists after it, whose `encoded` fields these are."""
+    """The entry with plain text in MAL's answer. `encoded` are the fields that the final read shows encoded."""
     if line.answer is None:
         return line
     sent = {**(line.call.expect or {}), **{name: to for name, (_, to) in line.call.fields.items()}}
@@ -102,7 +104,7 @@ def _with_plain_answer(line: "JournalEntry", encoded: Encoded) -> "JournalEntry"
 
 
 def _unsettled(left: Iterable[Left], final: Snapshot, lines: Iterable["JournalEntry"]) -> Iterator[Left]:
-    """`left` without the fields that `final` shows as wanted, and without conflicts with what the run itself wrote."""
+    """`left` without the fields that `final` shows as planned, and without conflicts with the run's own writes."""
     sent = {line.call.key: line for line in lines if line.sent_at is not None}
     for one in left:
         now, line = final.list_status(one.medium, one.id), sent.get(one.key)
@@ -133,7 +135,7 @@ def _is_ours(line: "JournalEntry", name: str, now: ListStatus) -> bool:
 
 
 def _without(left: Iterable[Left], ours: Mapping[Key, FieldChanges]) -> Iterator[Left]:
-    """`left` without those fields that are told already as what became of a write."""
+    """`left` without the fields that are reported already as outcomes of a write."""
     for one in left:
         fields = {name: sides for name, sides in one.fields.items() if name not in ours.get(one.key, {})}
         if fields or not one.fields:

@@ -1,4 +1,4 @@
-"""List references: `[WHO@]REF` names a whole list wherever one is wanted."""
+"""List references: `[WHO@]REF` names a whole list, stored, live or in a file."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ _PATH_ENDS = (".json", ".xml", ".gz")
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference, taken apart: whose list, and which. For a path, `which` is all of it."""
+    """A parsed reference: `who` owns the list, and `which` list it is. For a path, `which` is the whole path."""
 
     text: str
     who: str | None
@@ -89,7 +89,7 @@ def parse(text: str) -> Reference:
 
 
 def resolve(text: str, sources: Sources) -> ResolvedList:
-    """The list that `text` names. Raises UsageError when there is none, and what reading a file or MAL raises."""
+    """Return the list that `text` names. Raises UsageError if there is none, and what reading a file or MAL raises."""
     reference = parse(text)
     if reference.is_path:
         return ResolvedList(text, sources.file(text))
@@ -215,7 +215,7 @@ def _good(user: User, infos: "list[SnapshotInfo]") -> "SnapshotInfo":
 
 
 def _backups(user: User, infos: "list[SnapshotInfo]") -> "list[SnapshotInfo]":
-    """Those that were read because somebody wanted them kept. Raises UsageError where there are none."""
+    """The backups among `infos`, without imports and lists around runs. Raises UsageError if there are none."""
     backups = [info for info in infos if info.source in BACKUPS]
     if not backups:
         raise UsageError(

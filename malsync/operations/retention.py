@@ -36,7 +36,7 @@ PERIODS: Mapping[str, Callable[[datetime], object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How many to keep of each kind; 0 is none. `noted`: whether to keep what has a note as well."""
+    """How many snapshots to keep by each rule; 0: none. `noted` keeps every snapshot that has a note as well."""
 
     last: int = 0
     daily: int = 0

@@ -60,8 +60,11 @@ def ignore_progress(entry: "JournalEntry", number: int) -> None:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a run needs beside its plan: `read` reads both live lists anew, `told` hears of each line that is settled and how
-    many are by then, `shield` is held while a write is under way, so that Ctrl-C waits for its end."""
+    """What a run needs besides its plan.
+
+    `read` reads both live lists. `on_write` is called after each write. `uninterruptible` is entered around each write, so
+    that Ctrl-C can be held off until it has ended.
+    """
 
     client: "Client"
     mirror: "Mirror"
@@ -84,7 +87,7 @@ class RunContext:
         return with_encodings(self.mirror, self.read())
 
     def rounded(self, call: PlannedWrite) -> PlannedWrite:
-        """The call with its dates rounded, where that was said only when the run was gone on with."""
+        """Return the write with its dates rounded if that was first asked for when the run was resumed."""
         rounded = sendable(call, round_dates=True)[0] if self.round_dates else []
         return rounded[0] if rounded else call
 
@@ -94,7 +97,7 @@ _NO_WRITES = Plan(())
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to: what is left of it, by the last reading, which is stored as snapshot `after`.
+    """The outcome of a run. `left` is what the last reading of the lists, stored as snapshot `after`, does not show.
 
     `plan` is what it was to write. Without anything to write there is no run: `run`, `before` and `after` are None.
     """
@@ -111,7 +114,7 @@ class Result:
 
     @property
     def equal(self) -> bool:
-        """Whether the lists are as wanted, within what was meant."""
+        """Whether the lists match the plan, within its filters."""
         return not self.left
 
 
@@ -193,7 +196,7 @@ def _check_undone(mirror: "Mirror", prepared: "PreparedRun", run: "Run") -> None
 
 
 def _keep_after(context: RunContext, prepared: "PreparedRun", run: "Run") -> None:
-    """Store the lists as the run that is to be undone left them, where it came to no end and nobody has read them yet."""
+    """Store the lists as they are after an unfinished run that is to be undone: no last reading of it was stored."""
     if run.state != "finished":
         after = store_reading(context.mirror, context.shelf, prepared.live, "after-run").number
         context.mirror.journal.set_after(run.number, after)
@@ -238,7 +241,7 @@ def begin(
 
 
 def refresh_if_stale(context: RunContext, live: Snapshot) -> Snapshot:
-    """`live`, or a new reading where that one is too old, or where another malsync has read these lists since."""
+    """Return `live`, or read the lists again if that is too old or another malsync process has read them since."""
     latest = live.taken_at + STALE
     newer = any(
         info.taken_at > live.taken_at and not is_future(info.taken_at, latest)
@@ -316,8 +319,8 @@ class _RunWriter:
         """What of the line in hand was sent and answered, and is not all of it."""
 
     def work_and_read(self) -> Snapshot:
-        """Send what is open, and read both lists then. Raises what ends the run before that: of calls that failed last, nobody
-        knows what came of them, and they are open again."""
+        """Send the open writes, then read both lists. Whatever ends the run earlier is raised; the writes that failed last are
+        open again then, since it is unknown whether MAL carried them out."""
         try:
             self._send_all()
             return self._context.read_live().judged_like(self._live)
@@ -413,7 +416,7 @@ class _RunWriter:
         return self._settled(line, state, tries=attempt.tries, http=200, answer=attempt.answer, why=why)
 
     def _put_back(self, line: "JournalEntry", attempt: WriteAttempt) -> None:
-        """A write whose entry moved while it waited. What has left stays on record: MAL may have carried it out."""
+        """Reopen a write whose entry changed while it waited. What was sent stays in the journal: MAL may have carried it out."""
         self._begun = attempt if attempt.answer is not None else None
         if attempt.tries or line.sent_at is not None:
             http = None if attempt.answer is None else 200
@@ -422,7 +425,7 @@ class _RunWriter:
             self._journal.unsent(self._number, line.seq)
 
     def _failed(self, line: "JournalEntry", error: ApiError, attempt: WriteAttempt) -> "JournalEntry":
-        """A call that failed after all its tries. Whether MAL carried it out nobody knows: the last reading will tell."""
+        """Record a write that failed after all its tries. Only the last reading shows whether MAL carried it out."""
         settled = self._settled(
             line, "failed", tries=attempt.tries, http=error.status, answer=attempt.answer, why=error.message
         )

@@ -1,4 +1,4 @@
-"""One entry's write: sent, compared with what was wanted, and what did not arrive sent once more."""
+"""Write one entry: send it, compare the answer with the plan, and send once more what did not arrive."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -114,7 +114,7 @@ class WriteAttempt:
         return {name: to for name, to in again.items() if name != "status" or to}
 
     def _unlike(self, wanted: Iterable[str]) -> dict[str, Json]:
-        """Those of `wanted` that the answer shows otherwise, with what it shows."""
+        """The fields of `wanted` whose value in the answer differs from the one sent, with the answer's value."""
         answer, by_name = self._shown, self._call.medium.by_name
         got = {name: value(by_name[name], answer) for name in wanted}
         return {
