@@ -95,8 +95,10 @@ def prepare_undo(account: Account, mirror: "Mirror", run: "Run", request: WriteR
     if run.state in ("undone", "abandoned") and run.before is None:
         raise _pruned(run)
     account.refuse_run_of_another(run)
+    trace = _trace_of(
+        mirror, run
+    )  # before the lists: a write that comes later shows in the journal, and stops the undo
     live = account.live(mirror)
-    trace = _trace_of(mirror, run)
     known = account.known(mirror, live, trace.sent)
     plan = known.applied(trace.undo(request, live))
     ours = frozenset(call.key for call in plan.calls)

@@ -104,6 +104,10 @@ class Catalogue:
         return [title for id, title in self._titles[medium].items() if shipped.get(id) != title]
 
 
+_STANDS_AT = "2026-11"
+"""The month that the fixtures stand at: what starts later is only announced."""
+
+
 def is_white(title: Title) -> bool:
     """Return whether the title is shown without `nsfw=true`."""
     return bool(title.get("nsfw", "white") == "white")
@@ -118,6 +122,8 @@ def members(medium: str, title: Title) -> dict[str, Any]:
     fixture = details(medium, title["id"])
     if any(name in title for name in _RUN):
         fixture = {name: value for name, value in fixture.items() if name not in _RUN}
+    if str(title.get("start_date", "")) > _STANDS_AT:  # nobody has seen it yet
+        fixture = {name: value for name, value in fixture.items() if name not in ("mean", "rank")}
     return {**_UNKNOWN, **fixture, **title}
 
 

@@ -24,7 +24,7 @@ READ_WHOLE = {
     "forum_topic": "without a board all topics are asked for, by the time of their last post",
 }
 # Of these one row is asked for, whichever comes first.
-ANY_ROW = re.compile(r"SELECT 1 AS one FROM (\w+) LIMIT 1")
+ANY_ROW = re.compile(r"SELECT 1(?: AS one)? FROM (\w+) LIMIT 1")
 # What a query made itself: a subquery, a list of its own, the parts of a JSON text.
 OWN = {"list", "changed", "newest", "last", "went", "dated", "pair", "firsts", "known", "found", "tag", "json_each"}
 STEP = re.compile(r"(SCAN|SEARCH) (\(?[\w-]+\)?)(?: (.*))?")

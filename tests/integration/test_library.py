@@ -14,7 +14,7 @@ from tests.support.farside import Sandbox
 from tests.support.harness import TestTime, clean_environment
 from tests.support.writing import absent, ids
 
-pytestmark = pytest.mark.writes
+pytestmark = [pytest.mark.writes, pytest.mark.comments]
 
 USER = "sandbox_mika"
 

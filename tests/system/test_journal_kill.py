@@ -76,5 +76,5 @@ def test_a_process_that_is_killed_while_it_writes_down_a_run_has_begun_none(path
         assert [(run.number, run.state) for run in journal.runs()] == [(1, "unfinished")]
         assert len(journal.lines(1)) == 3
     with Mirror.open(path, write=True) as mirror:
-        assert mirror.verify()[1] == "ok"
+        assert mirror.verify().database == "ok"
         assert begin(mirror.journal, kind="undo", undoes=1).number == 2

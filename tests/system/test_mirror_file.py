@@ -17,7 +17,7 @@ from malsync.formats import snapshot_file
 from malsync.mal.types import Title
 from malsync.mirror import FILE_NAME, Mirror, VerifyReport
 from malsync.mirror.database import connect_in_memory, translate_errors
-from malsync.mirror.migrations import SCHEMA, schema_digest, schema_objects
+from malsync.mirror.schema import SCHEMA, schema_digest, schema_objects
 from malsync.model.medium import ANIME
 from tests.support.harness import ROOT, Malsync
 from tests.support.lists import many, snapshot, watched
