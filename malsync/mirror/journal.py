@@ -16,13 +16,14 @@ from malsync.mirror import users
 from malsync.mirror.database import File, is_row_number
 from malsync.mirror.rows import Row
 from malsync.model.diff import OPS, FieldChanges
+from malsync.model.entry import Key
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
 from malsync.model.plain_text import text_fields
 from malsync.model.row_values import one_of, optional, optional_time, typed
 from malsync.model.snapshot import Snapshot, User
 from malsync.model.timestamps import local_time, parse_timestamp, timestamp
 from malsync.planning.request import RequestKind
-from malsync.planning.restore_plan import Key, PlannedWrite
+from malsync.planning.restore_plan import PlannedWrite
 
 KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 Ending = Literal["finished", "undone", "abandoned"]

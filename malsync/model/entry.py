@@ -19,6 +19,8 @@ class Entry(NamedTuple):
     unknown: frozenset[str] = frozenset()
 
 
+Key = tuple[str, int]
+"""The name of an entry's medium, and MAL's id."""
 TitleList = dict[int, Entry]
 """One user's list of one medium, by id."""
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import orjson
 
-from malsync.model.entry import TitleList
+from malsync.model.entry import Key, TitleList
 from malsync.model.medium import LARGEST_EXACT, MEDIA, Json, ListStatus, Medium
 from malsync.model.plain_text import is_encoded, is_what_was_sent, plain_status, plain_value, text_fields, texts_of
 
@@ -22,7 +22,7 @@ Covers = dict[str, tuple[str, ...] | None]
 """By medium, the names of the fields that a snapshot knows; None where it does not know the list at all."""
 Encoded = Mapping[str, Collection[str]]
 """By medium, the names of the fields whose text is HTML-encoded, as MAL returns comments."""
-Written = Mapping[tuple[str, int], Mapping[str, tuple[Json, Json]]]
+Written = Mapping[Key, Mapping[str, tuple[Json, Json]]]
 """What malsync last wrote into entries, by medium and id: of each field what was sent and what MAL answered, None if unknown."""
 PLAIN: Encoded = {}
 """Of a list whose text is as its user wrote it."""
@@ -91,7 +91,7 @@ class Snapshot:
         )
 
     @property
-    def keys(self) -> set[tuple[str, int]]:
+    def keys(self) -> set[Key]:
         """What names each entry: its medium's name and MAL's id."""
         return {(name, id) for name, titles in self.lists.items() for id in titles or ()}
 

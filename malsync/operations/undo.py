@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from malsync.model.diff import FieldChanges, differing
-from malsync.model.entry import Entry, same_value, value
+from malsync.model.entry import Entry, Key, same_value, value
 from malsync.model.medium import MEDIA, Field, Json, ListStatus
 from malsync.model.plain_text import plain_answer
 from malsync.model.snapshot import PLAIN, Encoded, Snapshot, plain_together
 from malsync.planning.request import WriteRequest
-from malsync.planning.restore_plan import Key, Left, Plan, PlannedWrite, updated_at
+from malsync.planning.restore_plan import Left, Plan, PlannedWrite, updated_at
 
 if TYPE_CHECKING:
     from malsync.mirror import JournalEntry

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from malsync.model.entry import Entry, same_value, value
+from malsync.model.entry import Entry, Key, same_value, value
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
 from malsync.model.snapshot import Snapshot
-from malsync.planning.restore_plan import EVERYTHING, Filters, Key, Left, Plan, PlannedWrite, from_to
+from malsync.planning.restore_plan import EVERYTHING, Filters, Left, Plan, PlannedWrite, from_to
 
 Names = Mapping[Key, tuple[str, ...]]
 """MAL's title for an id, then its alternative titles. Titles that only a file has given are not in it."""

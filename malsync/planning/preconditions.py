@@ -11,7 +11,8 @@ from malsync.model.plain_text import plain_status, text_fields
 from malsync.model.snapshot import Snapshot
 from malsync.planning.known_titles import Known
 from malsync.planning.request import WriteRequest
-from malsync.planning.restore_plan import Left, Plan, PlannedWrite, from_to, sendable, unsayable
+from malsync.planning.restore_plan import Left, Plan, PlannedWrite, from_to, sendable
+from malsync.planning.writable import why_not_writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _whole(call: PlannedWrite) -> dict[str, Json]:
     return {
         name: to
         for name, to in whole.items()
-        if not same(to, call.medium.by_name[name].kind.blank) and unsayable(call.medium, name, to) is None
+        if not same(to, call.medium.by_name[name].kind.blank) and why_not_writable(call.medium, name, to) is None
     }
 
 

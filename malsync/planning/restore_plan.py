@@ -4,30 +4,23 @@ One PATCH for each entry that is added or changed, with the fields that differ a
 removed; none for an equal list. The same lists give the same plan.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from malsync.model.diff import Change, FieldChanges, Op, count, diff
-from malsync.model.entry import has_status, same, unknown
-from malsync.model.medium import MEDIA, Field, Json, Kind, ListStatus, Medium, is_date
+from malsync.model.entry import Key, has_status, same, unknown
+from malsync.model.medium import MEDIA, Json, ListStatus, Medium
 from malsync.model.snapshot import Snapshot, plain_together
+from malsync.planning.writable import first_day, why_not_writable
 
 Mode = Literal["merge", "exact", "missing"]
 MODES: tuple[Mode, ...] = ("merge", "exact", "missing")
 Prefer = Literal["source", "target", "newest", "progress"]
 PREFERENCES: tuple[Prefer, ...] = ("source", "target", "newest", "progress")
-Key = tuple[str, int]
-"""What names an entry: its medium's name and MAL's id."""
-
-LONGEST_TEXT = 2**20
-"""No text that is longer can be a field's: nobody's is (the longest comment in public exports has 686 characters)."""
-
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
-_PARTIAL = re.compile(r"\d{4}(-\d{2})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +169,7 @@ def sendable(call: PlannedWrite, *, round_dates: bool) -> tuple[list[PlannedWrit
     if call.op == "remove":
         return [call], []
     fields = _rounded(call) if round_dates else call.fields
-    cannot = {name: why for name, (_, to) in fields.items() if (why := unsayable(call.medium, name, to))}
+    cannot = {name: why for name, (_, to) in fields.items() if (why := why_not_writable(call.medium, name, to))}
     if call.op == "add" and "status" not in fields:
         cannot["status"] = "what is wanted does not say its status, and MAL takes no entry without one"
     left = [
@@ -202,65 +195,11 @@ def from_to(pair: tuple[Json, Json]) -> dict[str, Json]:
     return {"from": pair[0], "to": pair[1]}
 
 
-def unsayable(medium: Medium, name: str, to: Json) -> str | None:
-    """Why no request can set the field `name` to `to`; None where one can.
-
-    MAL takes tags as one text, cut at its commas (Mal4J, TestAnimeListStatus), so a tag with a comma would come back as two;
-    and it refuses the whole request for one word or number that it does not know.
-    """
-    field = medium.by_name[name]
-    kind = field.kind
-    if to is None:
-        return None if kind is Kind.DATE else "there is no value to set"
-    if kind is Kind.NUMBER:
-        if isinstance(to, bool) or not isinstance(to, int | float) or to != int(to):
-            return "it is no whole number"
-        return None if 0 <= to <= field.most else f"it is not between 0 and {field.most}"
-    if kind is Kind.FLAG:
-        return None if isinstance(to, bool) else "it is neither true nor false"
-    if kind is Kind.TAGS:
-        return _untaggable(to)
-    if not isinstance(to, str):
-        return "it is no text"
-    if kind is Kind.WORD and to not in medium.statuses:
-        return f"a status is one of {', '.join(medium.statuses)}"
-    if kind is Kind.DATE and not is_date(to):
-        return "it is not a date such as 2021-12-31, 2021-12 or 2021"
-    return None if len(to) <= LONGEST_TEXT else "it is too long"
-
-
-def _untaggable(to: Json) -> str | None:
-    if not isinstance(to, list) or not all(isinstance(tag, str) for tag in to):
-        return "they are no list of tags"
-    if any("," in str(tag) for tag in to):
-        return "MAL cuts tags at commas, so none can hold one"
-    if to and not any(to):
-        return "MAL has no empty tag"
-    return None if sum(len(str(tag)) + 1 for tag in to) <= LONGEST_TEXT else "they are too long"
-
-
-def is_partial(field: Field, to: Json) -> bool:
-    """Whether `to` is a date without a day, such as `2021-12`. Whether MAL takes one is unknown: docs/mal.md#partial-dates."""
-    if field.kind is not Kind.DATE or not isinstance(to, str):
-        return False
-    try:
-        date.fromisoformat(to)
-    except ValueError:
-        return True
-    return len(to) != len("2021-12-31")
-
-
 def _rounded(call: PlannedWrite) -> FieldChanges:
     """The fields with a month or a year as its first day, and without those that are so already."""
     by_name = call.medium.by_name
-    fields = {name: (was, _first_day(by_name[name], to)) for name, (was, to) in call.fields.items()}
+    fields = {name: (was, first_day(by_name[name], to)) for name, (was, to) in call.fields.items()}
     return {name: (was, to) for name, (was, to) in fields.items() if not same(was, to)}
-
-
-def _first_day(field: Field, to: Json) -> Json:
-    if field.kind is Kind.DATE and isinstance(to, str) and _PARTIAL.fullmatch(to):
-        return f"{to}-01-01"[:10]
-    return to
 
 
 # -- order
@@ -316,6 +255,3 @@ _PREFERRED = {
     "newest": _newer,
     "progress": _further,
 }
-
-
-# -- guards

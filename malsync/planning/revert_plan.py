@@ -9,20 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from malsync.model.diff import FieldChanges, Op, comparable, differing, known_to
-from malsync.model.entry import Entry, value
+from malsync.model.entry import Entry, Key, value
 from malsync.model.medium import MEDIA, Field, ListStatus, Medium
 from malsync.model.snapshot import Snapshot, plain_together
-from malsync.planning.restore_plan import (
-    EVERYTHING,
-    Filters,
-    Key,
-    Left,
-    Plan,
-    PlannedWrite,
-    in_order,
-    sendable,
-    updated_at,
-)
+from malsync.planning.restore_plan import EVERYTHING, Filters, Left, Plan, PlannedWrite, in_order, sendable, updated_at
 
 
 @dataclass(frozen=True, slots=True)

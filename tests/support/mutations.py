@@ -44,6 +44,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "planning/request.py": ("request",),
     "planning/restore_plan.py": ("restore_plan", "restore_plan_laws"),
     "planning/revert_plan.py": ("revert_plan",),
+    "planning/writable.py": ("restore_plan",),
 }
 """For each module of the core the test files that must notice when it changes: `diff` is test_diff.py, in any folder."""
 

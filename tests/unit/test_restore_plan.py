@@ -12,20 +12,8 @@ from malsync.model.medium import ANIME, MANGA, MEDIA, Json, Kind, Medium
 from malsync.model.snapshot import Covers, Snapshot
 from malsync.planning.guards import guard_deletes, guard_wanted
 from malsync.planning.preconditions import judge
-from malsync.planning.restore_plan import (
-    LONGEST_TEXT,
-    MODES,
-    Filters,
-    Mode,
-    Plan,
-    PlannedWrite,
-    Prefer,
-    is_partial,
-    plan,
-    unsayable,
-    unwritten,
-    updated_at,
-)
+from malsync.planning.restore_plan import MODES, Filters, Mode, Plan, PlannedWrite, Prefer, plan, unwritten, updated_at
+from malsync.planning.writable import LONGEST_TEXT, is_partial, why_not_writable
 from tests.support.lists import many, snapshot, watched
 
 both = pytest.mark.parametrize("medium", MEDIA.values(), ids=MEDIA)
@@ -608,7 +596,7 @@ def test_what_no_request_can_say_is_left_and_the_rest_goes_on(name: str, cannot:
     ],
 )
 def test_what_a_request_can_say_at_the_edge_of_each_kind(name: str, to: Json) -> None:
-    assert unsayable(ANIME, name, to) is None
+    assert why_not_writable(ANIME, name, to) is None
 
 
 @pytest.mark.parametrize(
@@ -630,7 +618,7 @@ def test_what_a_request_can_say_at_the_edge_of_each_kind(name: str, to: Json) ->
     ],
 )
 def test_what_is_just_beyond_what_a_request_can_say(name: str, to: Json, why: str) -> None:
-    assert unsayable(ANIME, name, to) == why
+    assert why_not_writable(ANIME, name, to) == why
 
 
 def test_plan_names_what_is_left_of_every_entry() -> None:
