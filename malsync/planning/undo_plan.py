@@ -9,18 +9,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from malsync.model.diff import FieldChanges, differing
 from malsync.model.entry import Entry, Key, same_value, value
 from malsync.model.medium import MEDIA, Field, Json, ListStatus
 from malsync.model.plain_text import plain_answer
 from malsync.model.snapshot import PLAIN, Encoded, Snapshot, plain_together
+from malsync.planning.journal_entry import JournalEntry
 from malsync.planning.request import WriteRequest
 from malsync.planning.restore_plan import Left, Plan, PlannedWrite, updated_at
-
-if TYPE_CHECKING:
-    from malsync.mirror import JournalEntry
 
 LAG = timedelta(minutes=15)
 """For so long after a write, a list that does not show it may be one from before it."""
@@ -41,11 +39,11 @@ class RunTrace:
 
     before: Snapshot
     after: Snapshot | None
-    lines: "tuple[JournalEntry, ...]"
+    lines: tuple[JournalEntry, ...]
     later: frozenset[Key] = frozenset()
 
     @cached_property
-    def sent(self) -> "dict[Key, JournalEntry]":
+    def sent(self) -> dict[Key, JournalEntry]:
         """The lines that were sent, by entry; the others changed nothing."""
         return {line.call.key: line for line in self.lines if line.sent_at is not None}
 
@@ -86,7 +84,7 @@ class RunTrace:
 
     # -- what the run made of an entry
 
-    def _became(self, line: "JournalEntry", live: Snapshot) -> Entry | None:
+    def _became(self, line: JournalEntry, live: Snapshot) -> Entry | None:
         """The entry as the run left it; where its answer and the list after it differ, whichever of them is there now."""
         call = line.call
         was, seen, is_now = (_entry(one, call) for one in (self.before, self.after, live))
@@ -146,7 +144,7 @@ class RunTrace:
                     yield name, entry
 
 
-def _plain(line: "JournalEntry", before: Snapshot, encoded: Encoded) -> ListStatus | None:
+def _plain(line: JournalEntry, before: Snapshot, encoded: Encoded) -> ListStatus | None:
     """What MAL answered with plain text, by the lists before the run, whose `encoded` fields these are."""
     call = line.call
     if line.answer is None:
@@ -156,7 +154,7 @@ def _plain(line: "JournalEntry", before: Snapshot, encoded: Encoded) -> ListStat
     return plain_answer(call.medium, line.answer, expected, encoded.get(call.medium.name, ()))
 
 
-def _place(line: "JournalEntry") -> tuple[Any, int]:
+def _place(line: JournalEntry) -> tuple[Any, int]:
     return line.call.medium, line.call.id
 
 
@@ -164,7 +162,7 @@ def _entry(lists: Snapshot | None, call: PlannedWrite) -> Entry | None:
     return None if lists is None else lists.entries(call.medium).get(call.id)
 
 
-def _is_refused(line: "JournalEntry") -> bool:
+def _is_refused(line: JournalEntry) -> bool:
     """Whether MAL refused the write, as far as its last answer says: one that was lost before may have been another."""
     return line.answer is None and line.http is not None and 400 <= line.http < 500 and line.state != "done"
 
@@ -187,14 +185,14 @@ def _shows(status: ListStatus, call: PlannedWrite) -> bool:
     return all(same_value(by_name[name], value(by_name[name], status), to) for name, (_, to) in call.fields.items())
 
 
-def _may_be(medium: str, entry: Entry, line: "JournalEntry") -> bool:
+def _may_be(medium: str, entry: Entry, line: JournalEntry) -> bool:
     """Whether an entry may be what a write made under another id."""
     if medium != line.call.medium.name:
         return False
     return updated_at(entry.list_status) == updated_at(line.answer) or _shows(entry.list_status, line.call)
 
 
-def _differ(line: "JournalEntry", status: ListStatus) -> bool:
+def _differ(line: JournalEntry, status: ListStatus) -> bool:
     """Whether an entry has not the values that MAL answered."""
     fields = line.call.medium.writable
     return bool(differing(fields, status, line.answer or {}))
@@ -205,7 +203,7 @@ def _is_older(status: ListStatus, answer: ListStatus) -> bool:
     return then is not None and now is not None and then < now
 
 
-def _along(line: "JournalEntry", was: Entry | None, became: Entry | None) -> FieldChanges:
+def _along(line: JournalEntry, was: Entry | None, became: Entry | None) -> FieldChanges:
     """The fields of an entry that were not sent, and that MAL's answer shows otherwise than they were."""
     if was is None or became is None or line.answer is None:
         return {}
