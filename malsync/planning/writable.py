@@ -23,14 +23,14 @@ def why_not_writable(medium: Medium, name: str, to: Json) -> str | None:
         return None if kind is Kind.DATE else "there is no value to set"
     if kind is Kind.NUMBER:
         if isinstance(to, bool) or not isinstance(to, int | float) or to != int(to):
-            return "it is no whole number"
+            return "it is not a whole number"
         return None if 0 <= to <= field.most else f"it is not between 0 and {field.most}"
     if kind is Kind.FLAG:
         return None if isinstance(to, bool) else "it is neither true nor false"
     if kind is Kind.TAGS:
-        return _why_no_tags(to)
+        return _why_not_tags(to)
     if not isinstance(to, str):
-        return "it is no text"
+        return "it is not text"
     if kind is Kind.WORD and to not in medium.statuses:
         return f"a status is one of {', '.join(medium.statuses)}"
     if kind is Kind.DATE and not is_date(to):
@@ -38,11 +38,11 @@ def why_not_writable(medium: Medium, name: str, to: Json) -> str | None:
     return None if len(to) <= LONGEST_TEXT else "it is too long"
 
 
-def _why_no_tags(to: Json) -> str | None:
+def _why_not_tags(to: Json) -> str | None:
     if not isinstance(to, list) or not all(isinstance(tag, str) for tag in to):
-        return "they are no list of tags"
+        return "it is not a list of tags"
     if any("," in str(tag) for tag in to):
-        return "MAL cuts tags at commas, so none can hold one"
+        return "MAL splits tags at commas, so a tag cannot contain one"
     if to and not any(to):
         return "MAL has no empty tag"
     return None if sum(len(str(tag)) + 1 for tag in to) <= LONGEST_TEXT else "they are too long"
