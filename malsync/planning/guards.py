@@ -35,7 +35,7 @@ def incomplete(came: int, counted: int | None) -> str | None:
     """
     if counted is None or came >= counted:
         return None
-    return f"{ANIME.name}: {pluralize(came, 'entry', 'entries')} came, and the profile counts {counted}"
+    return f"{ANIME.name}: the list has {pluralize(came, 'entry', 'entries')}, and MAL's profile counts {counted}"
 
 
 def doubt(medium: Medium, good: Snapshot, now: Snapshot) -> str | None:
