@@ -8,10 +8,10 @@ from typing import Any
 
 from malsync.mirror.queries import ALARMING, PREVIOUS, joins
 from malsync.model.diff import Change, diff
-from malsync.model.entry import Entry
+from malsync.model.entry import Entry, Key
 from malsync.model.medium import MEDIA, Kind, ListStatus, Medium
 from malsync.model.snapshot import Snapshot, User
-from malsync.planning.in_force import ChangeStatus, Key, TitleVersion, by_title, in_force, undone_snapshots
+from malsync.planning.in_force import ChangeStatus, TitleVersion, by_title, in_force, undone_snapshots
 
 Row = dict[str, Any]
 Ask = Callable[..., list[Row]]

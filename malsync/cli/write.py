@@ -15,9 +15,10 @@ from malsync.cli.options import ONLY, STATUS
 from malsync.cli.render import plan_summary
 from malsync.cli.suggest import FIELD, FILE
 from malsync.errors import Cancelled, UsageError
+from malsync.model.entry import Key
 from malsync.model.medium import MEDIA
 from malsync.operations.account import Account
-from malsync.planning.restore_plan import MODES, Filters, Key
+from malsync.planning.restore_plan import MODES, Filters
 from malsync.text import visible
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from malsync.cli.render import CUT, FOLD, changes_document, duration, left_lines, plan_summary, plan_table
 from malsync.errors import Exit
-from malsync.mirror.journal import OUTCOMES
 from malsync.model.medium import MEDIA
 from malsync.model.timestamps import local_time
+from malsync.planning.journal_entry import OUTCOMES
 from malsync.planning.request import left_document
 from malsync.text import pluralize, shorten, visible
 

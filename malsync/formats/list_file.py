@@ -11,7 +11,7 @@ from malsync.formats.mal_xml.reader import ImportedList
 from malsync.model.entry import same, value
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import Snapshot
-from malsync.planning.restore_plan import unsayable
+from malsync.planning.writable import why_not_writable
 from malsync.text import short_repr, shorten
 
 _SQLITE = b"SQLite format 3\x00"
@@ -52,7 +52,7 @@ def unsupported(path: Path, snapshot: Snapshot) -> list[str]:
         for entry in snapshot.entries(medium).values()
         for field in medium.writable
         if not same(item := value(field, entry.list_status), field.kind.blank)
-        if (why := unsayable(medium, field.name, item)) is not None
+        if (why := why_not_writable(medium, field.name, item)) is not None
     ]
     lines = _lines(files.read_input(path)) if found else {}
     return [

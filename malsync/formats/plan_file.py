@@ -11,11 +11,12 @@ from malsync import files
 from malsync.errors import UsageError
 from malsync.formats.header import FileFormat
 from malsync.model.diff import FieldChanges
-from malsync.model.entry import same_value, value
+from malsync.model.entry import Key, same_value, value
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
 from malsync.model.snapshot import User
 from malsync.planning.request import left_document, left_of
-from malsync.planning.restore_plan import LONGEST_TEXT, Key, Plan, PlannedWrite, from_to, unsayable
+from malsync.planning.restore_plan import Plan, PlannedWrite, from_to
+from malsync.planning.writable import LONGEST_TEXT, why_not_writable
 from malsync.text import short_repr
 
 _DEEPEST = 120  # an entry may be nested 100 deep (snapshot.py), and stands somewhat deeper here
@@ -130,7 +131,7 @@ def _checked(item: dict[str, Any], where: str) -> PlannedWrite:
             )
         if item["op"] == "remove":
             continue
-        why = unsayable(medium, name, to)
+        why = why_not_writable(medium, name, to)
         if why is not None:
             raise UsageError(f"{where}: {name} cannot become {short_repr(to)}: {why}.", advice="make another plan")
         expected = None if expect is None else value(field, expect)

@@ -16,23 +16,21 @@ from malsync.mirror import users
 from malsync.mirror.database import File, is_row_number
 from malsync.mirror.rows import Row
 from malsync.model.diff import OPS, FieldChanges
+from malsync.model.entry import Key
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
 from malsync.model.plain_text import text_fields
 from malsync.model.row_values import one_of, optional, optional_time, typed
 from malsync.model.snapshot import Snapshot, User
 from malsync.model.timestamps import local_time, parse_timestamp, timestamp
+from malsync.planning.journal_entry import CALL_STATES, OUTCOMES, CallState, JournalEntry, Outcome
 from malsync.planning.request import RequestKind
-from malsync.planning.restore_plan import Key, PlannedWrite
+from malsync.planning.restore_plan import PlannedWrite
 
 KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 Ending = Literal["finished", "undone", "abandoned"]
 RunState = Literal["unfinished"] | Ending
 """An unfinished run becomes `undone` by an undo; a finished one stays `finished`."""
 RUN_STATES: tuple[RunState, ...] = ("unfinished", *get_args(Ending))
-Outcome = Literal["done", "already", "skipped", "failed", "not_restorable"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-CallState = Literal["planned", "sent"] | Outcome
-CALL_STATES: tuple[CallState, ...] = ("planned", "sent", *OUTCOMES)
 
 _RUNS = (
     "SELECT run.id, origin, mal_id, name, account, kind, CAST(plan AS BLOB), before, after, undoes, state, started_at, ended_at"
@@ -76,33 +74,6 @@ class Run:
     def is_open(self) -> bool:
         """Whether it was neither finished, undone nor abandoned."""
         return self.state == "unfinished"
-
-
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """One write of a run and its outcome."""
-
-    seq: int
-    """Its place in the run, from 1."""
-    call: PlannedWrite
-    state: CallState
-    tries: int
-    """How many requests it has taken."""
-    sent_at: datetime | None
-    """When it was last sent."""
-    answered_at: datetime | None
-    """When its outcome became known."""
-    http: int | None
-    """The HTTP status of MAL's last answer."""
-    answer: ListStatus | None
-    """The entry in MAL's last answer."""
-    why: str
-    """The reason for an outcome other than `done`."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has no outcome yet: planned, or sent without a known outcome."""
-        return self.state in ("planned", "sent")
 
 
 class Journal:

@@ -1,4 +1,4 @@
-"""One title on a list, and when two values of a field are the same value."""
+"""An entry of a list, and the comparison of field values."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from malsync.model.plain_text import TEXTS, same_text
 
 
 class Entry(NamedTuple):
-    """One title on a list: MAL's id, MAL's title, and the user's data as the API gave it.
+    """An entry of a list: MAL's id, MAL's title, and the user's data as the API returned it.
 
     `unknown` names the fields that the list covers and this entry does not: a file's row may lack an element that others have.
     """
@@ -19,33 +19,35 @@ class Entry(NamedTuple):
     unknown: frozenset[str] = frozenset()
 
 
+Key = tuple[str, int]
+"""The name of an entry's medium, and MAL's id."""
 TitleList = dict[int, Entry]
 """One user's list of one medium, by id."""
 
 
 def value(field: Field, list_status: ListStatus) -> Json:
-    """The value of `field`, where absent, null and `""` are the field's blank: MAL leaves out what was never set."""
-    found = list_status.get(field.name)
-    return field.kind.blank if found is None or found == "" else found
+    """Return the value of `field`. Absent, null and `""` become the field's blank, since MAL leaves out what was never set."""
+    item = list_status.get(field.name)
+    return field.kind.blank if item is None or item == "" else item
 
 
 def has_status(list_status: ListStatus, statuses: Collection[str]) -> bool:
-    """Whether the status is one of these. A file may say that it is a list, so it is compared and never looked up."""
+    """Return whether the status is one of `statuses`. In a file it may be a list, which has no hash, so compare each."""
     return any(list_status.get("status") == status for status in statuses)
 
 
 def unknown(medium: Medium, list_status: ListStatus) -> list[str]:
-    """The names of the members that this version of malsync does not know, sorted."""
+    """Return the names of the members that this version of malsync does not know, sorted."""
     return sorted(list_status.keys() - medium.by_name.keys())
 
 
 def same_value(field: Field, a: Json, b: Json) -> bool:
-    """Whether two values of `field` are one value: as JSON, and texts whatever their line endings."""
+    """Return whether two values of `field` are equal: as JSON, and texts apart from their line endings."""
     return same(a, b) or (field.kind in TEXTS and same_text(a, b))
 
 
 def same(a: Json, b: Json) -> bool:
-    """Whether two values are one value in JSON, where true is not 1 as it is in Python."""
+    """Return whether two values are equal in JSON, where true is not 1 as it is in Python."""
     if a is b:
         return True
     if isinstance(a, bool) or isinstance(b, bool):

@@ -1,10 +1,10 @@
-"""ANIME and MANGA: every difference between MAL's two lists, and every field of a `list_status`, as one table.
+"""ANIME and MANGA: a table of the fields of a `list_status`, and of all that differs between MAL's two lists.
 
-Nothing else in malsync knows a field's name. The request's `fields`, the mirror's columns, what a diff compares and what a
+No other module knows the name of a field. The request's `fields`, the mirror's columns, what a diff compares and what a
 snapshot covers are all derived from here. Names and types are those of MAL's reference (GET animelist, GET mangalist, PATCH
 my_list_status); `start_date` and `finish_date` are missing there and live (go-myanimelist, integration_test.go).
 
-Beside it stand the members of a title that `fields` can name. They are MAL's data, not the user's, and no part of a snapshot.
+The table also has the members of a title that `fields` can name. They are MAL's data, not the user's, and not part of a snapshot.
 """
 
 import re
@@ -20,7 +20,7 @@ ListStatus = dict[str, Json]
 
 
 class Kind(Enum):
-    """What a field holds. The value is the name that a reader sees; `blank` is what MAL shows for one that was never set."""
+    """The type of a field. The value is its name for users; `blank` is what MAL shows for a field that was never set."""
 
     WORD = "word"
     NUMBER = "number"
@@ -32,13 +32,13 @@ class Kind(Enum):
 
     @property
     def blank(self) -> Json:
-        """The value that absent, null and `""` are equal to; a fresh one at each call. None where there is no such value."""
+        """The value that absent, null and `""` are equal to, a new object at each call; None if there is none."""
         return [] if self is Kind.TAGS else _BLANKS.get(self)
 
 
 _BLANKS: dict[Kind, Json] = {Kind.NUMBER: 0, Kind.FLAG: False, Kind.TEXT: ""}
 LARGEST_EXACT = 2**53 - 1
-"""The largest integer that JSON carries exactly, whoever reads it."""
+"""The largest integer that every JSON parser reads exactly (RFC 8259, section 6)."""
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 
 
@@ -56,7 +56,7 @@ class Field:
 
     @property
     def server_owned(self) -> bool:
-        """Kept, never compared, never sent: no request can set it (the PATCH reference lists no `updated_at`)."""
+        """Whether no request can set it. Kept, never compared, never sent (the PATCH reference lists no `updated_at`)."""
         return self.write is None
 
 
@@ -65,7 +65,7 @@ def _field(name: str, kind: Kind, write: str | None = None, most: int = LARGEST_
 
 
 def is_date(text: str) -> bool:
-    """Whether MAL can have `text` as a date: a day, a month or a year of the calendar, such as 2021-12-31, 2021-12 or 2021.
+    """Return whether MAL can store `text` as a date: a day, a month or a year, such as 2021-12-31, 2021-12 or 2021.
 
     Parts that are not known may be zeros, as in MAL's XML: 2021-12-00, 2021-00-00, 0000-00-00.
     """
@@ -85,21 +85,21 @@ def is_date(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Medium:
-    """One of MAL's two lists: its name, the addresses of the API that serve it, its fields in the order we show them."""
+    """One of MAL's two lists: its name, its endpoints, and its fields in the order in which they are shown."""
 
     name: str
     statuses: tuple[str, ...]
     fields: tuple[Field, ...]
     progress: tuple[str, ...]
-    """The fields that count how far one is."""
+    """The fields that count episodes, or volumes and chapters."""
     times: str
-    """The field that counts how often one began anew."""
+    """The field that counts repeats."""
     listed: tuple[str, ...]
     """The members of a title that come in lists, rankings and the like, as `fields` names them."""
     detailed: tuple[str, ...]
     """Every member of a title: `listed`, and those that come with GET /{medium}/{id} only."""
     ranking_types: tuple[str, ...]
-    """What GET /{medium}/ranking knows by the reference; MAL may add some."""
+    """The ranking types of GET /{medium}/ranking in the reference; MAL may add some."""
 
     @property
     def list_endpoint(self) -> str:
@@ -108,7 +108,7 @@ class Medium:
 
     @cached_property
     def totals(self) -> dict[str, str]:
-        """By progress field, the member of a title that says how far it goes: `num_episodes` for `num_episodes_watched`."""
+        """By progress field, the member of a title that has its total: `num_episodes` for `num_episodes_watched`."""
         return {name: name.rpartition("_")[0] for name in self.progress}
 
     @cached_property
@@ -118,21 +118,21 @@ class Medium:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Every field's name: what a whole reading of this list covers."""
+        """The names of all fields, which a whole read of this list covers."""
         return tuple(field.name for field in self.fields)
 
     @cached_property
     def writable(self) -> tuple[Field, ...]:
-        """What a user can set: what is compared, planned and sent."""
+        """The fields that a user can set. They are compared, planned and sent."""
         return tuple(field for field in self.fields if not field.server_owned)
 
     def ordered(self, names: Iterable[str]) -> list[str]:
-        """`names` in this table's order, those that it does not know last and by name."""
-        given = set(names)
-        return [name for name in self.names if name in given] + sorted(given - self.by_name.keys())
+        """Sort `names` in the order of this table; unknown names come last, by name."""
+        unsorted = set(names)
+        return [name for name in self.names if name in unsorted] + sorted(unsorted - self.by_name.keys())
 
     def arranged(self, list_status: ListStatus) -> ListStatus:
-        """`list_status` with its members in this table's order."""
+        """Return `list_status` with its members in the order of this table."""
         known = {name: list_status[name] for name in self.names if name in list_status}
         if len(known) == len(list_status):
             return known
@@ -159,7 +159,7 @@ _LISTED = (
 )
 _DETAILED = ("pictures", "background", "related_anime", "related_manga", "recommendations")
 SEASONS = ("winter", "spring", "summer", "fall")
-"""Of a year of anime, from January (reference, GET /anime/season)."""
+"""The seasons of a year of anime, from January (reference, GET /anime/season)."""
 
 
 def _medium(
@@ -234,6 +234,6 @@ MANGA = _medium(
     rankings=("manga", "novels", "oneshots", "doujin", "manhwa", "manhua"),
 )
 MEDIA: dict[str, Medium] = {medium.name: medium for medium in (ANIME, MANGA)}
-"""Both lists, in the order in which everything shows them."""
+"""Both media by name, in the order in which they are shown."""
 STATUSES = tuple(dict.fromkeys(word for pair in zip(ANIME.statuses, MANGA.statuses, strict=True) for word in pair))
-"""Every status of either list, each of anime before what is the same of manga."""
+"""Every status of either list; each of anime comes before its counterpart of manga."""

@@ -1,4 +1,4 @@
-"""A snapshot: both lists of one MAL user as they stood while they were read, and the digest that says it is whole."""
+"""A snapshot: both lists of a MAL user at the time of a read, and the digest that verifies them."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -9,25 +9,25 @@ from typing import Literal
 
 import orjson
 
-from malsync.model.entry import TitleList
+from malsync.model.entry import Key, TitleList
 from malsync.model.medium import LARGEST_EXACT, MEDIA, Json, ListStatus, Medium
 from malsync.model.plain_text import is_encoded, is_what_was_sent, plain_status, plain_value, text_fields, texts_of
 
 Source = Literal["backup", "before-run", "after-run", "import", "public"]
 AROUND_RUNS: frozenset[Source] = frozenset({"before-run", "after-run"})
-"""The sources of lists that were stored because a run was about to change them, or had. Nobody has called them good."""
+"""The sources of lists that were stored before or after a run. No user has chosen to keep them."""
 BACKUPS: frozenset[Source] = frozenset({"backup", "public"})
-"""The sources of lists that were read from MAL because somebody wanted them kept."""
+"""The sources of lists that were read from MAL to keep them."""
 Covers = dict[str, tuple[str, ...] | None]
-"""By medium, the names of the fields that a snapshot knows; None where it does not know the list at all."""
+"""By medium, the names of the fields that a snapshot covers; None if it does not cover the list."""
 Encoded = Mapping[str, Collection[str]]
 """By medium, the names of the fields whose text is HTML-encoded, as MAL returns comments."""
-Written = Mapping[tuple[str, int], Mapping[str, tuple[Json, Json]]]
+Written = Mapping[Key, Mapping[str, tuple[Json, Json]]]
 """What malsync last wrote into entries, by medium and id: of each field what was sent and what MAL answered, None if unknown."""
 PLAIN: Encoded = {}
-"""Of a list whose text is as its user wrote it."""
+"""No field is encoded: every text is as its user wrote it."""
 
-_DEEPEST = 100  # what writes JSON for us stops at 254, and nothing that a list says is nested at all
+_DEEPEST = 100  # orjson stops at 254; no known member of a list is nested
 _PLAIN_TYPES = frozenset({str, bool, int, type(None)})
 _TEXT_ONLY = frozenset({str})
 _SORTED_AND_SAFE = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
@@ -35,7 +35,7 @@ _SORTED_AND_SAFE = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A MAL user: the API's origin and the user's id. For a public list read by name no endpoint tells the id: None."""
+    """A MAL user: the API's origin and the user's id. The id is None for a public list, which is read by name."""
 
     origin: str
     id: int | None
@@ -43,13 +43,13 @@ class User:
 
     @property
     def key(self) -> tuple[str, int | str]:
-        """What makes two users the same one: names change and differ in case, ids do not."""
+        """The identity of the user: the id if it is known, since names change and differ in case."""
         return self.origin, self.name.lower() if self.id is None else self.id
 
 
 def same_person(a: User, b: User) -> bool:
-    """Whether two MAL users are one: a public list, read by name, has no id to compare. A list that names nobody is anyone's."""
-    if any(one.id is None and not one.name for one in (a, b)):
+    """Return whether two MAL users are the same, by name if an id is missing. A user without id and name matches every user."""
+    if any(user.id is None and not user.name for user in (a, b)):
         return True
     if a.id is None or b.id is None:
         return a.origin == b.origin and a.name.lower() == b.name.lower()
@@ -58,7 +58,7 @@ def same_person(a: User, b: User) -> bool:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Both lists of one user, by medium and id; None for a list that is not covered."""
+    """Both lists of a user, by medium and id; None for a list that is not covered."""
 
     user: User
     taken_at: datetime
@@ -67,13 +67,13 @@ class Snapshot:
     lists: Mapping[str, TitleList | None]
     note: str = ""
     suspicious: tuple[str, ...] = ()
-    """Why the list is not to be trusted, as it was judged when it was read."""
+    """The reasons why the list looked suspicious when it was read."""
     encoded_as: Encoded | None = field(default=None, compare=False)
     """Which fields are encoded, where that is known already; None: the lists themselves decide."""
     written: Written = field(default_factory=dict, compare=False)
     """Texts that malsync wrote into a live list before it was read."""
     read_at: datetime | None = field(default=None, compare=False)
-    """For a live list: since when it is known to be like this, by this machine's clock. `taken_at` is MAL's time. Not stored."""
+    """For a live list, the time of the read by this machine's clock; `taken_at` is MAL's time. Not stored."""
 
     @property
     def counts(self) -> dict[str, int | None]:
@@ -91,8 +91,8 @@ class Snapshot:
         )
 
     @property
-    def keys(self) -> set[tuple[str, int]]:
-        """What names each entry: its medium's name and MAL's id."""
+    def keys(self) -> set[Key]:
+        """The keys of all entries."""
         return {(name, id) for name, titles in self.lists.items() for id in titles or ()}
 
     @cached_property
@@ -151,31 +151,31 @@ class Snapshot:
         return plain
 
     def entries(self, medium: Medium) -> TitleList:
-        """The list of `medium`; empty where it is not covered."""
+        """Return the list of `medium`; an empty one if it is not covered."""
         return self.lists.get(medium.name) or {}
 
     def list_status(self, medium: Medium, id: int) -> ListStatus | None:
-        """The user's data for one title; None where it is not on the list."""
+        """Return the user's data for a title, or None if it is not on the list."""
         entry = self.entries(medium).get(id)
         return None if entry is None else entry.list_status
 
     def with_source(self, source: Source) -> "Snapshot":
-        """The same lists with another account of where they came from."""
+        """Return the same lists with another source."""
         return replace(self, source=source)
 
 
 def plain_together(*snapshots: Snapshot) -> tuple[Snapshot, ...]:
-    """Each of these lists with plain text, so that the same text in two of them is the same."""
-    found = []
-    for one in snapshots:
+    """Return each of these snapshots with plain text, so that texts can be compared among them."""
+    result = []
+    for snapshot in snapshots:
         for other in snapshots:
-            one = one.judged_like(other) if other is not one else one
-        found.append(one.plain)
-    return tuple(found)
+            snapshot = snapshot.judged_like(other) if other is not snapshot else snapshot
+        result.append(snapshot.plain)
+    return tuple(result)
 
 
 def _stays(name: str, field: str, a: Snapshot, b: Snapshot) -> bool:
-    """Whether a text with an entity stands in both lists under the same title."""
+    """Return whether both lists have the same text with an entity under the same title."""
     others = b.lists.get(name) or {}
     for id, entry in (a.lists.get(name) or {}).items():
         text = entry.list_status.get(field)
@@ -185,7 +185,7 @@ def _stays(name: str, field: str, a: Snapshot, b: Snapshot) -> bool:
 
 
 def judged(lists: Mapping[str, TitleList | None], written: Written) -> Encoded:
-    """Which fields of `lists`, which came from MAL, are HTML-encoded: each field over the whole list."""
+    """Return which fields of `lists`, which came from MAL, are HTML-encoded. Each is decided over the whole list."""
     found: dict[str, tuple[str, ...]] = {}
     for medium in MEDIA.values():
         statuses = {id: entry.list_status for id, entry in (lists.get(medium.name) or {}).items()}
@@ -206,36 +206,36 @@ def judged(lists: Mapping[str, TitleList | None], written: Written) -> Encoded:
 def _as_shown(
     name: str, ours: Iterable[tuple[Mapping[str, tuple[Json, Json]], ListStatus]]
 ) -> Iterator[tuple[str, str]]:
-    """Each text that malsync wrote into the field `name` and that is still there, with what the list shows for it."""
+    """Yield each text that malsync wrote into the field `name` and that is still there, with what the list shows for it."""
     for fields, status in ours:
         if name in fields and _is_ours(*fields[name], status.get(name)):
             yield from zip(texts_of(fields[name][0]), texts_of(status.get(name)), strict=True)
 
 
 def _is_ours(sent: Json, answered: Json, shown: Json) -> bool:
-    """Whether an entry shows what malsync sent: in either form, and unchanged since MAL answered."""
+    """Return whether an entry shows what malsync sent, in either form and unchanged since MAL answered."""
     return is_what_was_sent(sent, shown) and answered in (None, shown)
 
 
 def is_from_mal(source: Source, user: User, covers: Covers) -> bool:
-    """Whether a list was read through MAL's API, if only by whoever exported the file that it came in.
+    """Return whether a list was read through MAL's API, here or by the program that exported the file.
 
     Lists from other files have text as its user wrote it. MAL's XML does not know when an entry was updated, and a list of
-    another service belongs to nobody.
+    another service has no MAL user.
     """
     if source != "import":
         return True
-    is_nobodys = user.id is None and not user.name
-    return not is_nobodys and any("updated_at" in (names or ()) for names in covers.values())
+    has_no_user = user.id is None and not user.name
+    return not has_no_user and any("updated_at" in (names or ()) for names in covers.values())
 
 
 def whole(lists: Mapping[str, TitleList | None]) -> Covers:
-    """What a reading through the API covers: every field of each list that was read."""
+    """Return what a read through the API covers: every field of each list that was read."""
     return {name: None if lists.get(name) is None else medium.names for name, medium in MEDIA.items()}
 
 
 def canonical(list_status: ListStatus) -> bytes:
-    """RFC 8785 (JCS) of one entry's data.
+    """Serialize the data of an entry by RFC 8785 (JCS).
 
     orjson with sorted keys writes the same bytes for strings, booleans and integers within 2^53 under ASCII names; anything
     else takes the exact path, where an integer beyond 2^53 is, as the RFC has it, the nearest IEEE double. Raises ValueError
@@ -256,29 +256,29 @@ def canonical(list_status: ListStatus) -> bytes:
 
 
 def member(id: int, list_status: ListStatus) -> bytes:
-    """One member of the canonical JSON's lists: `"id":{...}`. Sorted as bytes, members stand in the order of their keys."""
+    """Serialize a member of a list in canonical JSON: `"id":{...}`. Sorting members as bytes sorts them by key."""
     return b'"%d":%b' % (id, canonical(list_status))
 
 
 def digest_of(members: Mapping[str, Collection[bytes] | None]) -> str:
-    """The digest from each list's members in any order, for callers that have them already."""
+    """Return the digest of lists whose members, in any order, are serialized already."""
     hashed = hashlib.sha256()
     for place, name in enumerate(sorted(MEDIA)):
-        found = members.get(name)
+        serialized = members.get(name)
         hashed.update(b'%b"%b":' % (b"," if place else b"{", name.encode()))
-        if found is None:
+        if serialized is None:
             hashed.update(b"null")
         else:
-            # In three pieces: to put the braces around megabytes would copy them.
+            # In three pieces, because adding the braces would copy megabytes.
             hashed.update(b"{")
-            hashed.update(b",".join(sorted(found)))
+            hashed.update(b",".join(sorted(serialized)))
             hashed.update(b"}")
     hashed.update(b"}")
     return "sha256:" + hashed.hexdigest()
 
 
 def _is_plain(list_status: ListStatus) -> bool:
-    # A hundred thousand values a list, and each list is written twice in a backup: one look at each, and no call.
+    # A list has a hundred thousand values and is serialized twice in a backup, so this calls no function for each.
     for item in list_status.values():
         kind = type(item)
         if kind is list:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from malsync.errors import AuthError
+from malsync.model.entry import Key
 from malsync.model.snapshot import Snapshot, User, same_person
 from malsync.planning.known_titles import Known, by_key, known_with
 from malsync.planning.request import WriteFlags, WriteRequest
-from malsync.planning.restore_plan import EVERYTHING, Filters, Key, Mode, Prefer
+from malsync.planning.restore_plan import EVERYTHING, Filters, Mode, Prefer
 from malsync.planning.revert_plan import ALWAYS, Window
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from malsync.model.diff import FieldChanges, differing
-from malsync.model.entry import same_value, value
+from malsync.model.entry import Key, same_value, value
 from malsync.model.medium import Json, ListStatus
 from malsync.model.plain_text import plain_answer
 from malsync.model.snapshot import Encoded, Snapshot
 from malsync.planning.preconditions import remaining
 from malsync.planning.request import left_of
-from malsync.planning.restore_plan import Key, Left, Plan, PlannedWrite
+from malsync.planning.restore_plan import Left, Plan, PlannedWrite
 
 if TYPE_CHECKING:
     from malsync.mirror import Journal, JournalEntry, Run

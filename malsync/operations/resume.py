@@ -9,10 +9,10 @@ from malsync.model.snapshot import Snapshot
 from malsync.operations.account import Account
 from malsync.operations.references import list_document
 from malsync.operations.restore import Planner, PreparedRun, find_again, remaining_planner, with_guards
-from malsync.operations.undo import RunTrace
 from malsync.planning.preconditions import foreseen, rounded, unanswered
 from malsync.planning.request import WriteRequest, left_of
 from malsync.planning.restore_plan import Plan
+from malsync.planning.undo_plan import RunTrace
 
 if TYPE_CHECKING:
     from malsync.mirror import Mirror, Run

@@ -30,6 +30,7 @@ from malsync.operations.backup import Shelf, suspicion_reasons, with_encodings
 from malsync.operations.reconcile import reconcile
 from malsync.operations.write_entry import Stale, WriteAttempt, is_gone
 from malsync.planning.guards import guard_deletes
+from malsync.planning.journal_entry import OUTCOMES
 from malsync.planning.known_titles import Known, by_key
 from malsync.planning.preconditions import judge, to_send, why_kept
 from malsync.planning.request import RequestKind
@@ -169,8 +170,6 @@ def execute(
 
 
 def _outcomes(plan: Plan) -> dict[str, int]:
-    from malsync.mirror.journal import OUTCOMES
-
     return {**dict.fromkeys(OUTCOMES, 0), "already": plan.already}
 
 

@@ -10,7 +10,8 @@ from malsync.model.medium import Json, ListStatus
 from malsync.model.plain_text import plain_answer
 from malsync.model.snapshot import Snapshot
 from malsync.planning.preconditions import why_kept
-from malsync.planning.restore_plan import PlannedWrite, is_partial
+from malsync.planning.restore_plan import PlannedWrite
+from malsync.planning.writable import is_partial
 
 if TYPE_CHECKING:
     from malsync.mal.client import Client

@@ -1,4 +1,4 @@
-"""Guards: what looks like an accident or like somebody else's work, in a backup and in a plan. Pure."""
+"""Guards against lists and plans that look like an accident or like vandalism. Pure."""
 
 from collections.abc import Collection, Iterable
 
@@ -15,31 +15,31 @@ LOST_SHARE = 0.5
 CHANGED_AT_LEAST = 50
 CHANGED_SHARE = 0.25
 FREE_DELETES = 10
-"""So many entries may be deleted without a word; it takes --max-deletes for more."""
+"""A plan may delete this many entries unless the user allows another number."""
 
 
 def suspicious(good: Snapshot, now: Snapshot) -> list[str]:
-    """Why `now` is not to be trusted beside `good`, a sentence a list; empty when nothing is.
+    """Return the reasons why `now` looks suspicious compared to `good`, at most one for each list.
 
-    A list that had entries is empty now; or lost more than half of them, and at least 5; or more than 25 % and at least 50
-    of the entries that it had were changed or removed. Members that malsync does not know do not count: a field that MAL
+    A list is suspicious if it had entries and is empty now; if it lost more than half of them, and at least 5; or if more
+    than 25 % of them, and at least 50, were changed or removed. Members that malsync does not know do not count: a field that MAL
     adds one day would make every list suspicious.
     """
     return [reason for medium in MEDIA.values() if (reason := doubt(medium, good, now))]
 
 
 def incomplete(came: int, counted: int | None) -> str | None:
-    """Why a list of anime is not to be trusted of which `came` entries were seen, and MAL's profile counts `counted`.
+    """Return why an anime list with `came` entries looks incomplete, where MAL's profile counts `counted`; None if it does not.
 
-    More than were counted is no reason: some may have been added since.
+    A longer list is not suspicious: entries may have been added since.
     """
     if counted is None or came >= counted:
         return None
-    return f"{ANIME.name}: {pluralize(came, 'entry', 'entries')} came, and the profile counts {counted}"
+    return f"{ANIME.name}: the list has {pluralize(came, 'entry', 'entries')}, and MAL's profile counts {counted}"
 
 
 def doubt(medium: Medium, good: Snapshot, now: Snapshot) -> str | None:
-    """Why one list of `now` is not to be trusted beside that of `good`; None when nothing is wrong with it."""
+    """Return why one list of `now` looks suspicious compared to `good`, or None if it does not."""
     had = len(good.entries(medium))
     if not had or now.lists.get(medium.name) is None:
         return None
@@ -58,8 +58,10 @@ def doubt(medium: Medium, good: Snapshot, now: Snapshot) -> str | None:
 
 
 def guard_deletes(plan: Plan, live: Snapshot, max_deletes: int | None, result: str = "Nothing was sent.") -> None:
-    """Raise Refused for more than ten deletions, or for every entry of a list, unless so many were allowed by name; and for
-    more than were allowed by name, however few. `result` says what became of the plan."""
+    """Raise TooManyDeletes if `plan` deletes more than `max_deletes` entries.
+
+    Without `max_deletes`, 10 may be deleted, but never every entry of a list. `result`: the end of the message.
+    """
     if max_deletes is not None and plan.deletes <= max_deletes:
         return
     deleted = {call.key for call in plan.calls if call.op == "remove"}
@@ -83,9 +85,10 @@ def guard_deletes(plan: Plan, live: Snapshot, max_deletes: int | None, result: s
 def guard_wanted(
     wanted: Snapshot, live: Snapshot, mode: Mode, *, media: Collection[str], name: str, migrating: bool, force: bool
 ) -> None:
-    """Raise Refused where a list that is empty or suspicious would replace another (`exact`), or be carried elsewhere.
+    """Check the wanted list, which is to replace the live one (`exact`) or to be carried into another account.
 
-    A list of `media` is empty where it is covered and has no entry, while the live one has some.
+    Raises SuspiciousList. Raises EmptyList if every list of `media` that it covers is empty, and with `exact` if one of
+    them is that has entries live.
     """
     if force or not (migrating or mode == "exact"):
         return
@@ -104,12 +107,12 @@ def guard_wanted(
 
 
 def guard_titles(name: str, titles: Titles, *, marked: Iterable[str] = (), force: bool) -> None:
-    """Raise Refused where most titles of the list `name` are not MAL's for these ids, now or when it was imported."""
+    """Raise TitlesDiffer if most titles of the list `name` are not MAL's for these ids, now or when it was imported."""
     is_marked = any(reason.startswith(FOREIGN) for reason in marked)
     if force or not (titles.are_foreign or is_marked):
         return
-    many = f"{len(titles.different)} of {titles.compared} titles are" if titles.are_foreign else "Most titles are"
+    difference = f"{len(titles.different)} of {titles.compared} titles are" if titles.are_foreign else "Most titles are"
     raise TitlesDiffer(
-        f"{many} not what MAL calls these ids: the ids in {name} seem to belong to another site. Nothing was sent.",
+        f"{difference} not what MAL calls these ids: the ids in {name} seem to belong to another site. Nothing was sent.",
         advice="fetch titles or force",
     )

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from malsync.model.diff import Change
-from malsync.model.entry import same_value, value
+from malsync.model.entry import Key, same_value, value
 from malsync.model.medium import Field, Json, ListStatus
 from malsync.model.plain_text import TEXTS, plain_value
 from malsync.model.snapshot import Snapshot
 
-Key = tuple[str, int]
-"""A title: the name of its medium, and its id."""
 BULK_TITLES = 10
 """A snapshot that brought fewer of the values that are undone is a day of ordinary use."""
 BULK_SNAPSHOTS = 4

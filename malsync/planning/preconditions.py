@@ -1,4 +1,4 @@
-"""A plan against a later reading of the lists: what may still go out, and what is still to be done. Pure."""
+"""Check planned writes against a newer read of the lists: which may be sent, and which are still to be done. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,12 +11,13 @@ from malsync.model.plain_text import plain_status, text_fields
 from malsync.model.snapshot import Snapshot
 from malsync.planning.known_titles import Known
 from malsync.planning.request import WriteRequest
-from malsync.planning.restore_plan import Left, Plan, PlannedWrite, from_to, sendable, unsayable
+from malsync.planning.restore_plan import Left, Plan, PlannedWrite, from_to, sendable
+from malsync.planning.writable import why_not_writable
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a call against a later reading: `send` its `fields`, or else it is `already` or `skipped`, and why."""
+    """The decision on a planned write: `send` its `fields`, or not because it is `already` done or `skipped`, and why."""
 
     state: Literal["send", "already", "skipped"]
     fields: FieldChanges
@@ -24,9 +25,9 @@ class Verdict:
 
 
 def judge(call: PlannedWrite, now: ListStatus | None, *, force: bool = False) -> Verdict:
-    """Whether `call` may still go out, its entry being `now` in the live list, with plain text (None: absent).
+    """Decide whether `call` may be sent. `now` is its entry in the live list, with plain text (None: absent).
 
-    What others did since it was planned is not overwritten, unless `force`.
+    A change that was made since it was planned is not overwritten, unless `force`.
     """
     return _JUDGES[call.op](call, now, force)
 
@@ -37,13 +38,13 @@ def _judge_add(call: PlannedWrite, now: ListStatus | None, force: bool) -> Verdi
     missing = _unlike(call, now)
     if not missing:
         return Verdict("already", {})
-    # The title came onto the list meanwhile, with other data.
+    # The title was added meanwhile, with other data.
     return Verdict("send", missing) if force else Verdict("skipped", {}, "moved: it is on the list again")
 
 
 def _judge_update(call: PlannedWrite, now: ListStatus | None, force: bool) -> Verdict:
     if now is None:
-        # Sending a few fields would make an entry of them alone.
+        # Sending only these fields would create an entry without the others.
         whole: FieldChanges = {name: (None, to) for name, to in _whole(call).items()}
         return Verdict("send", whole) if force else Verdict("skipped", {}, "moved: it is no longer on the list")
     missing = _unlike(call, now)
@@ -72,49 +73,49 @@ _JUDGES = {"add": _judge_add, "update": _judge_update, "remove": _judge_remove}
 
 
 def _unlike(call: PlannedWrite, now: ListStatus) -> FieldChanges:
-    """The fields of `call` that are not as it wants them, each from what it is now."""
+    """Return the fields of `call` that do not have the wanted value, each with its current and its wanted value."""
     fields = call.medium.by_name
     pairs = {name: (value(fields[name], now), to) for name, (_, to) in call.fields.items()}
     return {name: pair for name, pair in pairs.items() if not same_value(fields[name], *pair)}
 
 
 def _whole(call: PlannedWrite) -> dict[str, Json]:
-    """The entry that an update was to make: what it was, with the changes, without values that no request can set."""
+    """Return the whole entry after an update: the old values and the changes, without values that no request can set."""
     expect = call.expect or {}
     whole = {field.name: value(field, expect) for field in call.medium.writable}
     whole |= {name: to for name, (_, to) in call.fields.items()}
     return {
         name: to
         for name, to in whole.items()
-        if not same(to, call.medium.by_name[name].kind.blank) and unsayable(call.medium, name, to) is None
+        if not same(to, call.medium.by_name[name].kind.blank) and why_not_writable(call.medium, name, to) is None
     }
 
 
 def to_send(calls: Iterable[PlannedWrite], live: Snapshot, *, force: bool = False) -> Plan:
-    """Those of `calls` that may go out beside `live`, each with what it would send."""
+    """Return the `calls` that may be sent to change `live`, each with the fields that it sends."""
     live = live.plain
     verdicts = [(call, judge(call, live.list_status(call.medium, call.id), force=force)) for call in calls]
-    return Plan(tuple(replace(call, fields=found.fields) for call, found in verdicts if found.state == "send"))
+    return Plan(tuple(replace(call, fields=verdict.fields) for call, verdict in verdicts if verdict.state == "send"))
 
 
 def remaining(calls: Iterable[PlannedWrite], live: Snapshot) -> Plan:
-    """What `calls` wanted and `live` does not show."""
+    """Return what `calls` were to write and `live` does not show."""
     live = live.plain
-    found = []
+    missing: list[PlannedWrite] = []
     for call in calls:
         now = live.list_status(call.medium, call.id)
         if call.op == "remove":
             if now is not None:
-                found.append(replace(call, expect=now))
+                missing.append(replace(call, expect=now))
         elif now is None:
-            found.append(replace(call, op="add", expect=None))
-        elif missing := _unlike(call, now):
-            found.append(replace(call, op="update", fields=missing, expect=now))
-    return Plan(tuple(found))
+            missing.append(replace(call, op="add", expect=None))
+        elif fields := _unlike(call, now):
+            missing.append(replace(call, op="update", fields=fields, expect=now))
+    return Plan(tuple(missing))
 
 
 def foreseen(calls: Iterable[PlannedWrite], live: Snapshot, *, force: bool) -> tuple[list[PlannedWrite], list[Left]]:
-    """Those of `calls` that would go out beside `live`, and those that would be skipped, with the reason."""
+    """Split `calls` into those that would be sent and those that would be skipped, with the reason."""
     sent: list[PlannedWrite] = []
     skipped: list[Left] = []
     for call in calls:
@@ -130,9 +131,9 @@ def foreseen(calls: Iterable[PlannedWrite], live: Snapshot, *, force: bool) -> t
 def unanswered(
     calls: Iterable[tuple[PlannedWrite, bool]], live: Snapshot, known: Known
 ) -> tuple[list[PlannedWrite], list[Left]]:
-    """Those of `calls` that may still go out, and what MAL did not store as it was sent of those that arrived.
+    """Split `calls` into those that may still be sent and those that MAL carried out with other values.
 
-    With each goes whether it was sent: then nobody knows whether it arrived.
+    Each is paired with whether it was sent before. Whether MAL carried that out is unknown.
     """
     open_calls: list[PlannedWrite] = []
     left: list[Left] = []
@@ -147,12 +148,12 @@ def unanswered(
 
 
 def rounded(calls: Iterable[PlannedWrite], request: WriteRequest) -> list[PlannedWrite]:
-    """`calls` as they are; with their dates rounded where the request says so."""
+    """Return `calls`, with their dates rounded if the request says so."""
     if not request.round_dates:
         return list(calls)
     return [part for call in calls for part in sendable(call, round_dates=True)[0]]
 
 
 def why_kept(kept: Mapping[str, tuple[Json, Json]]) -> str:
-    """Why a write is not restorable whose fields MAL keeps otherwise: by field, what was wanted and what is kept."""
+    """Return the reason for a write that MAL stored with other values. `kept`: by field, the wanted and the stored value."""
     return "; ".join(f"{name}: wanted {wanted!r}, MAL keeps {got!r}" for name, (wanted, got) in kept.items())

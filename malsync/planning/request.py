@@ -1,4 +1,4 @@
-"""What a writing command was asked for: enough to plan it, and to plan it again beside a later reading of the lists. Pure."""
+"""A request to write: all that is needed to plan it, and to plan it again with a newer read of the lists. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,10 +16,10 @@ _THREE_WAY = {"revert", "undo"}
 
 
 class WriteFlags(TypedDict, total=False):
-    """What every writing operation may be allowed.
+    """Options of every operation that writes.
 
-    `force` overwrites what others changed and takes a list that looks wrong; `round_dates` makes a date without a day the
-    first day of its month or year; `max_deletes` allows so many deletions, where 10 are allowed without it.
+    `force` overwrites changes made meanwhile and accepts a suspicious list; `round_dates` turns a date without a day into the
+    first day of its month or year; `max_deletes` is the number of deletions to allow (default: 10).
     """
 
     force: bool
@@ -29,7 +29,7 @@ class WriteFlags(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class WriteRequest:
-    """What was asked for. `kind` is the operation; for `force`, `round_dates` and `max_deletes` see WriteFlags."""
+    """A request to write. `kind` is the operation; for `force`, `round_dates` and `max_deletes` see WriteFlags."""
 
     kind: RequestKind
     mode: Mode = "merge"
@@ -42,16 +42,16 @@ class WriteRequest:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The roles of the lists that planning takes beside the live one."""
+        """The roles of the lists that planning needs in addition to the live one."""
         return ("good", "bad") if self.kind in _THREE_WAY else ("wanted",)
 
     @property
     def name(self) -> str:
-        """What the plan file calls the way in which this plans: the mode, or the command where it has none."""
+        """The name that a plan file has for this way of planning: the mode, or the command if it has no mode."""
         return self.kind if self.kind in _THREE_WAY else self.mode
 
     def plan(self, lists: Mapping[str, Snapshot], live: Snapshot, written: Written | None = None) -> Plan:
-        """The writes that this takes beside `live`. `lists` are those that it `needs`, by role."""
+        """Return the writes that carry this out on `live`. `lists` are those that it `needs`, by role."""
         if self.kind in _THREE_WAY:
             return revert(
                 lists["good"],
@@ -73,7 +73,7 @@ class WriteRequest:
         )
 
     def document(self) -> dict[str, Any]:
-        """This as JSON, for the journal."""
+        """Return this as JSON, for the journal."""
         return {
             **asdict(self),
             "filters": {
@@ -87,7 +87,7 @@ class WriteRequest:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "WriteRequest":
-        """What `document` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+        """Read what `document` returned. Raises KeyError, TypeError or ValueError for anything else."""
         filters, window = document["filters"], document["window"]
         return cls(
             kind=one_of(get_args(RequestKind), document["kind"]),
@@ -107,10 +107,10 @@ class WriteRequest:
 
 
 def left_document(left: Left) -> dict[str, Any]:
-    """What is left of one entry, as every document that names some has it."""
+    """Return `left` as every JSON document has it."""
     return {"medium": left.medium.name, "id": left.id, "title": left.title, "why": left.why, "fields": left.fields}
 
 
 def left_of(document: Mapping[str, Any]) -> Left:
-    """What `left_document` wrote."""
+    """Read what `left_document` returned."""
     return Left(MEDIA[document["medium"]], document["id"], document["title"], document["why"], dict(document["fields"]))

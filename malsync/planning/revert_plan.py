@@ -1,7 +1,7 @@
-"""Revert: take back only what changed from a good list to a bad one, and keep what was done after it. Pure.
+"""Plan a revert: undo only what changed from a good list to a bad one, and keep later changes. Pure.
 
-A three-way comparison, entry by entry and field by field; `updated_at` never counts. Where the live list has moved on to
-something else than either, that is a conflict: it is left alone and told with all three values, unless `force`.
+A three-way comparison, entry by entry and field by field; `updated_at` never counts. Where the live list has
+a third value, that is a conflict: it is left alone and reported with all three values, unless `force`.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,34 +9,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from malsync.model.diff import FieldChanges, Op, comparable, differing, known_to
-from malsync.model.entry import Entry, value
+from malsync.model.entry import Entry, Key, value
 from malsync.model.medium import MEDIA, Field, ListStatus, Medium
 from malsync.model.snapshot import Snapshot, plain_together
-from malsync.planning.restore_plan import (
-    EVERYTHING,
-    Filters,
-    Key,
-    Left,
-    Plan,
-    PlannedWrite,
-    in_order,
-    sendable,
-    updated_at,
-)
+from malsync.planning.restore_plan import EVERYTHING, Filters, Left, Plan, PlannedWrite, in_order, sendable, updated_at
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The moments that an entry's `updated_at` in the bad list must lie in: from `since` on, before `until`. None: no end.
+    """The period in which an entry of the bad list must have been updated: from `since` on, before `until`. None: no limit.
 
-    An entry that the bad list lacks has none, and is always in.
+    An entry that the bad list lacks is always in the period.
     """
 
     since: datetime | None = None
     until: datetime | None = None
 
     def holds(self, bad: ListStatus) -> bool:
-        """Whether that entry was last updated in the window. Where MAL does not say when, only if there is no end to it."""
+        """Return whether the entry was last updated in the window. Without a valid time, it was only if there is no limit."""
         if self.since is None and self.until is None:
             return True
         moment = updated_at(bad)
@@ -49,7 +39,7 @@ class Window:
 
 ALWAYS = Window()
 Written = Mapping[Key, PlannedWrite]
-"""What a run wrote, by entry: what its undo is limited to."""
+"""What a run wrote, by entry. Its undo is limited to that."""
 
 
 def revert(
@@ -63,9 +53,9 @@ def revert(
     force: bool = False,
     round_dates: bool = False,
 ) -> Plan:
-    """The writes that take back, in `live`, what changed from `good` to `bad`.
+    """Return the writes that undo, in `live`, what changed from `good` to `bad`.
 
-    With `written`, only what those calls wrote is taken back: their entries, and of an update its fields. With `force` a
+    With `written`, only what those calls wrote is undone: their entries, and of an update its fields. With `force` a
     conflict becomes what `good` says. What a list that has the entry does not cover is left as it is.
     """
     good, bad, live = plain_together(good, bad, live)
@@ -73,22 +63,22 @@ def revert(
     left: list[Left] = []
     already = 0
     for medium in MEDIA.values():
-        if any(one.lists.get(medium.name) is None for one in (good, bad, live)):
+        if any(snapshot.lists.get(medium.name) is None for snapshot in (good, bad, live)):
             continue
-        # Of an entry that came or went, one list knows nothing, whatever it covers: its fields are those of the other two.
+        # An entry that was added or removed is in two of the lists, so only those two must cover its fields.
         known: dict[Op, tuple[Field, ...]] = {
             "add": comparable(medium, bad, live),
             "remove": comparable(medium, good, live),
             "update": comparable(medium, good, bad, live),
         }
         whole = () if filters.fields else known["remove"]
-        versions = [one.entries(medium) for one in (good, bad, live)]
+        versions = [snapshot.entries(medium) for snapshot in (good, bad, live)]
         for id in sorted(versions[0].keys() | versions[1].keys()):
             was, became, is_now = (titles.get(id) for titles in versions)
             op: Op = "add" if was is None else "remove" if became is None else "update"
-            fields = known_to(_meant(known[op], filters, written, (medium.name, id)), was, became, is_now)
+            fields = known_to(_selected(known[op], filters, written, (medium.name, id)), was, became, is_now)
             three = _Three(medium, id, was, became, is_now, op, fields, known_to(whole, was, is_now), force)
-            if not three.fields or not three.taken(filters, window, written):
+            if not three.fields or not three.is_selected(filters, window, written):
                 continue
             outcome = three.outcome()
             already += outcome.already
@@ -100,7 +90,7 @@ def revert(
     return Plan(in_order(calls, good), tuple(left), already)
 
 
-def _meant(fields: tuple[Field, ...], filters: Filters, written: Written | None, key: Key) -> tuple[Field, ...]:
+def _selected(fields: tuple[Field, ...], filters: Filters, written: Written | None, key: Key) -> tuple[Field, ...]:
     if filters.fields:
         fields = tuple(field for field in fields if field.name in filters.fields)
     if written is not None and key in written and written[key].op == "update":
@@ -120,7 +110,7 @@ _ALREADY = _Outcome(already=1)
 
 @dataclass(frozen=True, slots=True)
 class _Three:
-    """One title as the good, the bad and the live list have it. Each method is a part of the table in docs/restoring.md."""
+    """A title in the good, the bad and the live list. Each method is a part of the table in docs/restoring.md."""
 
     medium: Medium
     id: int
@@ -130,13 +120,13 @@ class _Three:
     op: Op
     """What happened to the entry from good to bad."""
     fields: tuple[Field, ...]
-    """What is compared."""
+    """The fields to compare."""
     whole: tuple[Field, ...]
-    """What comes back with an entry that is put back; none where no entry may be."""
+    """The fields to set in an entry that is added again; empty if none may be added."""
     force: bool
 
-    def taken(self, filters: Filters, window: Window, written: Written | None) -> bool:
-        """Whether this entry is one of those meant."""
+    def is_selected(self, filters: Filters, window: Window, written: Written | None) -> bool:
+        """Return whether the filters, the window and `written` select this entry."""
         if written is not None and ((call := written.get((self.medium.name, self.id))) is None or call.op != self.op):
             return False
         if filters.fields and self.op != "update":
@@ -156,7 +146,7 @@ class _Three:
 
     def _added(self) -> _Outcome:
         if self.live is None:
-            return _ALREADY  # it came, and somebody took it off again
+            return _ALREADY  # it was added, and removed since
         if self.force or not self._differ(self.bad, self.live):
             lost: FieldChanges = {name: (is_now, None) for name, (is_now, _) in self._differ(self.live, None).items()}
             return self._call("remove", lost)
@@ -167,7 +157,7 @@ class _Three:
             return self._put_back()
         back = self._differ(self.live, self.good)
         if not back:
-            return _ALREADY  # it went, and somebody put it back as it was
+            return _ALREADY  # it was removed, and added again as it was
         return self._call("update", back) if self.force else self._conflict("removed, and added again since")
 
     def _edited(self) -> _Outcome:
@@ -181,7 +171,7 @@ class _Three:
         to_good, from_bad = self._differ(self.live, self.good), self._differ(self.bad, self.live)
         for name in changed:
             if name not in to_good:
-                continue  # somebody set it right already
+                continue  # it has the good value already
             if name in from_bad and not self.force:
                 clashes.add(name)
             else:
@@ -204,7 +194,7 @@ class _Three:
         return _Outcome([PlannedWrite(op, self.medium, self.id, self._title, fields, expect)])
 
     def _conflict(self, why: str, names: set[str] | None = None) -> _Outcome:
-        """All three values of the fields concerned: those that are not one value in all three lists."""
+        """Report the fields concerned, those that differ among the three lists, with all three values."""
         if names is None:
             names = {*self._differ(self.good, self.bad), *self._differ(self.bad, self.live)}
         sides = {"good": self.good, "bad": self.bad, "live": self.live}

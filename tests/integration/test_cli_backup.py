@@ -472,7 +472,9 @@ def test_fewer_anime_than_the_profile_counts_are_suspicious(home: Path, world: W
         result = malsync.ok("backup", "--json", exit_code=8)
 
         count = len(box.entries(box.user, "anime"))
-        assert result.json["suspicious"] == [f"anime: {count} entries came, and the profile counts {count + 1}"]
+        assert result.json["suspicious"] == [
+            f"anime: the list has {count} entries, and MAL's profile counts {count + 1}"
+        ]
         assert result.json["counts"]["anime"] == count
         assert result.json["requests"] == {"GET": 3}
         assert [row["query"] for row in box.requests if row["path"].endswith("/@me")] == ["fields=anime_statistics"]

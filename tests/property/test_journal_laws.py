@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from malsync.mirror import FILE_NAME, Journal, Mirror
-from malsync.mirror.journal import CALL_STATES, OUTCOMES
 from malsync.model.medium import MEDIA
+from malsync.planning.journal_entry import CALL_STATES, OUTCOMES
 from malsync.planning.restore_plan import PlannedWrite
 from tests.support.journals import BEFORE, another_reader, at, fill
 from tests.support.lists import MIKA

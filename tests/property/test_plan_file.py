@@ -16,8 +16,9 @@ from malsync.formats import plan_file
 from malsync.formats.plan_file import PlanFile
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import Snapshot, User
-from malsync.planning.restore_plan import MODES, Mode, Plan, plan, unsayable
+from malsync.planning.restore_plan import MODES, Mode, Plan, plan
 from malsync.planning.revert_plan import revert
+from malsync.planning.writable import why_not_writable
 from malsync.schemas import find_problem
 from tests.support import strategies
 from tests.support.lists import MIKA, snapshot, watched
@@ -266,7 +267,7 @@ def test_whatever_a_file_says_it_is_a_plan_or_refused_in_words(document: Any) ->
         assert call.fields.keys() <= {field.name for field in call.medium.writable}
         if call.op != "remove":
             assert call.fields
-            assert not [name for name, (_, to) in call.fields.items() if unsayable(call.medium, name, to)]
+            assert not [name for name, (_, to) in call.fields.items() if why_not_writable(call.medium, name, to)]
     assert plan_file.decode(b"".join(plan_file._encoded(found)), "again") == found
 
 

@@ -15,21 +15,10 @@ from hypothesis import strategies as st
 
 from malsync.mal.client import form_of
 from malsync.model.diff import diff
+from malsync.model.entry import Key
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import Snapshot
-from malsync.planning.restore_plan import (
-    MODES,
-    PREFERENCES,
-    Filters,
-    Key,
-    Left,
-    Mode,
-    Op,
-    Plan,
-    PlannedWrite,
-    Prefer,
-    plan,
-)
+from malsync.planning.restore_plan import MODES, PREFERENCES, Filters, Left, Mode, Op, Plan, PlannedWrite, Prefer, plan
 from malsync.planning.revert_plan import revert
 from malsync.sandbox import Account, Catalogue
 from malsync.sandbox.media import MEDIA as FAR_SIDE

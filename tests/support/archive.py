@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from malsync.mirror import Mirror
-from malsync.mirror.journal import Outcome
 from malsync.model.entry import Entry
 from malsync.model.medium import ANIME, MEDIA, Medium
 from malsync.model.snapshot import Snapshot, Source, User, whole
 from malsync.planning.guards import suspicious
+from malsync.planning.journal_entry import Outcome
 from malsync.planning.restore_plan import PlannedWrite
 from malsync.planning.restore_plan import plan as planned
 from malsync.sandbox import World

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from malsync.planning.in_force import Key
+from malsync.model.entry import Key
 from malsync.sandbox import World
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from tests.support.farside import Sandbox

@@ -5,9 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from malsync.planning.restore_plan import (
-    Key,
-)
+from malsync.model.entry import Key
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from malsync.sandbox.media import Kind
 

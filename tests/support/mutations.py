@@ -37,13 +37,14 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "operations/resume.py": ("cli_runs", "cli_undo"),
     "operations/retention.py": ("pruning_laws", "cli_prune"),
     "operations/run.py": ("restore_http", "restore_interrupt", "restore_safety"),
-    "operations/undo.py": ("undo",),
     "operations/write_entry.py": ("restore_http", "restore_interrupt"),
     "planning/guards.py": ("guards",),
     "planning/preconditions.py": ("preconditions", "reconcile", "cli_apply"),
     "planning/request.py": ("request",),
     "planning/restore_plan.py": ("restore_plan", "restore_plan_laws"),
     "planning/revert_plan.py": ("revert_plan",),
+    "planning/undo_plan.py": ("undo_plan",),
+    "planning/writable.py": ("restore_plan",),
 }
 """For each module of the core the test files that must notice when it changes: `diff` is test_diff.py, in any folder."""
 

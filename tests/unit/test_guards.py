@@ -138,9 +138,9 @@ def test_a_list_is_not_suspicious_beside_itself(one: Snapshot) -> None:
         (5, None, None),  # the profile says nothing
         (5, 5, None),
         (6, 5, None),  # one was added since
-        (4, 5, "anime: 4 entries came, and the profile counts 5"),
-        (1, 5, "anime: 1 entry came, and the profile counts 5"),
-        (0, 1, "anime: 0 entries came, and the profile counts 1"),
+        (4, 5, "anime: the list has 4 entries, and MAL's profile counts 5"),
+        (1, 5, "anime: the list has 1 entry, and MAL's profile counts 5"),
+        (0, 1, "anime: the list has 0 entries, and MAL's profile counts 1"),
     ],
 )
 def test_fewer_anime_than_the_profile_counts_are_a_reason(came: int, counted: int | None, reason: str | None) -> None:

@@ -3,9 +3,10 @@
 import pytest
 
 from malsync.model.diff import diff
+from malsync.model.entry import Key
 from malsync.model.medium import ANIME
 from malsync.model.snapshot import Snapshot
-from malsync.planning.in_force import ChangeStatus, Key, TitleVersion, by_title, in_force, undone_snapshots
+from malsync.planning.in_force import ChangeStatus, TitleVersion, by_title, in_force, undone_snapshots
 from tests.support.lists import snapshot, watched
 
 

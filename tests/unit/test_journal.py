@@ -13,9 +13,10 @@ import pytest
 from malsync.cli.errors import hint_of
 from malsync.errors import Busy, Damaged, MirrorError, Refused
 from malsync.mirror import FILE_NAME, Journal, JournalEntry, Mirror, Run, VerifyReport
-from malsync.mirror.journal import CALL_STATES, KINDS, OUTCOMES, RUN_STATES
+from malsync.mirror.journal import KINDS, RUN_STATES
 from malsync.model.snapshot import User
 from malsync.model.timestamps import local_time
+from malsync.planning.journal_entry import CALL_STATES, OUTCOMES
 from tests.support.harness import ROOT
 from tests.support.journals import (
     ADD,

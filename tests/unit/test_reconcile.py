@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from malsync.mirror import Mirror
-from malsync.mirror.journal import Outcome
 from malsync.model.medium import ANIME
 from malsync.model.snapshot import Snapshot
 from malsync.operations.reconcile import reconcile
+from malsync.planning.journal_entry import Outcome
 from malsync.planning.preconditions import remaining
 from malsync.planning.request import RequestKind, left_document
 from malsync.planning.restore_plan import Left, Plan, PlannedWrite

@@ -12,20 +12,8 @@ from malsync.model.medium import ANIME, MANGA, MEDIA, Json, Kind, Medium
 from malsync.model.snapshot import Covers, Snapshot
 from malsync.planning.guards import guard_deletes, guard_wanted
 from malsync.planning.preconditions import judge
-from malsync.planning.restore_plan import (
-    LONGEST_TEXT,
-    MODES,
-    Filters,
-    Mode,
-    Plan,
-    PlannedWrite,
-    Prefer,
-    is_partial,
-    plan,
-    unsayable,
-    unwritten,
-    updated_at,
-)
+from malsync.planning.restore_plan import MODES, Filters, Mode, Plan, PlannedWrite, Prefer, plan, unwritten, updated_at
+from malsync.planning.writable import LONGEST_TEXT, is_partial, why_not_writable
 from tests.support.lists import many, snapshot, watched
 
 both = pytest.mark.parametrize("medium", MEDIA.values(), ids=MEDIA)
@@ -608,7 +596,7 @@ def test_what_no_request_can_say_is_left_and_the_rest_goes_on(name: str, cannot:
     ],
 )
 def test_what_a_request_can_say_at_the_edge_of_each_kind(name: str, to: Json) -> None:
-    assert unsayable(ANIME, name, to) is None
+    assert why_not_writable(ANIME, name, to) is None
 
 
 @pytest.mark.parametrize(
@@ -620,17 +608,17 @@ def test_what_a_request_can_say_at_the_edge_of_each_kind(name: str, to: Json) ->
         ("comments", None, "there is no value to set"),
         ("tags", None, "there is no value to set"),
         ("status", "reading", "a status is one of watching, completed, on_hold, dropped, plan_to_watch"),
-        ("status", ["completed"], "it is no text"),
+        ("status", ["completed"], "it is not text"),
         ("tags", ["", ""], "MAL has no empty tag"),
-        ("tags", ["a,b"], "MAL cuts tags at commas, so none can hold one"),
-        ("tags", "a", "they are no list of tags"),
-        ("score", 7.5, "it is no whole number"),
+        ("tags", ["a,b"], "MAL splits tags at commas, so a tag cannot contain one"),
+        ("tags", "a", "it is not a list of tags"),
+        ("score", 7.5, "it is not a whole number"),
         ("is_rewatching", 1, "it is neither true nor false"),
         ("start_date", "2021-13", "it is not a date such as 2021-12-31, 2021-12 or 2021"),
     ],
 )
 def test_what_is_just_beyond_what_a_request_can_say(name: str, to: Json, why: str) -> None:
-    assert unsayable(ANIME, name, to) == why
+    assert why_not_writable(ANIME, name, to) == why
 
 
 def test_plan_names_what_is_left_of_every_entry() -> None:
@@ -676,7 +664,7 @@ def test_an_entry_without_a_status_is_not_added(unsaid: dict[str, Any]) -> None:
 
     assert made.calls == ()
     assert [left.key for left in made.left] == [("anime", 1)]
-    assert made.left[0].why == "status: what is wanted does not say its status, and MAL takes no entry without one"
+    assert made.left[0].why == "status: the list does not give its status, and MAL accepts no entry without one"
 
 
 def test_an_entry_without_a_status_keeps_the_live_one_and_is_updated_otherwise() -> None:

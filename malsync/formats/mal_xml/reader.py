@@ -20,7 +20,7 @@ from malsync.model.entry import Entry, TitleList
 from malsync.model.medium import LARGEST_EXACT, MEDIA, ListStatus, Medium
 from malsync.model.snapshot import PLAIN, Covers, Snapshot, User
 from malsync.model.timestamps import parse_timestamp, to_the_millisecond
-from malsync.planning.restore_plan import unsayable
+from malsync.planning.writable import why_not_writable
 from malsync.text import short_repr, shorten
 
 if TYPE_CHECKING:
@@ -338,7 +338,7 @@ def _told(medium: Medium, element: Element, text: str) -> ListStatus:
         return {} if text == element.unset else {element.member: text}
     value = code.read(text)
     if value is not None and medium.by_name[element.member].kind in RANGED:
-        why = unsayable(medium, element.member, value)
+        why = why_not_writable(medium, element.member, value)
         if why is not None:
             raise ValueError(why)
     told: ListStatus = {} if value is None else {element.member: value}

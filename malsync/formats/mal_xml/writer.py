@@ -29,7 +29,7 @@ from malsync.model.entry import Entry, same, value
 from malsync.model.medium import Json, Kind, ListStatus, Medium
 from malsync.model.snapshot import Snapshot
 from malsync.model.timestamps import timestamp
-from malsync.planning.restore_plan import unsayable
+from malsync.planning.writable import why_not_writable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _TOP = """<?xml version="1.0" encoding="UTF-8" ?>
@@ -207,7 +207,7 @@ def _is_supported(medium: Medium, element: Element, item: Json) -> bool:
     return (
         item is None
         or medium.by_name[element.member].kind not in RANGED
-        or unsayable(medium, element.member, item) is None
+        or why_not_writable(medium, element.member, item) is None
     )
 
 

@@ -9,9 +9,9 @@ import pytest
 from malsync.mirror import JournalEntry
 from malsync.model.medium import ANIME
 from malsync.model.snapshot import Snapshot
-from malsync.operations.undo import LAG, RunTrace
 from malsync.planning.request import WriteRequest
 from malsync.planning.restore_plan import Op, Plan, PlannedWrite
+from malsync.planning.undo_plan import LAG, RunTrace
 from tests.support.lists import moment, snapshot, watched
 
 pytestmark = pytest.mark.promise("writing-16")

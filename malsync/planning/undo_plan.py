@@ -1,6 +1,6 @@
-"""What a run did to the lists, by its journal: which writes of it can be undone, and which nobody can be sure of. Pure.
+"""Plan an undo: find out from the journal what a run did to the lists, and which of its writes cannot be checked. Pure.
 
-The lists around a run do not say it all. MAL may serve a list from before the writes for a while, may change other fields
+The lists before and after a run are not enough. MAL may serve a list from before the writes for a while, may change other fields
 along with a write, and may put an entry under another id where two titles became one (erengy/taiga issues 859 and 627). The
 journal has what was sent and what MAL answered.
 """
@@ -9,21 +9,19 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from malsync.model.diff import FieldChanges, differing
-from malsync.model.entry import Entry, same_value, value
+from malsync.model.entry import Entry, Key, same_value, value
 from malsync.model.medium import MEDIA, Field, Json, ListStatus
 from malsync.model.plain_text import plain_answer
 from malsync.model.snapshot import PLAIN, Encoded, Snapshot, plain_together
+from malsync.planning.journal_entry import JournalEntry
 from malsync.planning.request import WriteRequest
-from malsync.planning.restore_plan import Key, Left, Plan, PlannedWrite, updated_at
-
-if TYPE_CHECKING:
-    from malsync.mirror import JournalEntry
+from malsync.planning.restore_plan import Left, Plan, PlannedWrite, updated_at
 
 LAG = timedelta(minutes=15)
-"""For so long after a write, a list that does not show it may be one from before it."""
+"""MAL may serve a list from before a write for this long after it."""
 
 _ALONG = "changed along with the run's write, by MAL or by somebody else; it is undone only with force"
 _OLDER = "the list that MAL shows is older than the run's write, so it was left alone; try again in a few minutes"
@@ -34,32 +32,32 @@ _ELSEWHERE = "MAL accepted the write, but the title is not on the list: {} may b
 
 @dataclass(frozen=True)
 class RunTrace:
-    """What a run left behind: the lists before it, those after it (None for one that came to no end), and its journal.
+    """The traces of a run: the lists before it, those after it (None if it did not end), and its journal.
 
-    `later` are the entries that runs after it wrote: what the lists show of them says nothing of this one.
+    `later` are the entries that later runs wrote. What the lists show of them says nothing about this run.
     """
 
     before: Snapshot
     after: Snapshot | None
-    lines: "tuple[JournalEntry, ...]"
+    lines: tuple[JournalEntry, ...]
     later: frozenset[Key] = frozenset()
 
     @cached_property
-    def sent(self) -> "dict[Key, JournalEntry]":
-        """The lines that were sent, by entry; the others changed nothing."""
+    def sent(self) -> dict[Key, JournalEntry]:
+        """The journal entries that were sent, by key; the others changed nothing."""
         return {line.call.key: line for line in self.lines if line.sent_at is not None}
 
     def undo(self, intent: WriteRequest, live: Snapshot, settled: Collection[Key] = ()) -> Plan:
-        """The writes that undo the run beside `live`. What cannot be undone, or be checked, is left.
+        """Return the writes that undo the run in `live`. What cannot be undone or checked is in `left`.
 
-        `settled`: entries that this undo writes itself, so that `live` may differ from what the run left.
+        `settled`: entries that this undo has written itself, so that `live` may differ from what the run left.
         """
         before, live, *after = plain_together(self.before, live, *([] if self.after is None else [self.after]))
         lines = tuple(replace(line, answer=_plain(line, before, self.before.encoded)) for line in self.lines)
         return RunTrace(before, after[0] if after else None, lines, self.later)._undo(intent, live, settled)
 
     def _undo(self, intent: WriteRequest, live: Snapshot, settled: Collection[Key]) -> Plan:
-        """`undo`, all texts being plain."""
+        """Do what `undo` does, with plain text everywhere."""
         explained = {*settled, *self.later}
         doubts = {key: why for key, why in self._doubts(live) if key not in explained}
         lists = {name: None if titles is None else dict(titles) for name, titles in self.before.lists.items()}
@@ -86,8 +84,8 @@ class RunTrace:
 
     # -- what the run made of an entry
 
-    def _became(self, line: "JournalEntry", live: Snapshot) -> Entry | None:
-        """The entry as the run left it; where its answer and the list after it differ, whichever of them is there now."""
+    def _became(self, line: JournalEntry, live: Snapshot) -> Entry | None:
+        """Return the entry as the run left it. Where its answer and the list after it differ, take the one that is there now."""
         call = line.call
         was, seen, is_now = (_entry(one, call) for one in (self.before, self.after, live))
         arrived = line.tries > 1 and is_now is not None and _shows(is_now.list_status, call)
@@ -114,7 +112,7 @@ class RunTrace:
     # -- what cannot be checked
 
     def _doubts(self, live: Snapshot) -> Iterator[tuple[Key, str]]:
-        """The entries of which `live` does not show what became of an answered write, each with the reason."""
+        """Yield the entries for which `live` does not show the result of an answered write, each with the reason."""
         strangers = [*self._strangers(live)]
         for key, line in self.sent.items():
             was, is_now = (one.list_status(*_place(line)) for one in (self.before, live))
@@ -137,7 +135,7 @@ class RunTrace:
                 yield key, _UNSEEN
 
     def _strangers(self, live: Snapshot) -> Iterator[tuple[str, Entry]]:
-        """Entries of `live` that came or changed since before the run, and that it did not write."""
+        """Yield entries of `live` that were added or changed since the run began, and that it did not write."""
         for name, medium in MEDIA.items():
             before = self.before.entries(medium)
             for id, entry in live.entries(medium).items():
@@ -146,7 +144,7 @@ class RunTrace:
                     yield name, entry
 
 
-def _plain(line: "JournalEntry", before: Snapshot, encoded: Encoded) -> ListStatus | None:
+def _plain(line: JournalEntry, before: Snapshot, encoded: Encoded) -> ListStatus | None:
     """What MAL answered with plain text, by the lists before the run, whose `encoded` fields these are."""
     call = line.call
     if line.answer is None:
@@ -156,7 +154,7 @@ def _plain(line: "JournalEntry", before: Snapshot, encoded: Encoded) -> ListStat
     return plain_answer(call.medium, line.answer, expected, encoded.get(call.medium.name, ()))
 
 
-def _place(line: "JournalEntry") -> tuple[Any, int]:
+def _place(line: JournalEntry) -> tuple[Any, int]:
     return line.call.medium, line.call.id
 
 
@@ -164,7 +162,7 @@ def _entry(lists: Snapshot | None, call: PlannedWrite) -> Entry | None:
     return None if lists is None else lists.entries(call.medium).get(call.id)
 
 
-def _is_refused(line: "JournalEntry") -> bool:
+def _is_refused(line: JournalEntry) -> bool:
     """Whether MAL refused the write, as far as its last answer says: one that was lost before may have been another."""
     return line.answer is None and line.http is not None and 400 <= line.http < 500 and line.state != "done"
 
@@ -182,20 +180,20 @@ def _options(field: Field, answer: ListStatus, sent: Entry, seen: Entry | None) 
 
 
 def _shows(status: ListStatus, call: PlannedWrite) -> bool:
-    """Whether an entry has every value that was sent."""
+    """Return whether an entry has every value that was sent."""
     by_name = call.medium.by_name
     return all(same_value(by_name[name], value(by_name[name], status), to) for name, (_, to) in call.fields.items())
 
 
-def _may_be(medium: str, entry: Entry, line: "JournalEntry") -> bool:
-    """Whether an entry may be what a write made under another id."""
+def _may_be(medium: str, entry: Entry, line: JournalEntry) -> bool:
+    """Return whether an entry may be the result of a write, under another id."""
     if medium != line.call.medium.name:
         return False
     return updated_at(entry.list_status) == updated_at(line.answer) or _shows(entry.list_status, line.call)
 
 
-def _differ(line: "JournalEntry", status: ListStatus) -> bool:
-    """Whether an entry has not the values that MAL answered."""
+def _differ(line: JournalEntry, status: ListStatus) -> bool:
+    """Return whether an entry differs from what MAL answered."""
     fields = line.call.medium.writable
     return bool(differing(fields, status, line.answer or {}))
 
@@ -205,8 +203,8 @@ def _is_older(status: ListStatus, answer: ListStatus) -> bool:
     return then is not None and now is not None and then < now
 
 
-def _along(line: "JournalEntry", was: Entry | None, became: Entry | None) -> FieldChanges:
-    """The fields of an entry that were not sent, and that MAL's answer shows otherwise than they were."""
+def _along(line: JournalEntry, was: Entry | None, became: Entry | None) -> FieldChanges:
+    """Return the fields of an entry that were not sent and yet differ in MAL's answer."""
     if was is None or became is None or line.answer is None:
         return {}
     others = [field for field in line.call.medium.writable if field.name not in line.call.fields]
@@ -214,7 +212,7 @@ def _along(line: "JournalEntry", was: Entry | None, became: Entry | None) -> Fie
 
 
 def _named(call: PlannedWrite, along: FieldChanges, live: Snapshot) -> Iterator[Left]:
-    """Those of the fields that are not as they were before the run."""
+    """Yield the fields of `along` that still differ from what they were before the run."""
     is_now = live.list_status(call.medium, call.id)
     if is_now is None:
         return
@@ -223,10 +221,10 @@ def _named(call: PlannedWrite, along: FieldChanges, live: Snapshot) -> Iterator[
         for name, (was, became) in along.items()
     }
     fields = call.medium.by_name
-    if found := {
+    if changed := {
         name: values for name, values in sides.items() if not same_value(fields[name], values["good"], values["live"])
     }:
-        yield Left(call.medium, call.id, call.title, _ALONG, found)
+        yield Left(call.medium, call.id, call.title, _ALONG, changed)
 
 
 def _left(call: PlannedWrite, why: str) -> Left:
