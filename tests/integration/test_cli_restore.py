@@ -138,7 +138,7 @@ def test_the_plan_is_shown_before_and_what_came_of_it_after(malsync: Malsync, bo
     said = malsync.ok("restore", "good", "--mode", "exact", "--yes")
 
     assert f"Plan for the lists of {box.user}: add 1, update 1, delete 1 (3 writes" in said.stdout
-    assert said.stdout.count("MAL itself sets updated_at") == 1
+    assert said.stdout.count('MAL sets "last updated" itself') == 1
     assert f"(anime:{harmed['gone']})" in said.stdout
     assert said.stdout.index("Will be deleted:") < said.stdout.index(f"(manga:{harmed['new']})")
     assert "Run 1: 3 done. Verified: your lists now match." in said.stdout

@@ -125,7 +125,7 @@ def test_it_can_be_read_by_a_person(tmp_path: Path) -> None:
         "],\n"
         '"left": [\n'
         '{"medium":"anime","id":2,"title":"Title 2",'
-        '"why":"tags: MAL cuts tags at commas, so none can hold one","fields":{"tags":{"from":null,"to":["a,b"]}}}\n'
+        '"why":"tags: MAL splits tags at commas, so a tag cannot contain one","fields":{"tags":{"from":null,"to":["a,b"]}}}\n'
         "]\n"
         "}\n"
     )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from malsync.model.entry import Key
 from malsync.sandbox.media import MEDIA as FAR_SIDE
 from malsync.sandbox.media import Kind
+from tests.support.strategies import is_plain
 
 Status = dict[str, Any]
 Lists = dict[Key, Status]
@@ -26,8 +27,8 @@ DATES = ("2021", "2021-12", "2021-12-31", "2021-01-01", "1999-02", "")
 TAGS: tuple[list[str], ...]
 TAGS = ([], ["a"], ["a", "b"], ["b", "a"], ["a", "a"], ["A"], [" spaced ", "two words"], ["進撃", "#", "0"])
 MOMENTS = tuple(f"2026-10-31T12:{minute:02d}:0{minute % 10}+00:00" for minute in range(0, 60, 6))
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-words = texts.map(lambda text: text.replace(",", ";") or "-")
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(is_plain)
+words = texts.map(lambda text: text.replace(",", ";") or "-").filter(is_plain)
 
 
 def edits(key: Key) -> st.SearchStrategy[Status]:
