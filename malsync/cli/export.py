@@ -85,12 +85,12 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
             _export_snapshot(app, chosen, target or _STDOUT)
             return
         media = _media(chosen, only)
-        told = {medium.name: _facts(app, mirror, medium) for medium in media} if kind != "csv" else {}
+        facts = {medium.name: _facts(app, mirror, medium) for medium in media} if kind != "csv" else {}
     if kind == "sqlite":
-        _export_tables(app, chosen, media, told, target)
+        _export_tables(app, chosen, media, facts, target)
         return
     paths = _paths(app, chosen, media, kind, target)
-    contents, losses = _contents(chosen, media, kind, told, spreadsheet=spreadsheet)
+    contents, losses = _contents(chosen, media, kind, facts, spreadsheet=spreadsheet)
     for loss in losses:
         app.output.warn(f"Not all of it can be said in XML: {visible(loss)}")
     if target == _STDOUT:
@@ -121,7 +121,7 @@ def _export_snapshot(app: App, chosen: "ResolvedList", target: str) -> None:
 
 
 def _export_tables(
-    app: App, chosen: "ResolvedList", media: "list[Medium]", told: dict[str, Any], target: str | None
+    app: App, chosen: "ResolvedList", media: "list[Medium]", facts: dict[str, Any], target: str | None
 ) -> None:
     from malsync.formats import latest_copy, sqlite_export
 
@@ -131,7 +131,7 @@ def _export_tables(
             "Write it to a file (--output PATH), or send stdout to a program or a file.",
         )
     snapshot = chosen.snapshot
-    content = sqlite_export.encode(snapshot, media, told, chosen.number)
+    content = sqlite_export.encode(snapshot, media, facts, chosen.number)
     if target == _STDOUT:
         _print([content])
         return
@@ -184,7 +184,7 @@ def _paths(app: App, chosen: "ResolvedList", media: "list[Medium]", kind: str, t
 
 
 def _contents(
-    chosen: "ResolvedList", media: "list[Medium]", kind: str, told: dict[str, Any], *, spreadsheet: bool
+    chosen: "ResolvedList", media: "list[Medium]", kind: str, facts: dict[str, Any], *, spreadsheet: bool
 ) -> tuple[dict[str, Iterable[bytes]], list[str]]:
     """What each file holds, all of it made before any is written; and what it cannot say."""
     if kind == "csv":
@@ -194,7 +194,7 @@ def _contents(
     contents: dict[str, Iterable[bytes]] = {}
     losses: list[str] = []
     for medium in media:
-        contents[medium.name], lost = writer.encode(chosen.snapshot, medium, told[medium.name])
+        contents[medium.name], lost = writer.encode(chosen.snapshot, medium, facts[medium.name])
         losses += lost
     return contents, losses
 

@@ -254,8 +254,8 @@ def search(app: App, text: str, limit: int, only: str | None, wait: float) -> No
 
 
 def _title(medium: Medium, title: "Title") -> dict[str, Any]:
-    told = {name: title.get(name) for name in ("media_type", "status", "mean", "num_list_users")}
-    return {"medium": medium.name, "id": title["id"], "title": title.get("title") or "", **told}
+    details = {name: title.get(name) for name in ("media_type", "status", "mean", "num_list_users")}
+    return {"medium": medium.name, "id": title["id"], "title": title.get("title") or "", **details}
 
 
 def _show_titles(app: App, what: str, found: Sequence[Mapping[str, Any]], **asked: Any) -> None:
@@ -357,8 +357,8 @@ def _fetching(app: App, wait: float, credentials: "Credentials | None" = None) -
         yield Fetcher(app.clients.mal(credentials or _anyone(app)), storing, app.world.clock)
 
 
-def _document(app: App, what: str, **told: Any) -> None:
-    app.output.document({"what": what, **told, "requests": app.clients.requests})
+def _document(app: App, what: str, **members: Any) -> None:
+    app.output.document({"what": what, **members, "requests": app.clients.requests})
 
 
 def _table(app: App, document: Any, path: str, shown: Columns, *, long: str) -> None:

@@ -87,14 +87,14 @@ def _print_versions(app: App, medium: "Medium", versions: "list[Version]") -> No
     for version in versions:
         now = version.list_status
         if now is None:
-            told = "not on the list"
+            text = "not on the list"
         elif before is None:
-            told = short(medium, now)
+            text = short(medium, now)
         else:
             changes = entry_changes(medium, before, now)
-            told = ", ".join(f"{name} {short_value(was)} -> {short_value(to)}" for name, (was, to) in changes.items())
+            text = ", ".join(f"{name} {short_value(was)} -> {short_value(to)}" for name, (was, to) in changes.items())
         app.output.say(
-            f"  {local_time(version.taken_at)}  snapshot {version.snapshot}: {told or 're-saved, no changes'}", indent=6
+            f"  {local_time(version.taken_at)}  snapshot {version.snapshot}: {text or 're-saved, no changes'}", indent=6
         )
         before = now
 

@@ -138,7 +138,7 @@ class Interruption:
 
 
 def _say(line: str) -> None:
-    # Not by print: that may be what was interrupted. Of a terminal that closes nobody is left to be told.
+    # Not by print: that may be what was interrupted. Of a terminal that closes nobody is left to be wake.
     with suppress(OSError):
         os.write(2, f"{line}\n".encode())
 
@@ -163,10 +163,10 @@ def until_ended() -> Iterator[Callable[[], object]]:
 
     Not by an event: one that comes just as this thread lets another one run wakes no lock, and the server would stay.
     """
-    heard, told = socket.socketpair()
-    with heard, told:
-        told.setblocking(False)
-        pipe = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    heard, wake = socket.socketpair()
+    with heard, wake:
+        wake.setblocking(False)
+        pipe = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
         before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield lambda: heard.recv(1)

@@ -205,7 +205,9 @@ class LazyGroup(Group):
         from click.shell_completion import CompletionItem
 
         found = [
-            CompletionItem(name, help=told) for name, told in self._summaries.items() if name.startswith(incomplete)
+            CompletionItem(name, help=summary)
+            for name, summary in self._summaries.items()
+            if name.startswith(incomplete)
         ]
         return found + click.Command.shell_complete(self, ctx, incomplete)
 

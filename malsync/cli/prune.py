@@ -54,8 +54,8 @@ def prune(app: App, dry_run: bool, wait: float, **given: Any) -> None:
     policy = Policy(**given)
     if policy.keeps_nothing:
         raise UsageError(
-            "prune must be told what to keep: without that, nothing would be left to it but to remove all.",
-            "For instance: malsync prune --keep-daily 14 --keep-weekly 8 --keep-monthly 24 --dry-run",
+            "Tell prune what to keep: without a rule it would remove everything.",
+            "For example: malsync prune --keep-daily 14 --keep-weekly 8 --keep-monthly 24 --dry-run",
         )
     result = app.prune(policy, dry_run=dry_run, wait=wait)
     if result.problem:

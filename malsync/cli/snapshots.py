@@ -89,10 +89,10 @@ def _footnotes(app: App, mirror: "Mirror", infos: "list[SnapshotInfo]") -> "Iter
 def undone_by(app: App, alarms: "Alarms", before: "SnapshotInfo", info: "SnapshotInfo") -> str:
     """What is left of the changes from `before` to `info`, and the command that undoes them where that is worth it."""
     standing, account = alarms.status(before.number, info.number), app.accounts.account_of(info.user)
-    told = f"{str(standing).capitalize()}."
+    status = f"{str(standing).capitalize()}."
     if account is None or not standing.is_worth_undoing:
-        return told
-    return f"{told} To undo only these changes: {command_line(f'revert {before.number} {info.number}', account)}"
+        return status
+    return f"{status} To undo only these changes: {command_line(f'revert {before.number} {info.number}', account)}"
 
 
 def info_document(info: "SnapshotInfo", account: str | None) -> dict[str, Any]:

@@ -142,7 +142,8 @@ def _key(text: str) -> Key:
     medium, _, id = text.partition(":")
     if medium not in MEDIA or not (id.isascii() and id.isdecimal() and len(id) < _LONGEST_ID):
         raise UsageError(
-            f"--id {text[:60]!r} names no title.", "It is anime:ID or manga:ID; the id is in MAL's address."
+            f"--id needs a medium and a number, and got {text[:60]!r}.",
+            "For example anime:5114 or manga:2: the number in the title's address on MAL.",
         )
     return medium, int(id)
 

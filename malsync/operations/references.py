@@ -133,7 +133,7 @@ def end_of(text: str, now: datetime) -> datetime:
                 return step(match)
             except (ValueError, OverflowError):
                 break
-    raise UsageError(f"{text!r} names no list and no time.", f"A reference is one of: {EXAMPLES}")
+    raise UsageError(f"Unknown reference {text!r}.", f"A reference is one of: {EXAMPLES}")
 
 
 def start_of(text: str, now: datetime) -> datetime:

@@ -302,7 +302,7 @@ def test_a_title_that_is_on_no_list_ends_with_2(malsync: Malsync, box: Sandbox, 
 def test_what_names_no_title_ends_with_2(malsync: Malsync, box: Sandbox, title: str) -> None:
     error = malsync.error("restore", "1", "--id", title, "--yes", exit_code=2)
 
-    assert "anime:ID" in error["hint"]
+    assert "anime:5114" in error["hint"]
     assert box.requests == []
 
 

@@ -189,7 +189,7 @@ def test_an_error_shows_local_time(stocked: Malsync, zone: Zone) -> None:
         ("@", "'@' names no list.", "latest~1"),
         ("", "'' names no list.", "latest~1"),
         *(
-            (text, f"'{text}' names no list and no time.", "A reference is one of: live, latest")
+            (text, f"Unknown reference '{text}'.", "A reference is one of: live, latest")
             for text in (
                 "2026-13-45",
                 "2026-13",
@@ -460,7 +460,7 @@ def test_yesterday_ends_at_midnight_of_whichever_day_it_is_here(zone: Zone, name
 
 def test_what_is_no_time_is_refused() -> None:
     for text in ("", "soon", "2026", "2026-11-01T", "T20:00", "2026-11-31"):
-        with pytest.raises(UsageError, match="names no list and no time"):
+        with pytest.raises(UsageError, match="Unknown reference"):
             end_of(text, datetime(2026, 11, 1, 12, tzinfo=UTC))
 
 
