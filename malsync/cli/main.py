@@ -100,7 +100,9 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
         return Exit.USAGE
     except click.UsageError as error:
         return _failed(output, Exit.USAGE, " ".join(error.format_message().split()), _usage_hint(error))
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        if isinstance(error.__cause__, EOFError):  # click takes every end of a file for the end of the input
+            return _unforeseen(output, world, arguments, error.__cause__)
         return interrupted(arguments, world)
     except Cancelled as error:
         return _failed(output, error.exit, error.message, hint_of(error), is_error=False)

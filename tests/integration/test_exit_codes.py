@@ -114,3 +114,15 @@ def test_the_exit_code_is_what_happened(malsync: Malsync, box: Sandbox, tmp_path
 def test_every_exit_code_is_produced() -> None:
     assert set(TABLE) == set(Exit)
     assert {int(code) for code in Exit} == NUMBERS
+
+
+def test_an_unexpected_end_of_a_file_is_not_taken_for_ctrl_c(malsync: Malsync, tmp_path: Path) -> None:
+    """click turns every EOFError into its Abort, which is what Ctrl-C at a prompt is."""
+    broken = broken_installation(
+        tmp_path / "broken", "cli/backup.py", "    file_for = _file_pattern(app, file)\n", "    raise EOFError\n"
+    )
+    process = malsync.process("backup", env=broken)
+    _, stderr = process.communicate(timeout=30)
+
+    assert process.returncode == Exit.BUG
+    assert "This is a bug in malsync (EOFError)." in stderr

@@ -149,9 +149,11 @@ class Malsync:
         """Start a command line as a process of its own, its pipes open, in real time."""
         self._share(utc_now)
         settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        # Where files may not grow, Python would cut its own bytecode short, and every later process would trip over it.
+        no_bytecode = {"PYTHONDONTWRITEBYTECODE": "1"} if "preexec_fn" in named else {}
         return subprocess.Popen(
             [sys.executable, "-m", "malsync", *map(str, arguments)],
-            env={**clean_environment(), **self.environ(env)},
+            env={**clean_environment(), **no_bytecode, **self.environ(env)},
             cwd=self.home.parent,
             **(settings | named),
         )
