@@ -1,5 +1,6 @@
 """The home folder as commands see it: with the output that they print to."""
 
+import shlex
 from pathlib import Path
 
 from malsync.cli.environment import World
@@ -18,6 +19,10 @@ class App(Home):
     def __init__(self, world: World, home: str | None, named_account: str | None, output: Output) -> None:
         super().__init__(home, named_account, world, output)
         self.output = output
+
+    def command(self, words: str) -> str:
+        """The command line that does `words` in this home folder."""
+        return f"malsync {f'--home {shlex.quote(self._home)} ' if self._home else ''}{words}"
 
     @property
     def named_home(self) -> Path | None:

@@ -105,9 +105,11 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
             return _unforeseen(output, world, arguments, error.__cause__)
         return interrupted(arguments, world)
     except Cancelled as error:
-        return _failed(output, error.exit, error.message, hint_of(error), is_error=False)
+        return _failed(output, error.exit, error.message, _at_home(hint_of(error), arguments), is_error=False)
     except MalsyncError as error:
-        return _failed(output, error.exit, error.message, _LIMITS if _exhausted(error) else hint_of(error))
+        return _failed(
+            output, error.exit, error.message, _LIMITS if _exhausted(error) else _at_home(hint_of(error), arguments)
+        )
     except (BrokenPipeError, SystemExit):
         # Whoever reads a help has seen enough; click would end the process with 1 for that, which means "different". The
         # interpreter must not trip over it again when it ends.
@@ -201,6 +203,14 @@ def _failed(output: Output, code: int, message: str, hint: str, *, is_error: boo
     if hint:
         output.warn(visible(hint))
     return int(code)
+
+
+def _at_home(hint: str, arguments: Sequence[str]) -> str:
+    """`hint` with the --home of these arguments in every malsync command that it names."""
+    home = home_named(arguments)
+    commands = "|".join(_SUMMARIES)
+    at_home = f"malsync --home {shlex.quote(home or '')} "
+    return re.sub(rf"\bmalsync (?=(?:--account \S+ )?(?:{commands})\b)", lambda _: at_home, hint) if home else hint
 
 
 def _usage_hint(error: click.UsageError) -> str:

@@ -6,7 +6,6 @@ import click
 
 from malsync.cli.app import App
 from malsync.cli.options import WAIT, Command, pass_app
-from malsync.errors import UsageError
 from malsync.model.timestamps import local_time
 from malsync.operations.retention import Policy
 from malsync.text import pluralize, visible
@@ -52,11 +51,6 @@ def prune(app: App, dry_run: bool, wait: float, **given: Any) -> None:
     and what an unfinished run and the newest run need. With --account, one user's snapshots alone.
     """
     policy = Policy(**given)
-    if policy.keeps_nothing:
-        raise UsageError(
-            "Tell prune what to keep: without a rule it would remove everything.",
-            "For example: malsync prune --keep-daily 14 --keep-weekly 8 --keep-monthly 24 --dry-run",
-        )
     result = app.prune(policy, dry_run=dry_run, wait=wait)
     if result.problem:
         app.output.warn(f"The space could not be given back yet. {result.problem}")

@@ -224,5 +224,5 @@ def _ask(prepared: "PreparedRun") -> None:
 def _write_plan(app: App, flags: Flags, prepared: "PreparedRun") -> str:
     path = app.target(str(flags.plan_file))
     prepared.write_plan(path)
-    app.output.say(f"Wrote the plan to {path}. To carry it out: malsync apply {path}", colour="green")
+    app.output.say(f"Wrote the plan to {path}. To carry it out: {app.command(f'apply {path}')}", colour="green")
     return str(path)

@@ -200,7 +200,7 @@ def report(
     if unwritten := {name: fields for name, fields in prepared.unwritten.items() if fields}:
         document["not_compared"] = unwritten
     app.output.document(document)
-    _say_result(app.output, plan, result, document)
+    _say_result(app, plan, result, document)
     return Exit.LEFT if left and (is_carried_out or result is not None) else Exit.OK
 
 
@@ -214,7 +214,8 @@ def _by_method(requests: Mapping[str, int]) -> dict[str, int]:
     return {method: requests.get(method, 0) for method in ("GET", "PATCH", "DELETE")}
 
 
-def _say_result(output: "Output", plan: "Plan", result: "Result | None", document: dict[str, Any]) -> None:
+def _say_result(app: "App", plan: "Plan", result: "Result | None", document: dict[str, Any]) -> None:
+    output = app.output
     compared = " in everything that was compared" if "not_compared" in document else ""
     if result is None:
         if plan.calls:
@@ -240,4 +241,5 @@ def _say_result(output: "Output", plan: "Plan", result: "Result | None", documen
         return
     output.say(f"Run {result.run}: {counts}. {now}", colour="green" if result.equal else "yellow")
     output.say(f"  before: snapshot {result.before}, after: snapshot {result.after}")
-    output.say(f"  To undo: malsync undo {result.run}")
+    if result.outcomes["done"]:
+        output.say(f"  To undo: {app.command(f'undo {result.run}')}")

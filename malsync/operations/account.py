@@ -198,8 +198,8 @@ class Account:
                 raise AuthError(
                     f"{resolved.reference} is a list of {theirs.name} ({theirs.origin}), and you are signed in as "
                     f"{self.user.name} ({self.user.origin}). Nothing was sent.",
-                    advice="migrate instead",
-                    reference=next(iter(lists)).reference,
+                    advice="migrate instead" if len(lists) == 1 else "write to another account",
+                    reference=resolved.reference,
                     account=self.name,
                 )
 

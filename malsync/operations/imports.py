@@ -60,6 +60,8 @@ def import_files(home: "Home", paths: Sequence[str], *, repair: bool = False, wa
 
     `repair` strips what XML forbids. Raises UsageError for files that cannot be read or do not fit together, and Busy.
     """
+    if not paths:
+        raise UsageError("No file was given to import.", "Name one or more.")
     readings = tuple((path, home.read_file(path, repair=repair)) for path in paths)
     result = _store(home, as_one([reading.snapshot for _, reading in readings]), wait)
     newest = max((reading for _, reading in readings), key=lambda reading: reading.snapshot.taken_at)

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from malsync.errors import Busy, MirrorError
+from malsync.errors import Busy, MirrorError, UsageError
 from malsync.model.medium import MEDIA
 from malsync.model.snapshot import AROUND_RUNS, BACKUPS, Source
 from malsync.model.timestamps import is_future
@@ -72,10 +72,16 @@ class PruneResult:
 
 
 def prune(home: "Home", policy: Policy, *, dry_run: bool = False, wait: float = 60.0) -> PruneResult:
-    """Remove what `policy` does not keep, of the user whom `home` was opened for or of all. Raises MirrorError and Busy.
+    """Remove what `policy` does not keep, of the user whom `home` was opened for or of all.
+
+    Raises UsageError for a policy without a rule, which would keep next to nothing; MirrorError and Busy.
 
     That the space cannot be given back now is no failure: nothing comes back by it, and nothing is lost.
     """
+    if policy.keeps_nothing:
+        raise UsageError(
+            "Tell prune what to keep: without a rule it would remove every snapshot.", advice="give a rule"
+        )
     if dry_run or not home.mirror_path.exists():
         with home.mirror() as mirror:
             return _decided(home, mirror, policy)

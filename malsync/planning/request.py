@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypedDict, get_args
 
+from malsync.errors import UsageError
 from malsync.model.medium import MEDIA
 from malsync.model.row_values import one_of, optional, optional_time, typed
 from malsync.model.snapshot import Snapshot
@@ -39,6 +40,15 @@ class WriteRequest:
     force: bool = False
     round_dates: bool = False
     max_deletes: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a mode or a preference that there is not, and for a negative number of deletions."""
+        if self.mode not in MODES:
+            raise UsageError(f"There is no mode {self.mode!r}.", f"Modes: {', '.join(MODES)}.")
+        if self.prefer not in PREFERENCES:
+            raise UsageError(f"There is no preference {self.prefer!r}.", f"Preferences: {', '.join(PREFERENCES)}.")
+        if self.max_deletes is not None and self.max_deletes < 0:
+            raise UsageError("max_deletes is negative.", "Give 0 or more.")
 
     @property
     def needs(self) -> tuple[str, ...]:

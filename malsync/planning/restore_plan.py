@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
+from malsync.errors import UsageError
 from malsync.model.diff import Change, FieldChanges, Op, count, diff
 from malsync.model.entry import Key, has_status, same, unknown
 from malsync.model.medium import MEDIA, Json, ListStatus, Medium
@@ -78,6 +79,18 @@ class Filters:
     ids: frozenset[Key] = frozenset()
     statuses: frozenset[str] = frozenset()
     fields: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Take any collections; raise UsageError for a medium that there is not, and for an id without its medium."""
+        for name in ("ids", "statuses", "fields"):
+            object.__setattr__(self, name, frozenset(getattr(self, name)))
+        ids: frozenset[Any] = self.ids  # of callers that no type checker has seen, too
+        media = {self.only} - {None} | {id[0] if isinstance(id, tuple) and len(id) == 2 else id for id in ids}
+        if unknown := media - MEDIA.keys():
+            raise UsageError(
+                f"There is no medium {min(map(str, unknown))!r}.",
+                f"Media: {', '.join(MEDIA)}. An id is given with its medium: ('anime', 5114).",
+            )
 
     def takes(self, medium: Medium, id: int, *versions: ListStatus | None) -> bool:
         """Return whether an entry passes. It has a wanted status if any of its `versions` has, the wanted or the live one."""

@@ -172,6 +172,36 @@ def test_snapshots_are_verified_pruned_exported_and_imported(
     assert snapshot.entries(MANGA)[manga].list_status["score"] == 1
 
 
+def test_arguments_that_make_no_sense_are_refused(home: Home, box: Sandbox) -> None:
+    account = home.account()
+    account.backup()
+    wrong: list[Any] = [
+        lambda: account.prepare_restore("latest", mode="everything"),
+        lambda: account.prepare_migrate("latest", prefer="mine"),
+        lambda: account.prepare_restore("latest", max_deletes=-1),
+        lambda: Filters(only="books"),
+        lambda: Filters(ids=["anime:1"]),
+        lambda: account.prepare_restore("latest", filters=Filters(fields=["mood"])),
+        lambda: home.import_files(),
+        lambda: home.prune(Policy()),
+    ]
+
+    for call in wrong:
+        with pytest.raises(UsageError):
+            call()
+    assert [info.number for info in home.snapshots()] == [1]
+
+
+def test_filters_take_any_collection(home: Home, box: Sandbox) -> None:
+    account = home.account()
+    account.backup()
+    lost = harm(box)
+
+    prepared = account.prepare_restore("latest", filters=Filters(ids=[("anime", lost[0])]))
+
+    assert [call.id for call in prepared.plan.calls] == [lost[0]]
+
+
 def test_errors_say_what_happened_and_name_no_command(tmp_path: Path, box: Sandbox) -> None:
     nowhere = Environment({name: text for name, text in box.environment.items() if name != "MALSYNC_ACCESS_TOKEN"})
     with Home.open(tmp_path / "home", environment=nowhere) as home:

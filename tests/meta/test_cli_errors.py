@@ -10,7 +10,7 @@ import pytest
 from malsync.cli.errors import ADVICE, hint_of
 from malsync.cli.main import cli
 from malsync.errors import UsageError
-from tests.support.harness import ROOT
+from tests.support.harness import ROOT, Malsync
 
 LIBRARY = [
     path
@@ -92,3 +92,11 @@ def texts(path: Path) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("path", QUIET_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_text_of_the_library_names_a_command_or_a_flag(path: Path) -> None:
     assert [(line, text) for line, text in texts(path) if NAMES_A_COMMAND.search(text)] == []
+
+
+def test_advice_names_the_home_folder_that_was_named(tmp_path: Path) -> None:
+    offline = Malsync(tmp_path / "home")
+
+    error = offline.error("--home", tmp_path / "a folder", "show", "latest", exit_code=2)
+
+    assert error["hint"] == f"Make one: malsync --home '{tmp_path / 'a folder'}' backup"
