@@ -22,7 +22,7 @@ from malsync.planning.request import WriteRequest
 @options(WRITING)
 @pass_app
 def apply(app: App, file: str, **given: Any) -> int:
-    """Carry out a plan that --plan wrote, also if it was edited since. Runs without asking: the plan has been reviewed."""
+    """Carry out a plan that --plan wrote, even if it was edited since. Runs without asking: the plan has been reviewed."""
     flags = flags_of(given)
     plan = plan_file.read(expand_home(file))
     is_known = app.named_account is None and plan.account in app.accounts.all()

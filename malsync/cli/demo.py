@@ -21,7 +21,7 @@ from malsync.sandbox import Sandbox, World
 @click.option("--browse", "browses", is_flag=True, help="End in the browser, on the demo's mirror, until Ctrl-C.")
 @pass_app
 def demo(app: App, browses: bool) -> int:
-    """Tell the whole story on a local sandbox, with real titles and an invented user. No account needed."""
+    """Walk through everything on a local sandbox, with real titles and an invented user. No account needed."""
     # Returns 0, or the exit code of the first command that did not do what the story says.
     if app.output.json:
         raise UsageError("demo tells a story to people and has no --json.", "Try: malsync demo")

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when there are differences.")
 @pass_app
 def diff(app: App, a: str, b: str, only: str | None, fields: tuple[str, ...], exit_code: bool) -> int:
-    """Say what changed from A (latest) to B (live)."""
+    """Show what changed from A (latest) to B (live)."""
     with app.mirror() as mirror:
         before, after = app.resolve(a, mirror), app.resolve(b, mirror)
     _check_fields(fields, before.snapshot, after.snapshot)

@@ -58,7 +58,7 @@ ADVICE = {
     "make the mirror writable": (
         "Give yourself the right to write to the file and its folder, or choose another folder with --home."
     ),
-    "make another plan": "Mend it, or make a new one with --plan.",
+    "make another plan": "Fix it, or make a new one with --plan.",
     "migrate instead": (
         "To carry it into this account: malsync migrate {reference} --to {account}. To write to another "
         "account: --account NAME"

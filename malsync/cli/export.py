@@ -74,7 +74,7 @@ def export(app: App, ref: str, kind: str, target: str | None, only: str | None, 
     if kind != "csv" and spreadsheet:
         raise UsageError(f"--spreadsheet does not go with {kind}.", "It is for --format csv.")
     if kind == "json" and (other := _promised(target)):
-        raise UsageError(f"{target} would hold JSON.", f"Say --format {other}, or let the name end in .json.")
+        raise UsageError(f"{target} would contain JSON.", f"Say --format {other}, or let the name end in .json.")
     if kind not in _ENDINGS and "{medium}" in (target or ""):
         raise UsageError(
             f"{{medium}} does not go with {kind}: both lists are one file.", "Give the file a name without it."

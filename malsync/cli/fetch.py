@@ -75,7 +75,7 @@ def _limit(default: int, says: str) -> Callable[[Callable[..., Any]], Callable[.
     examples=["malsync fetch details", "malsync fetch ranking all --limit 100", "malsync fetch forum boards"],
 )
 def fetch() -> None:
-    """Read what MAL says of titles, and its forum, into the mirror: to look at and to search, and no part of a backup."""
+    """Download title data and forum pages into the mirror, for browsing and searching. They are not part of a backup."""
 
 
 # -- details

@@ -136,7 +136,7 @@ def run(arguments: Sequence[str], world: World | None = None) -> int:
 
 
 def interrupted(arguments: Sequence[str], world: World | None = None) -> int:
-    """Say what to type to go on, to the end: another Ctrl-C while these words are written would only take them away."""
+    """Print what to type to continue. Ctrl-C is ignored meanwhile: another one would only cut this short."""
     with _unheard():
         colour = has_colour(world or World())
         output = Output(json="--json" in arguments, quiet=True, verbose=False, colour=colour)

@@ -33,7 +33,7 @@ from malsync.planning.restore_plan import PREFERENCES
 @options(FILTERS, WRITING, PLANNING)
 @pass_app
 def migrate(app: App, ref: str, target: str, mode: Any, prefer: Any, **given: Any) -> int:
-    """Carry the list that REF names into another account, which must be signed in."""
+    """Copy the list that REF names to another account, which must be signed in."""
     if prefer is not None and mode != "merge":
         raise UsageError(
             f"--prefer {prefer} and --mode {mode} do not fit.", "--prefer settles what --mode merge would update."

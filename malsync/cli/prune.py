@@ -45,7 +45,7 @@ def _rules(function: "Callable[..., Any]") -> "Callable[..., Any]":
 @WAIT
 @pass_app
 def prune(app: App, dry_run: bool, wait: float, **given: Any) -> None:
-    """Thin out snapshots: keep what any of the rules keeps, remove the others for good.
+    """Remove old snapshots: keep those that any rule keeps, delete the others for good.
 
     Kept whatever the rules say: the newest good list of each user, suspicious ones with the last good one before each,
     and what an unfinished run and the newest run need. With --account, one user's snapshots alone.

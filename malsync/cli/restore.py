@@ -25,9 +25,9 @@ from malsync.cli.write import FILTERS, MODE, PLANNING, WRITING, carry_out, check
 @options(FILTERS, WRITING, PLANNING)
 @pass_app
 def restore(app: App, ref: str, mode: Any, **given: Any) -> int:
-    """Make the live list what REF says: with as few writes as can be, after showing them and asking.
+    """Restore your live list to REF, with as few writes as possible, after showing them and asking.
 
-    By default what REF lacks stays on the list (--mode merge). Every run is journalled: it can be resumed and undone.
+    By default entries that REF lacks stay on the list (--mode merge). Every run is journalled: it can be resumed and undone.
     """
     flags, filters = flags_of(given), filters_of(given)
     check_mode(mode, filters)

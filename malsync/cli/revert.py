@@ -32,9 +32,9 @@ _TIMES = "A time is a month, a day, a minute or a second: 2026-11, 2026-11-20, y
 @options(FILTERS, WRITING, PLANNING)
 @pass_app
 def revert(app: App, good: str, bad: str, since: str | None, until: str | None, **given: Any) -> int:
-    """Take back only what changed from GOOD to BAD, and keep what was done after BAD.
+    """Undo only the changes made between GOOD and BAD, and keep what was done after BAD.
 
-    What was changed again since is a conflict: it is left alone and named, unless --force.
+    An entry that was changed again since is a conflict: it is left alone and listed, unless --force.
     """
     flags, filters, window = flags_of(given), filters_of(given), _window(app, since, until)
     return carry_out(

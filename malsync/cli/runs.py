@@ -73,4 +73,4 @@ def _abandon(app: App, number: int) -> None:
         if not run.is_open:
             raise UsageError(f"Run {number} is {run.state} already.", "List them: malsync runs")
         mirror.journal.ended(number, "abandoned", now=app.world.clock.now())
-    app.output.note(f"Run {number} is given up. What it wrote stays; to take that back: malsync undo {number}")
+    app.output.note(f"Run {number} was abandoned. What it wrote stays; to take that back: malsync undo {number}")

@@ -47,7 +47,7 @@ _BLOCK, _ASCII_BLOCK = "█", "#"
 @ONLY
 @pass_app
 def stats(app: App, ref: str | None, only: str | None) -> None:
-    """Say both lists in figures: status, scores, months, genres, years, seasons, and how they grew.
+    """Show statistics for both lists: status, scores, months, genres, years, seasons, and how they grew.
 
     Without REF, the newest list of each kind. Genres, years and seasons are known of titles that `malsync fetch details`
     has read.

@@ -19,7 +19,7 @@ from malsync.operations.resume import named_run
 @options(WRITING, PLANNING)
 @pass_app
 def undo(app: App, run: int | None, **given: Any) -> int:
-    """Take back what a run wrote, the last one by default, and nothing else. It is a run itself, so it can be undone."""
+    """Undo what a run wrote, the last one by default, and nothing else. An undo is a run itself, so it can be undone."""
     flags = flags_of(given)
     with app.mirror() as mirror:
         undone = named_run(app, mirror, run)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command, examples=["malsync verify", "malsync verify --json"])
 @pass_app
 def verify(app: App) -> int:
-    """Recompute every digest, check the database, and say what is whole. Exit code 6 when something is not."""
+    """Recompute every digest, check the database, and report what is intact. Exit code 6 if something is not."""
     app.require_mirror("verify")
     with app.mirror() as mirror:
         report = mirror.verify()

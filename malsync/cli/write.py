@@ -214,7 +214,7 @@ def _ask(prepared: "PreparedRun") -> None:
     question = f"Write to the lists of {visible(prepared.account.user.name)}: {plan_summary(prepared.plan)}?"
     if not sys.stdin.isatty():
         raise UsageError(
-            f"Nobody is here to answer: {question} Nothing was sent.",
+            f"There is no terminal to ask on: {question} Nothing was sent.",
             "Look at the plan with --dry-run, then say --yes; or --plan FILE and malsync apply FILE.",
         )
     if not click.confirm(question, err=True):

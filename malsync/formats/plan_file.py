@@ -126,9 +126,7 @@ def _checked(item: dict[str, Any], where: str) -> PlannedWrite:
     for name, (was, to) in fields.items():
         field = medium.by_name.get(name)
         if field is None or field.server_owned:
-            raise UsageError(
-                f"{where}: {short_repr(name)} is no field that can be written.", advice="make another plan"
-            )
+            raise UsageError(f"{where}: {short_repr(name)} is not a writable field.", advice="make another plan")
         if item["op"] == "remove":
             continue
         why = why_not_writable(medium, name, to)

@@ -83,7 +83,7 @@ def back_up(
                 if public is None:
                     raise
                 raise UsageError(
-                    f"MAL knows no user {user.name!r}.", "Check the name: it is in the address of their profile."
+                    f"MAL has no user {user.name!r}.", "Check the name: it is in the address of their profile."
                 ) from error
         (mirror,) = opened
         home.keep_clock_offset(snapshot)

@@ -26,7 +26,7 @@ FILES = ROOT / "fixtures" / "xml"
 VALID = FILES / "valid"
 # Each file that is refused, named after its fault: what is said of it, and whether --repair imports the rest.
 INVALID: dict[str, tuple[str, bool]] = {
-    "another-xml.xml": ("line 2: it is XML, but no MAL export: it begins with 'rss'", False),
+    "another-xml.xml": ("line 2: it is XML, but not a MAL export: it begins with 'rss'", False),
     "bare-ampersand.xml": ("not well-formed XML: line 23, column 25", True),
     "character-that-does-not-exist.xml": ("line 35, column 21: reference to invalid character number", True),
     "control-byte.xml": ("not well-formed XML: line 35, column 32", True),

@@ -207,7 +207,7 @@ class _Export:
     def _enter(self, tag: str) -> None:
         """What is no element of an entry begins: the export, an entry, or something that has no place there."""
         if self._depth == 1 and tag != ROOT:
-            raise self.error(f"it is XML, but no MAL export: it begins with {short_repr(tag)}", _ANOTHER)
+            raise self.error(f"it is XML, but not a MAL export: it begins with {short_repr(tag)}", _ANOTHER)
         if self._depth == 2:
             self._of, self._layout, self._line = tag, LAYOUTS.get(tag), self.place.CurrentLineNumber
             self._found, self._status = {}, {}
