@@ -3,6 +3,7 @@
 import json
 import random
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -67,7 +68,7 @@ class Credentials(Protocol):
         """Replace the refused headers. Returns False when there is nothing to replace them with."""
 
 
-class Transport:
+class Transport(ABC):
     """Sends requests to the API at `api_url` and retries them. Thread-safe. `requests` counts what was sent, by method.
 
     Without a `throttle` the limit is one request a second, and none on this machine's own addresses. `jitter` returns the
@@ -222,9 +223,9 @@ class Transport:
         self._local.date = http_date(response.headers.get("Date", ""))
         return document
 
+    @abstractmethod
     def parse(self, call: str, response: requests.Response, body: bytes) -> Any:
         """Return the JSON of an answer to `call` (method and endpoint). Raises the error that the answer reports."""
-        raise NotImplementedError
 
     def _read(self, response: requests.Response, call: str, deadline: float) -> bytes:
         """Read the whole body, chunk by chunk: requests' own timeout never ends an answer that arrives byte by byte."""

@@ -19,7 +19,7 @@ Ask = Callable[..., list[Row]]
 Lists = dict[str, int | None]
 """By medium, the snapshot to take the list from; None where no snapshot has that list."""
 MOST_INCIDENTS = 4
-"""A change is compared with so many earlier incidents at most."""
+"""The number of earlier incidents that a change is compared with."""
 
 _HEADER = f"""
     SELECT snapshot.id, snapshot.series, snapshot.source, snapshot.anime, snapshot.manga, snapshot.covers, snapshot.encoded,

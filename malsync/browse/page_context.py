@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 LARGEST = 2**31
-"""Greater numbers in an address count as this one: SQLite's end at 2^63, and no list has so many pages."""
+"""Greater numbers in an address are cut to this one: SQLite's integers end at 2^63, and no list has as many pages."""
 _PARAMETER = re.compile(r"(?<!\w):([a-z_]+)")
 # Suggestions may be fetched before the first backup.
 _USERS = """

@@ -30,7 +30,7 @@ def browse(app: App, port: int, open_it: bool, no_images: bool) -> None:
     """Look at both lists, their history and everything that was fetched, in a browser, until Ctrl-C.
 
     Serves the mirror with Datasette on 127.0.0.1, read-only; backups may run beside it. Prints the address, which ends
-    with a key: without it nobody gets in, and each start makes a new one.
+    with a key: it does not open without the key, and each start makes a new one.
     """
     from malsync.browse.server import Site
 

@@ -16,7 +16,7 @@ _NARROWEST = 12
 
 @dataclass(frozen=True)
 class Column:
-    """`is_long`: its cells are wrapped where the table is too wide. `most`: they are cut to so many places."""
+    """`is_long`: wrap its cells if the table is too wide. `most`: cut them to this width."""
 
     name: str
     is_right: bool = False

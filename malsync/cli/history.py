@@ -30,7 +30,7 @@ _TITLES = "MAL lists titles in romanised Japanese."
 def history(app: App, title_or_id: str) -> None:
     """Show one title's history: every snapshot in which it changed, was added or removed.
 
-    TITLE is any part of a title; an id can be told by its medium, as in manga:2.
+    TITLE is any part of a title; an id can be given with its medium, as in manga:2.
     """
     if not title_or_id:
         raise UsageError("Give a title or an id.", "Any part of a title will do: malsync history naruto")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from malsync.planning.restore_plan import Unwritten
 
 _TOLD = 20
-"""So many repairs, or entries left out, are told one by one, and how many more there are."""
+"""The number of repairs, or of entries left out, that are listed before a count of the rest."""
 _TIMED_BY = {
     "file": "the time written in the file",
     "name": "the time in the name that MAL gave the file",

@@ -79,7 +79,7 @@ class Unfinished:
 class Interruption:
     """While it is entered, a first Ctrl-C waits for the end of what is shielded; a second one does not.
 
-    `clock` is the given one, except that a wait is not shielded: nobody waits a minute for another try after Ctrl-C.
+    `clock` is the given one, except that a wait is not shielded: Ctrl-C must not wait a minute for another try.
     A second Ctrl-C gives up what is `unfinished`, too.
     """
 
@@ -138,7 +138,7 @@ class Interruption:
 
 
 def _say(line: str) -> None:
-    # Not by print: that may be what was interrupted. Of a terminal that closes nobody is left to be wake.
+    # Not by print: that may be what was interrupted. If the terminal has closed, there is nobody to tell.
     with suppress(OSError):
         os.write(2, f"{line}\n".encode())
 

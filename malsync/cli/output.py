@@ -181,13 +181,13 @@ class Output:
         ):
             tasks: dict[str, Any] = {}
 
-            def told(medium: "Medium", number: int, entries: int) -> None:
+            def show(medium: "Medium", number: int, entries: int) -> None:
                 what = f"{medium.name}: reading" if number == 1 else f"{medium.name}: reading again, to be sure"
                 if medium.name not in tasks:
                     tasks[medium.name] = bars.add_task(what, total=None)
                 bars.update(tasks[medium.name], description=what, completed=entries)
 
-            yield told
+            yield show
 
     @contextmanager
     def counting(self, total: int, what: str) -> Iterator[Callable[[int], object]]:
@@ -281,7 +281,7 @@ def _screen() -> "Console":
 
 
 def _tell(text: str) -> None:
-    """Print to stderr. Where that cannot be written nobody is left to be told so, and the work goes on."""
+    """Print to stderr. If stderr cannot be written, continue without it."""
     try:
         click.echo(text, file=sys.stderr)
     except OSError:

@@ -15,7 +15,7 @@ SIGNS = {"add": "+", "update": "~", "remove": "-"}
 
 
 def change_lines(change: Change) -> Iterator[str]:
-    """One change: what and which title, then a line a field. A removed entry's fields are told by what is lost."""
+    """One change: what and which title, then a line a field. A removed entry shows what is lost."""
     yield f"{SIGNS[change.op]} {change.medium.name} {change.id}  {visible(change.title)}"
     width = max((len(name) for name in change.fields), default=0)
     for name in change.medium.ordered(change.fields):
@@ -97,7 +97,7 @@ def short(medium: Medium, list_status: Mapping[str, Json]) -> str:
 # -- plans and what came of them
 
 FOLD = 20
-"""A plan shows so many titles of a kind, and how many more there are."""
+"""The number of titles of a kind that a plan shows before it says how many more there are."""
 _CELL = 14
 _TO_DO: dict[Op, str] = {"add": "add", "update": "update", "remove": "delete"}
 

@@ -17,7 +17,7 @@ from malsync.operations.resume import WHAT_A_RUN_IS, named_run
 @click.option("--abandon", type=RUN, metavar="RUN", help="Give up an unfinished run; what it wrote stays.")
 @pass_app
 def runs(app: App, abandon: int | None) -> None:
-    """List every restore, revert, migration, applied plan and undo: when, what came of it, and whether it ended."""
+    """List every restore, revert, migration, applied plan and undo: when it began, its outcome, and whether it ended."""
     if abandon is not None:
         _abandon(app, abandon)
     with app.mirror() as mirror:

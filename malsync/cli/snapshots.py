@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from malsync.mirror import Mirror, SnapshotInfo
 
 _JUDGED = 20
-"""Of so many suspicious snapshots, the newest ones, it is found out what is left of their changes."""
+"""The number of suspicious snapshots, newest first, for which it is computed what is left of their changes."""
 
 
 @click.command(

@@ -46,9 +46,9 @@ def _items(incomplete: str, offered: Offered) -> "list[CompletionItem[str]]":
 
     found: list[CompletionItem[str]] = []
     with suppress(Exception):
-        for value, told in offered:
+        for value, summary in offered:
             if value.startswith(incomplete) and value.isprintable():
-                found.append(CompletionItem(value, help=told if told.isprintable() else None))
+                found.append(CompletionItem(value, help=summary if summary.isprintable() else None))
     return found
 
 
@@ -88,8 +88,8 @@ def _fields(app: App) -> Offered:  # noqa: ARG001 - as its neighbours
 def _references(app: App, who: str) -> Offered:
     """References, the words first; behind WHO@ those of that account or user, whose snapshots are told by their numbers."""
     before = f"{who}@" if who else ""
-    for word, told in _WORDS.items():
-        yield f"{before}{word}", told
+    for word, summary in _WORDS.items():
+        yield f"{before}{word}", summary
     if not who:
         for name, _ in _accounts(app):
             if name != app.account_name:

@@ -1,4 +1,4 @@
-"""What a writing command prints: the plan, its progress, and what came of it."""
+"""What a writing command prints: the plan, its progress, and the outcome."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -152,17 +152,17 @@ def _list_left(output: "Output", heading: str, left: "Sequence[Left]") -> None:
 
 @contextmanager
 def progress(app: "App", total: int) -> "Iterator[Callable[[JournalEntry, int], None]]":
-    """Progress through so many writes, and a line for each that did not come out as wanted."""
+    """Show progress through the writes, and a line for each that failed or was skipped."""
     with app.output.counting(total, "writing") as moved:
 
-        def told(line: "JournalEntry", number: int) -> None:
+        def on_write(line: "JournalEntry", number: int) -> None:
             moved(number)
             if line.state in ("failed", "skipped", "not_restorable"):
                 call, what = line.call, line.state.replace("_", " ")
                 title, why = shorten(visible(call.title)), shorten(visible(line.why), _LONGEST_WHY)
                 app.output.warn(f"{what}: {call.medium.name} {call.id} {title}: {why}")
 
-        yield told
+        yield on_write
 
 
 def report(

@@ -91,7 +91,7 @@ class Account:
     def backup(self, *, note: str = "", accept: bool = False, wait: float = 60.0) -> "BackupResult":
         """Read both lists and store one snapshot, whole or not at all.
 
-        `accept` a list that looks suspicious. `wait` up to so many seconds for another malsync to end. Raises what reading
+        `accept` a list that looks suspicious. `wait`: seconds to wait for another malsync process to end. Raises what reading
         and storing raise: AuthError, ApiError, MirrorError, Busy.
         """
         from malsync.operations.backup import back_up
@@ -145,7 +145,7 @@ class Account:
         filters: Filters = EVERYTHING,
         **flags: Unpack[WriteFlags],
     ) -> "PreparedRun":
-        """Plan the writes that carry the list that `reference` names, whoever's it is, into this account.
+        """Plan the writes that copy the list that `reference` names, of any user, into this account.
 
         Raises like `prepare_restore`.
         """

@@ -27,7 +27,7 @@ FAILURES_IN_A_ROW = 3
 
 @dataclass
 class Details:
-    """What became of each title so far. Those that failed are named with why."""
+    """The outcome of each title so far; those that failed have the reason."""
 
     fetched: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(MEDIA, 0)))
     gone: "list[TitlesToFetch]" = field(default_factory=list)
@@ -42,8 +42,8 @@ class Fetcher:
         self.storing = storing
         self.clock = clock
 
-    def details(self, wanted: "Sequence[TitlesToFetch]", result: Details, told: Callable[[int], object]) -> None:
-        """Fetch and store the details of each title. `result` collects the outcomes, `told` is called with the number done.
+    def details(self, wanted: "Sequence[TitlesToFetch]", result: Details, progress: Callable[[int], object]) -> None:
+        """Fetch and store the details of each title. `result` collects the outcomes, `progress` is called with the number done.
 
         Raises AuthError and RetryAfterTooLong at once, and ApiError when three titles in a row failed: what came
         until then is stored.
@@ -74,7 +74,7 @@ class Fetcher:
                     mirror.catalogue.keep_details(one.medium, title, self.clock.now())
                 result.fetched[one.medium.name] += 1
                 in_a_row = 0
-            told(number)
+            progress(number)
 
     def _check_address(self) -> None:
         """Where the API is not, everything is a 404, and no title would be left. Raises ApiError."""

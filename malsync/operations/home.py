@@ -354,8 +354,8 @@ class Home:
         reading = list_file.read(expand_home(text), origin=self._origin, repair=repair)
         for remark in reading.remarks:
             self.listener.warn(remark)
-        for name, told in reading.facts.items():
-            self.facts.setdefault(name, {}).update(told)
+        for name, facts in reading.facts.items():
+            self.facts.setdefault(name, {}).update(facts)
         return reading
 
     def _sources(self, mirror: "Mirror") -> "Sources":

@@ -71,23 +71,23 @@ def reconcile(
     return (*left, *_unmended(run, final, {(one.key, name) for one in left for name in one.fields}))
 
 
-def _unmended(run: "Run", final: Snapshot, told: Container[tuple[Key, str]]) -> Iterator[Left]:
+def _unmended(run: "Run", final: Snapshot, reported: Container[tuple[Key, str]]) -> Iterator[Left]:
     """What the first plan called unwritable and is still so. A plan that is made anew may accept what is there."""
     for one in map(left_of, run.head.get("left", ())):
         now = final.list_status(one.medium, one.id) or {}
         for name, sides in one.fields.items():
             field = one.medium.by_name.get(name)
-            if field is None or "to" not in sides or (one.key, name) in told:
+            if field is None or "to" not in sides or (one.key, name) in reported:
                 continue
             if not same_value(field, value(field, now), sides["to"]):
                 yield replace(one, fields={name: sides})
 
 
-def _along(calls: Iterable[PlannedWrite], final: Snapshot, told: Container[Key]) -> Iterator[Left]:
+def _along(calls: Iterable[PlannedWrite], final: Snapshot, reported: Container[Key]) -> Iterator[Left]:
     """The fields of written entries that were not sent, and are not what they were when the run was planned."""
     for call in calls:
         now = final.list_status(call.medium, call.id)
-        if call.op == "remove" or now is None or call.key in told:
+        if call.op == "remove" or now is None or call.key in reported:
             continue
         others = [field for field in call.medium.writable if field.name not in call.fields]
         if changed := differing(others, now, call.expect or {}):

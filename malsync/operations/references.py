@@ -265,5 +265,5 @@ def dated_ahead(infos: "Sequence[SnapshotInfo]", now: datetime) -> "list[Snapsho
 
 def listed(infos: "Sequence[SnapshotInfo]") -> str:
     """Snapshots by their numbers and times; of many the first few."""
-    told = [f"snapshot {info.number} ({local_time(info.taken_at)})" for info in infos[:_NAMED]]
-    return ", ".join(told) + (f" and {len(infos) - _NAMED} more" if len(infos) > _NAMED else "")
+    texts = [f"snapshot {info.number} ({local_time(info.taken_at)})" for info in infos[:_NAMED]]
+    return ", ".join(texts) + (f" and {len(infos) - _NAMED} more" if len(infos) > _NAMED else "")

@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from malsync.operations.restore import PreparedRun
 
 DEAD_CALLS = 3
-"""So many calls in a row that fail after all their tries, and the API is taken for down."""
+"""After this many writes in a row that fail after all their tries, the API is taken to be down."""
 STALE = timedelta(minutes=5)
 """A reading older than this is no ground to write on."""
 READINGS_PER_WRITE = 3
-"""So many readings in a row that are too old by the time a write could leave, and the run stops."""
+"""The run stops after this many readings in a row that are too old by the time a write could be sent."""
 Planner = Callable[[Snapshot], Plan]
 """What is still to be done, beside a reading of the live lists."""
 
@@ -204,7 +204,7 @@ def _keep_after(context: RunContext, prepared: "PreparedRun", run: "Run") -> Non
 def store_reading(mirror: "Mirror", shelf: Shelf, live: Snapshot, source: Source) -> "SnapshotInfo":
     """Store a reading of the live lists context a run.
 
-    It is judged like any backup: a list that somebody has emptied must not become what `good` means because it was read.
+    It is checked like any backup: an emptied list must not become `good` by being read.
     """
     snapshot = replace(with_encodings(mirror, live).with_source(source), suspicious=())
     return mirror.add(replace(snapshot, suspicious=tuple(suspicion_reasons(mirror, shelf, snapshot))))

@@ -31,7 +31,7 @@ class WriteAttempt:
     `before` is called just before each request leaves. It may raise Stale; if `send` is called again after that, it goes on
     where it stopped.
 
-    `why` says what could not be restored, `meanwhile` what somebody else did to the entry since it was read.
+    `why` says what could not be restored, `meanwhile` what others changed in the entry since it was read.
     """
 
     def __init__(self, client: "Client", call: PlannedWrite, fields: FieldChanges, live: Snapshot) -> None:
