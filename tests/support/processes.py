@@ -1,6 +1,7 @@
 """Command lines as processes of their own: under limits, interrupted, stopped."""
 
 import ctypes
+import os
 import resource
 import signal
 import subprocess
@@ -68,9 +69,13 @@ def interrupted(process: subprocess.Popen[str], typed: str, *signals: int) -> tu
 
 
 def told(process: subprocess.Popen[str], words: str) -> None:
-    """Wait until it says so on stderr."""
+    """Wait until `words` are on stderr, and leave what follows them there.
+
+    Byte by byte: a stream that is read by lines keeps what it read ahead, and `communicate` would not see that.
+    """
     assert process.stderr is not None
-    for line in process.stderr:
-        if words in line:
-            return
-    raise AssertionError(f"it ended without saying {words!r}")
+    seen = b""
+    while words.encode() not in seen:
+        piece = os.read(process.stderr.fileno(), 1)
+        assert piece, f"it ended without saying {words!r}"
+        seen += piece
